@@ -1,0 +1,114 @@
+"""What can go wrong, as exceptions with a sentence for the person who reads the log.
+
+Everything that this package raises on purpose derives from
+[DynamicDynamoDBError][]. Errors of boto3 are turned into [AwsError][] at the
+place of the call, so that no other room needs to know botocore's classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class DynamicDynamoDBError(Exception):
+    """The root of all errors of this package."""
+
+
+class ConfigError(DynamicDynamoDBError):
+    """The configuration cannot be used; `problems` holds every problem found, one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+_CREDENTIALS = "check the credentials (static key pair, --profile, environment, or the role of the instance or task)"
+
+# What to do about the errors that the reader can mend, by AWS's code or, for
+# errors raised before an answer came, by the name of botocore's class.
+_HINTS = {
+    "NoCredentialsError": "boto3 looked in the options, the environment, ~/.aws, SSO and the instance or task role; "
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or use --profile",
+    "PartialCredentialsError": _CREDENTIALS,
+    "ExpiredToken": "the temporary credentials have expired; renew them",
+    "ExpiredTokenException": "the temporary credentials have expired; renew them",
+    "UnrecognizedClientException": _CREDENTIALS,
+    "InvalidClientTokenId": _CREDENTIALS,
+    "InvalidSignatureException": _CREDENTIALS,
+    "SignatureDoesNotMatch": _CREDENTIALS,
+    "EndpointConnectionError": "check the region, --endpoint-url and the network",
+    "ConnectTimeoutError": "check the region, --endpoint-url and the network",
+    "ResourceNotFoundException": "it was deleted meanwhile, or lives in another region or account",
+}
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"})
+_SERVICES = {
+    "ListTables": "dynamodb",
+    "DescribeTable": "dynamodb",
+    "UpdateTable": "dynamodb",
+    "GetMetricData": "cloudwatch",
+    "GetMetricStatistics": "cloudwatch",
+    "Publish": "sns",
+}
+
+
+class AwsError(DynamicDynamoDBError):
+    """A call to AWS that failed, whatever the reason: refused, unanswered, or answered with nonsense.
+
+    `operation` is AWS's name of it ("DescribeTable"), `code` AWS's error code
+    or the name of botocore's exception, `message` AWS's text.
+    """
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        self.operation = operation
+        self.code = code
+        self.message = " ".join(message.split())
+        super().__init__(operation, code, message)
+
+    def __str__(self) -> str:
+        hint = self.hint
+        return f"{self.operation} failed: {self.code}: {self.message}" + (f" ({hint})" if hint else "")
+
+    @property
+    def hint(self) -> str:
+        """What the reader can do about it, or nothing."""
+        if self.denied:
+            return f"the IAM policy must allow {_SERVICES[self.operation]}:{self.operation}"
+        return _HINTS.get(self.code, "")
+
+    @property
+    def denied(self) -> bool:
+        """Whether the credentials are good but lack the permission for this operation."""
+        return self.code in _DENIED
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the table or index does not exist (any more)."""
+        return self.code == "ResourceNotFoundException"
+
+
+class BadAnswerError(AwsError):
+    """An answer of AWS that lacks a field or has one of the wrong kind."""
+
+    def __init__(self, operation: str, field: str) -> None:
+        super().__init__(operation, "bad answer", f"no usable {field} in it")
+
+
+def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
+    """Call one method of a boto3 client.
+
+    Raises AwsError, and nothing else, whatever the client raises: botocore's
+    parsers let AttributeError, KeyError and the like through when an answer
+    is malformed, and one bad answer must not be more than one failed call.
+    """
+    try:
+        return method(**arguments)
+    except Exception as error:
+        code, message = type(error).__name__, str(error)
+        response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
+        if isinstance(response, dict) and isinstance(response.get("Error"), dict):
+            code = str(response["Error"].get("Code") or code)
+            message = str(response["Error"].get("Message") or message)
+        raise AwsError(operation, code, message) from error

@@ -1,0 +1,1 @@
+"""A model of DynamoDB, CloudWatch and SNS under a virtual clock."""
