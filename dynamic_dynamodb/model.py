@@ -22,7 +22,8 @@ Scale = tuple[tuple[Fraction, Fraction], ...]
 AXES: tuple[Axis, Axis] = ("reads", "writes")
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True)
+class Target:
     """A table, or one of its global secondary indexes: what has throughput of its own."""
 
     table: str
@@ -144,6 +145,21 @@ class Change:
     desired: Throughput
     reasons: tuple[str, str]  # of reads and of writes
 
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to send."""
+        return self.desired != self.current
+
+    @property
+    def increases(self) -> bool:
+        """Whether an axis goes up."""
+        return any(then > now for now, then in zip(self.current, self.desired, strict=True))
+
+    @property
+    def decreases(self) -> bool:
+        """Whether an axis goes down."""
+        return any(then < now for now, then in zip(self.current, self.desired, strict=True))
+
     def without_decreases(self) -> Change:
         """The same change with each decreasing axis kept at its present value."""
         kept = Throughput(*(max(now, then) for now, then in zip(self.current, self.desired, strict=True)))
@@ -160,3 +176,19 @@ class Resource:
     last_increase: datetime | None = None
     last_decrease: datetime | None = None
     decreases_today: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its indexes, as DescribeTable shows them.
+
+    `resources` are the table itself and its indexes; none where it is on
+    demand. `problems` are the indexes whose description cannot be used.
+    """
+
+    name: str
+    status: str
+    on_demand: bool
+    replicated: bool  # a global table: AWS manages its writes
+    resources: tuple[Resource, ...]
+    problems: tuple[tuple[Target, Exception], ...] = ()

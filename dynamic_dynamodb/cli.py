@@ -1,0 +1,119 @@
+"""The command line: flags in, exit code out.
+
+`--help` and `--version` answer from here, before anything slow is imported;
+everything else is program.py's.
+"""
+
+import argparse
+import re
+import sys
+
+from dynamic_dynamodb import __version__, options
+
+TYPE_CHECKING = False  # typing itself is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+PROGRAM = "dynamic-dynamodb"
+MISUSED, INTERRUPTED = 2, 130  # exit codes; program.py has the others
+
+_EXAMPLES = f"""\
+examples:
+  {PROGRAM} --table-name my-table --reads-upper-threshold 90 --dry-run --run-once
+  {PROGRAM} --config dynamic-dynamodb.conf
+"""
+
+
+def main(argv: "Sequence[str] | None" = None) -> int:
+    """Run the program and return its exit code. Raises SystemExit for --help and for misused flags."""
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of --show-config has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _main(argv: "Sequence[str]") -> int:
+    flags, unknown = _parse(argv)
+    if flags.get("version"):
+        sys.stdout.write(f"Dynamic DynamoDB version: {__version__}\n")
+        return 0
+    if not argv:
+        sys.stderr.write(f"usage: {PROGRAM} [options]; {PROGRAM} --help lists them\n\n{_EXAMPLES}\n")
+    from dynamic_dynamodb import program  # noqa: PLC0415 - slow, and not for --help and --version
+
+    return program.run(flags, unknown)
+
+
+# Flags
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> "NoReturn":
+        # An ambiguous --flag=value is quoted whole, and the value may be a secret.
+        shown = re.sub(r"=\S+", "", message)
+        self.exit(MISUSED, f"{PROGRAM}: error: {shown}; {PROGRAM} --help lists the flags\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all declared flags. It checks and converts nothing: config.py does, for flags and file alike."""
+    made = _Parser(
+        prog=PROGRAM,
+        usage="%(prog)s --table-name NAME [options]\n       %(prog)s --config FILE [options]",
+        description="Scales the provisioned throughput of DynamoDB tables and their global secondary indexes "
+        "up and down, from what CloudWatch says was consumed and throttled.",
+        epilog=_EXAMPLES,
+        formatter_class=_Formatter,
+        argument_default=argparse.SUPPRESS,
+        add_help=False,
+    )
+    groups = {title: made.add_argument_group(title) for title in options.GROUPS}
+    groups[options.GENERAL_GROUP].add_argument("-h", "--help", action="help", help="Show this help and exit.")
+    for option in options.OPTIONS:
+        if option.flag is not None and option.group is not None:
+            _add_flag(groups[option.group], option)
+    return made
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps texts, but keeps the examples' lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
+def _add_flag(group: "Any", option: options.Option) -> None:
+    names = [option.short, option.flag] if option.short else [option.flag]
+    help_text = _help(option).replace("%", "%%")
+    if option.kind == "switch":
+        group.add_argument(*names, dest=option.name, action="store_true", help=help_text)
+    else:
+        group.add_argument(*names, dest=option.name, metavar=_metavar(option), help=help_text)
+
+
+def _metavar(option: options.Option) -> str:
+    if option.kind == "choice":
+        return "{" + ",".join(option.choices) + "}"
+    return {"%": "PERCENT", "events": "EVENTS", "seconds": "SECONDS"}.get(option.unit) or {
+        "int": "N",
+        "path": "PATH",
+        "regex": "NAME",
+        "url": "URL",
+    }.get(option.kind, option.name.rsplit("-", 1)[-1].upper())
+
+
+def _help(option: options.Option) -> str:
+    if option.default is None or option.kind == "switch":
+        return option.help
+    return f"{option.help} [{option.default}]"
+
+
+def _parse(argv: "Sequence[str]") -> "tuple[dict[str, str | bool], list[str]]":
+    """The flags that were given, by option name, and the words that are none of ours."""
+    namespace, unknown = parser().parse_known_args(argv)
+    return vars(namespace), unknown

@@ -1,0 +1,55 @@
+"""Which section of the configuration a table or index belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+# A name as DynamoDB has them, perhaps anchored, its dots perhaps escaped.
+_NAME = re.compile(r"\^?((?:[A-Za-z0-9_-]|\\?\.)+)\$?")
+_WITHOUT_SPECIAL_CHARACTERS = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Match(NamedTuple):
+    """The section that a name belongs to, and the later ones that match it too."""
+
+    section: str
+    also: tuple[str, ...]
+
+
+class Matcher:
+    """First match in file order, `re.match`; answers are remembered, so a check without new names matches nothing."""
+
+    def __init__(self, expressions: Iterable[str]) -> None:
+        self._patterns = [(expression, re.compile(expression)) for expression in expressions]
+        self._known: dict[str, Match | None] = {}
+
+    def match(self, name: str) -> Match | None:
+        """The section of this name, or None."""
+        if name not in self._known:
+            found = [expression for expression, pattern in self._patterns if pattern.match(name)]
+            self._known[name] = Match(found[0], tuple(found[1:])) if found else None
+        return self._known[name]
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all but these names, so that months of tables coming and going leave nothing behind."""
+        if len(self._known) > len(names):
+            self._known = {name: match for name, match in self._known.items() if name in names}
+
+
+def plain_name(expression: str) -> str | None:
+    r"""The one name that an expression spells out, or None for a real expression.
+
+    `my_table`, `^my_table$` and `my\.table` are plain: they can be used
+    where ListTables is not permitted.
+    """
+    match = _NAME.fullmatch(expression)
+    return match.group(1).replace("\\", "") if match else None
+
+
+def longer_names(expression: str, names: Iterable[str]) -> list[str]:
+    """The names beyond itself that an expression without any special character takes too."""
+    if not _WITHOUT_SPECIAL_CHARACTERS.fullmatch(expression):
+        return []
+    return [name for name in names if name != expression]
