@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from dynamic_dynamodb.errors import call
+from dynamic_dynamodb.errors import AwsError, call
 from dynamic_dynamodb.model import AXES, Axis, Change, Policy, Target, Usage
+from dynamic_dynamodb.state import Memory
+from dynamic_dynamodb.workers import Workers
+
+log = logging.getLogger("dynamic-dynamodb")
 
 HIGH, LOW = "high-throughput-alarm", "low-throughput-alarm"
 UP, DOWN = "scale-up", "scale-down"
@@ -27,18 +34,13 @@ def change_text(change: Change) -> str:
     return "\n".join(lines)
 
 
-def alarms(policy: Policy, usage: Usage) -> str | None:
+def alarm_type(policy: Policy, usage: Usage) -> str | None:
     """The alarm that one axis is in, or None; thresholds of 0 are off."""
     if 0 < policy.upper_alarm_threshold <= usage.consumed_percent:
         return HIGH
     if usage.consumed_percent < policy.lower_alarm_threshold:
         return LOW
     return None
-
-
-def alarm_text(kind: str, target: Target, axes: dict[Axis, tuple[Policy, Usage]]) -> str:
-    """One line an axis that is in this alarm."""
-    return "\n".join(_alarm_line(kind, target, axis, *axes[axis]) for axis in AXES if axis in axes)
 
 
 def _alarm_line(kind: str, target: Target, axis: Axis, policy: Policy, usage: Usage) -> str:
@@ -61,6 +63,84 @@ def subject(kinds: tuple[str, ...], target: Target) -> str:
     return head + name
 
 
-def publish(sns: Any, topic: str, kinds: tuple[str, ...], target: Target, text: str) -> None:
-    """Send one message. Raises AwsError."""
-    call("Publish", sns.publish, TopicArn=topic, Subject=subject(kinds, target), Message=text)
+@dataclass(frozen=True)
+class _Message:
+    """One message that is to be published."""
+
+    topic: str
+    target: Target
+    kinds: tuple[str, ...]
+    text: str
+
+
+class Notifier:
+    """Publishes what a section subscribes to. A failure to publish is logged and stops nothing.
+
+    Messages are collected and sent at the end of a check: a topic that does
+    not answer shall not delay an increase.
+    """
+
+    def __init__(self, sns: Any, workers: Workers, *, dry_run: bool) -> None:
+        self._sns = sns
+        self._workers = workers
+        self._dry_run = dry_run
+        self._messages: list[_Message] = []
+        self._alarms: dict[_Message, tuple[Memory, dict[Axis, str]]] = {}
+
+    def changed(self, section: Mapping[str, Any], change: Change) -> None:
+        """Tell of a change that DynamoDB accepted."""
+        self._add(section, change.target, change_types(change), change_text(change))
+
+    def alarm(
+        self, section: Mapping[str, Any], target: Target, axes: Mapping[Axis, tuple[Policy, Usage]], memory: Memory
+    ) -> None:
+        """Tell of an alarm when it begins: one message a target, and high before low.
+
+        An alarm that could not be published is tried again by the next check.
+        """
+        now = {axis: kind for axis, (policy, usage) in axes.items() if (kind := alarm_type(policy, usage))}
+        memory.alarmed = {axis: kind for axis, kind in memory.alarmed.items() if now.get(axis) == kind}
+        for kind in (HIGH, LOW):
+            crossed = {axis: kind for axis in AXES if now.get(axis) == kind}
+            if crossed.keys() - memory.alarmed.keys():
+                text = "\n".join(_alarm_line(kind, target, axis, *axes[axis]) for axis in crossed)
+                log.warning("%s: %s", kind, text.replace("\n", "; "))
+                message = self._add(section, target, (kind,), text)
+                if message is None:
+                    memory.alarmed.update(crossed)
+                else:
+                    self._alarms[message] = memory, crossed
+                return
+
+    def send(self) -> None:
+        """Publish what was collected, side by side; also when the program shall end: the changes were made."""
+        messages, self._messages = self._messages, []
+        alarms, self._alarms = self._alarms, {}
+        errors = self._workers.finish(self._publish, messages, begin_all=True)
+        for message, error in zip(messages, errors, strict=True):
+            if error is not None:
+                log.error("%s - %s", message.target, error)
+            elif message in alarms:
+                memory, crossed = alarms[message]
+                memory.alarmed.update(crossed)
+
+    def _add(self, section: Mapping[str, Any], target: Target, kinds: tuple[str, ...], text: str) -> _Message | None:
+        topic, wanted = section["sns_topic_arn"], section["sns_message_types"] or ()
+        if self._dry_run or not topic or not set(kinds) & set(wanted):
+            return None
+        message = _Message(topic, target, kinds, text)
+        self._messages.append(message)
+        return message
+
+    def _publish(self, message: _Message) -> AwsError | None:
+        try:
+            call(
+                "Publish",
+                self._sns.publish,
+                TopicArn=message.topic,
+                Subject=subject(message.kinds, message.target),
+                Message=message.text,
+            )
+        except AwsError as error:
+            return error
+        return None

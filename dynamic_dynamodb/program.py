@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from dynamic_dynamodb import __version__, config, logs, loop, options
+from dynamic_dynamodb import __version__, config, iam, logs, loop, options
 from dynamic_dynamodb.config import Configuration
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.signals import Signals
@@ -43,11 +43,17 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
     general = configuration.config["global"]
     general["region"] = general["region"] or _own_region(general["profile"])
     if configuration.command["show_config"]:
-        for warning in configuration.warnings:
-            _say(f"warning: {warning}")
-        sys.stdout.write(json.dumps(config.show(configuration.config), indent=2) + "\n")
-        return OK
+        return _print(configuration, config.show(configuration.config))
+    if configuration.command["print_iam_policy"]:
+        return _print(configuration, iam.policy(configuration.config))
     return _scale(configuration)
+
+
+def _print(configuration: Configuration, document: dict[str, Any]) -> int:
+    for warning in configuration.warnings:
+        _say(f"warning: {warning}")
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    return OK
 
 
 def _say(text: str) -> None:
@@ -91,7 +97,7 @@ def _scale(configuration: Configuration) -> int:
         handled = True
         try:
             if command["run_once"]:
-                handled = scaler.check()
+                handled = loop.attempt(scaler)
             else:
                 loop.run(scaler, merged["global"]["check_interval"], signals)
         except StoppedError:

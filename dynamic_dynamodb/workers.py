@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from dynamic_dynamodb.errors import DynamicDynamoDBError
@@ -32,10 +32,6 @@ class Workers:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="aws")
         self.abandoned = False  # whether calls may still be under way that nobody waits for
 
-    def submit(self, function: Callable[..., R], /, *arguments: object) -> Future[R]:
-        """As concurrent.futures.Executor has it."""
-        return self._pool.submit(function, *arguments)
-
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The function's results for all items, in their order.
 
@@ -51,27 +47,18 @@ class Workers:
             pending = wait(pending, timeout=_LOOK).not_done
         return [future.result() for future in futures]
 
-    def finish(self, function: Callable[[T], R], items: Iterable[T]) -> list[R | None]:
-        """Like map, but when the program shall end, what has begun is finished and nothing more begun.
+    def finish(self, function: Callable[[T], R], items: Iterable[T], *, begin_all: bool = False) -> list[R | None]:
+        """Like map, but what has begun is always waited for.
 
-        The result of an item that was not begun is None.
+        When the program shall end nothing more is begun, unless `begin_all`;
+        the result of an item that was not begun is None.
         """
-        futures = [self._pool.submit(function, item) for item in items]
-        pending = set(futures)
-        while pending:
-            pending = wait(pending, timeout=_LOOK).not_done
-            if self._stopping():
-                for future in pending:
-                    future.cancel()
-        return [_result(future) for future in futures]
+
+        def unless_stopping(item: T) -> R | None:
+            return None if self._stopping() and not begin_all else function(item)
+
+        return list(self._pool.map(unless_stopping, items))
 
     def close(self) -> None:
-        """Begin nothing more. Does not wait."""
+        """Begin nothing more; waits unless calls were abandoned."""
         self._pool.shutdown(wait=not self.abandoned, cancel_futures=True)
-
-
-def _result(future: Future[R]) -> R | None:
-    try:
-        return future.result()
-    except CancelledError:
-        return None

@@ -1,0 +1,52 @@
+"""The least IAM policy that a configuration needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dynamic_dynamodb.matching import plain_name
+
+_PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"))  # of regions; all others are in "aws"
+
+
+def policy(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy document for a config dict, whose region must be known.
+
+    Where every table is named in full its ARN stands for it, and ListTables
+    is not asked for; an expression needs both ListTables and `*`. The account
+    is not known here: `*` stands for it, since a role reaches its own alone.
+    """
+    tables = config["tables"]
+    names = [plain_name(expression) for expression in tables]
+    whole = [name for name in names if name is not None]
+    spelled_out = len(whole) == len(names)
+    resources = [_table_arn(config["global"]["region"], name) for name in dict.fromkeys(whole)]
+    statements = [
+        _statement("ReadMetrics", ["cloudwatch:GetMetricData"], ["*"]),
+        _statement(
+            "ScaleTables", ["dynamodb:DescribeTable", "dynamodb:UpdateTable"], resources if spelled_out else ["*"]
+        ),
+    ]
+    if not spelled_out:
+        statements.append(_statement("FindTables", ["dynamodb:ListTables"], ["*"]))
+    topics = sorted({topic for topic in _topics(tables.values()) if topic})
+    if topics:
+        statements.append(_statement("Notify", ["sns:Publish"], topics))
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _statement(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def _table_arn(region: str, name: str) -> str:
+    partition = next((partition for start, partition in _PARTITIONS if region.startswith(start)), "aws")
+    return f"arn:{partition}:dynamodb:{region}:*:table/{name}"
+
+
+def _topics(sections: Iterable[Mapping[str, Any]]) -> Iterable[str | None]:
+    """The topics that something is sent to: without message types, nothing is."""
+    for section in sections:
+        yield section["sns_topic_arn"] if section["sns_message_types"] else None
+        yield from _topics(section.get("gsis", {}).values())

@@ -1,0 +1,217 @@
+"""Which tables and indexes there are, which section each belongs to, and which of them may be changed now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dynamic_dynamodb import updater, windows
+from dynamic_dynamodb.config import policy
+from dynamic_dynamodb.errors import AwsError
+from dynamic_dynamodb.matching import Match, Matcher, longer_names, plain_name
+from dynamic_dynamodb.model import Policy, Resource, Table, Target
+from dynamic_dynamodb.state import State
+from dynamic_dynamodb.workers import Workers
+
+log = logging.getLogger("dynamic-dynamodb")
+
+_ACTIVE = "ACTIVE"
+_SHOWN = 5  # names in a message; a careless expression can match thousands
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table or gsi section of the configuration, ready to use."""
+
+    values: Mapping[str, Any]  # of the config dict
+    policies: tuple[Policy, Policy]  # of reads and of writes
+    windows: tuple[windows.Window, ...]
+    gsis: Mapping[str, Section]
+    matcher: Matcher  # of index names to `gsis`
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Section:
+        """From a section of the config dict."""
+        gsis = values.get("gsis", {})
+        return cls(
+            values,
+            (policy(values, "reads"), policy(values, "writes")),
+            windows.parse(values["maintenance_windows"]) if values["maintenance_windows"] else (),
+            {expression: cls.of(gsi) for expression, gsi in gsis.items()},
+            Matcher(gsis),
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A target to be measured and decided in this check."""
+
+    resource: Resource
+    section: Section
+    writes_managed: bool  # by AWS, as a global table's are
+
+    @property
+    def target(self) -> Target:
+        return self.resource.target
+
+
+class Inventory:
+    """Lists tables and indexes afresh in each check: new ones are picked up, deleted ones dropped."""
+
+    def __init__(self, tables: Mapping[str, Any], dynamodb: Any, workers: Workers, state: State) -> None:
+        self._sections = {expression: Section.of(values) for expression, values in tables.items()}
+        self._matcher = Matcher(self._sections)
+        self._dynamodb = dynamodb
+        self._workers = workers
+        self._state = state
+
+    def take(self) -> list[Job] | None:
+        """The targets that may be changed now; of the others the log says why not. None: there is no table at all.
+
+        Raises AwsError where the tables cannot be listed.
+        """
+        names = self._matched(self._names())
+        tables = self._describe(names)
+        if not tables and not self._state.failed:
+            log.error("there is no table that the configuration matches")
+            return None
+        self._match_indexes(tables, complete=len(tables) == len(names))
+        return [job for table in tables for job in self._jobs(table)]
+
+    # Tables
+
+    def _names(self) -> list[str]:
+        try:
+            return updater.list_tables(self._dynamodb)
+        except AwsError as error:
+            if not error.denied:
+                raise
+            if self._state.once("ListTables denied"):
+                log.warning("%s; using the table names of the configuration as they stand", error)
+        return self._plain_names()
+
+    def _plain_names(self) -> list[str]:
+        names = {expression: plain_name(expression) for expression in self._sections}
+        for expression, name in names.items():
+            if name is None:
+                self._state.failed = True
+                level = logging.ERROR if self._state.once(f"needs ListTables: {expression}") else logging.DEBUG
+                log.log(level, "[table: %s] is a regular expression and needs dynamodb:ListTables", expression)
+        return list(dict.fromkeys(name for name in names.values() if name is not None))
+
+    def _matched(self, names: Sequence[str]) -> list[str]:
+        self._matcher.keep(set(names))
+        matched = [name for name in names if self._matcher.match(name)]
+        self._state.keep_tables(set(matched))
+        for name in matched:
+            self._tell_section(Target(name), "table", self._matcher.match(name))
+        self._tell_matches(self._sections, self._matcher, matched, "[table: {}]")
+        return matched
+
+    def _describe(self, names: Sequence[str]) -> list[Table]:
+        tables = []
+        for name, answer in zip(names, self._workers.map(self._describe_one, names), strict=True):
+            if isinstance(answer, Table):
+                tables.append(answer)
+            elif answer.not_found:
+                log.warning("%s - %s", name, answer)
+            else:
+                self._state.fail(Target(name), answer)
+        return tables
+
+    def _describe_one(self, name: str) -> Table | AwsError:
+        try:
+            return updater.describe(self._dynamodb, name)
+        except AwsError as error:
+            return error
+
+    def _section_of(self, table: str) -> tuple[str, Section]:
+        match = self._matcher.match(table)
+        assert match is not None, table  # only matched tables are described
+        return match.section, self._sections[match.section]
+
+    # Indexes
+
+    def _match_indexes(self, tables: Sequence[Table], *, complete: bool) -> None:
+        """Tell of what matched; `complete`: every table could be described."""
+        indexes = {table.name: [r.target for r in table.resources if r.target.index is not None] for table in tables}
+        self._state.keep_indexes(indexes.keys(), {target for targets in indexes.values() for target in targets})
+        names: dict[str, set[str]] = {expression: set() for expression in self._sections}
+        for table, targets in indexes.items():
+            expression, section = self._section_of(table)
+            names[expression].update(str(target.index) for target in targets)
+            for target in targets:
+                self._tell_section(target, "gsi", section.matcher.match(str(target.index)))
+        for expression, section in self._sections.items():
+            section.matcher.keep(names[expression])
+            if complete:  # an index of a table that could not be described may exist all the same
+                own = sorted(names[expression])
+                self._tell_matches(section.gsis, section.matcher, own, f"[gsi: {{}} table: {expression}]")
+
+    # Which may be changed
+
+    def _jobs(self, table: Table) -> Iterator[Job]:
+        if self._may_be_changed(table):
+            section = self._section_of(table.name)[1]
+            for target, error in table.problems:
+                if section.matcher.match(str(target.index)):
+                    self._state.fail(target, error)
+            for resource in table.resources:
+                yield from self._job(resource, section, table)
+
+    def _may_be_changed(self, table: Table) -> bool:
+        target = Target(table.name)
+        first = self._state.begins("on demand", table.on_demand, target)
+        if table.on_demand:
+            level = logging.INFO if first else logging.DEBUG
+            log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target)
+            return False
+        if table.status != _ACTIVE:
+            log.warning("%s - status %s: not changed in this check, nor are its indexes", target, table.status)
+            return False
+        if self._state.begins("global table", table.replicated, target):
+            log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target)
+        return True
+
+    @staticmethod
+    def _job(resource: Resource, section: Section, table: Table) -> Iterator[Job]:
+        if resource.target.index is not None:
+            match = section.matcher.match(resource.target.index)
+            if match is None:
+                return
+            section = section.gsis[match.section]
+        if resource.status != _ACTIVE:
+            log.warning("%s - status %s: not changed in this check", resource.target, resource.status)
+            return
+        yield Job(resource, section, table.replicated)
+
+    # What the log says of the matching
+
+    def _tell_section(self, target: Target, kind: str, match: Match | None) -> None:
+        if match is not None and self._state.once(f"section {match.section}", target):
+            also = f"; [{kind}: {'], ['.join(match.also)}] matches too, the first one counts" if match.also else ""
+            log.info("%s - configured by [%s: %s]%s", target, kind, match.section, also)
+
+    def _tell_matches(self, sections: Iterable[str], matcher: Matcher, names: Iterable[str], header: str) -> None:
+        """Warn of sections that match nothing, and of plain names that match more than themselves."""
+        matched: dict[str, list[str]] = {expression: [] for expression in sections}
+        for name in names:
+            match = matcher.match(name)
+            if match is not None:
+                matched[match.section].append(name)
+        for expression, own in matched.items():
+            shown = header.format(expression)
+            if self._state.begins(f"nothing: {shown}", not own):
+                log.warning("%s matches nothing", shown)
+            longer = longer_names(expression, own)
+            if longer and self._state.once(f"longer: {shown}"):
+                more = f" and {len(longer) - _SHOWN} more" if len(longer) > _SHOWN else ""
+                log.warning(
+                    "%s matches %s%s as well; write ^%s$ for the one name alone",
+                    shown,
+                    ", ".join(longer[:_SHOWN]),
+                    more,
+                    expression,
+                )
