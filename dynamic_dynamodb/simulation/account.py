@@ -1,0 +1,157 @@
+"""The state that the simulated services share: the clock, the tables, the load, and the record of what was called."""
+
+from __future__ import annotations
+
+import re
+import threading
+from bisect import insort
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from dynamic_dynamodb.model import Axis, Target
+from dynamic_dynamodb.simulation.refusal import RefusedError
+from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
+from dynamic_dynamodb.simulation.timeline import Timeline
+
+# A Monday, so that weeks in a trace begin where the simulation begins.
+START = datetime(2026, 1, 5, tzinfo=timezone.utc)
+
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+
+# Units per second, for good or minute by minute.
+Demand = float | Callable[[datetime], float]
+
+# Consulted before each call: (operation, arguments) -> what to raise, or None.
+Fault = Callable[[str, Mapping[str, Any]], Exception | None]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What can be turned on the model. Durations are in seconds."""
+
+    update_seconds: float = 30  # how long a table or index is UPDATING
+    metric_delay: float = 0  # from the end of a minute until its datapoint shows
+    retention: float = 86_400  # how long metrics can be asked for
+    results_per_page: int = 500  # of GetMetricData
+    table_quota: int = 40_000  # units of one axis, of a table together with its indexes
+    account_quota: int | None = None  # the same over all tables; None is unlimited
+    most_updating: int = 500  # tables being created, updated or deleted at once
+    capped: bool = True  # what is above the provisioned units is throttled; else served, as by burst capacity
+
+    def __post_init__(self) -> None:
+        if min(self.update_seconds, self.metric_delay, self.retention) < 0 or self.results_per_page < 1:
+            raise ValueError(f"rules that cannot hold: {self}")
+
+
+class Published(NamedTuple):
+    """One message that SNS took."""
+
+    topic: str
+    subject: str | None
+    message: str
+
+
+def valid_name(name: str) -> bool:
+    """Whether DynamoDB takes this as the name of a table or index."""
+    return _NAME.fullmatch(name) is not None
+
+
+class Account:
+    """One account in one region. `lock` guards all of it: clients are called from many threads."""
+
+    def __init__(self, start: datetime, clock: Callable[[], datetime] | None, rules: Rules) -> None:
+        if start.utcoffset() != timedelta(0):
+            raise ValueError(f"the start must be in UTC: {start}")
+        self.lock = threading.RLock()
+        self.rules = rules
+        self.fault: Fault | None = None
+        self.calls: Counter[str] = Counter()
+        self.updates: list[dict[str, Any]] = []
+        self.messages: list[Published] = []
+        self.topics: set[str] | None = None  # None: every topic exists
+        self.metric_status: dict[Target, str] = {}
+        self.metric_messages: list[dict[str, str]] = []
+        self.tables: dict[str, Table] = {}
+        self.names: list[str] = []  # of the tables, in order
+        self.loads: dict[tuple[Target, Axis], Timeline[Demand]] = {}
+        self.literals: dict[tuple[Target, str], dict[datetime, float | None]] = {}
+        self._now = start
+        self._clock = clock
+        self._ever = 0  # tables that were ever made
+        self._changing: set[str] = set()  # tables that may be in a status other than ACTIVE
+
+    # The clock
+
+    @property
+    def now(self) -> datetime:
+        """The present instant: the virtual clock's, or the outer one's where the world was given one."""
+        return self._now if self._clock is None else self._clock()
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass. Raises RuntimeError where the clock is not ours."""
+        if self._clock is not None:
+            raise RuntimeError("this world runs on a clock of its own")
+        if seconds < 0:
+            raise ValueError(f"time does not go back: {seconds}")
+        with self.lock:
+            self._now += timedelta(seconds=seconds)
+
+    @property
+    def horizon(self) -> datetime:
+        """What is older has been forgotten."""
+        return self.now - timedelta(seconds=self.rules.retention)
+
+    # Calls
+
+    @contextmanager
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> Iterator[datetime]:
+        """One call of a service: counted, one at a time, at one instant. A fault comes before any effect."""
+        try:
+            with self.lock:
+                self.calls[operation] += 1
+            error = self.fault(operation, arguments) if self.fault is not None else None
+            if error is not None:
+                raise error
+            with self.lock:
+                yield self.now
+        except RefusedError as refusal:
+            refusal.operation_name = operation
+            raise
+
+    # Tables
+
+    def put_table(self, own: Capacity, replicas: tuple[str, ...]) -> Table:
+        """Raises ValueError where a table of that name exists."""
+        name = own.target.table
+        if name in self.tables:
+            raise ValueError(f"table {name} exists already")
+        self._ever += 1
+        table = Table(own, self.now, self._ever, replicas)
+        self.tables[name] = table
+        insort(self.names, name)
+        self.changing(table)
+        return table
+
+    def drop_table(self, name: str) -> None:
+        del self.tables[name]
+        self.names.remove(name)
+        self._changing.discard(name)
+
+    def find(self, target: Target) -> Capacity | None:
+        table = self.tables.get(target.table)
+        return None if table is None else table.capacity(target.index)
+
+    def changing(self, table: Table) -> None:
+        """Remember that this table may not be ACTIVE, so that counting those needs no look at all tables."""
+        self._changing.add(table.name)
+
+    def in_transition(self) -> int:
+        """How many tables are being created, updated or deleted."""
+        now = self.now
+        self._changing = {name for name in self._changing if self.tables[name].own.status(now) != ACTIVE}
+        statuses = (self.tables[name].own.status(now) for name in self._changing)
+        return sum(status in {"CREATING", "UPDATING", "DELETING"} for status in statuses)

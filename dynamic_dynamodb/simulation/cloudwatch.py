@@ -1,0 +1,273 @@
+"""CloudWatch's two ways of reading metrics: boto3's method names, arguments, answers and refusals.
+
+Only the statistic Sum of whole minutes is modelled: it is what DynamoDB's
+metrics are read by.
+"""
+# ruff: noqa: N803 - the arguments are boto3's
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from dynamic_dynamodb.model import Target
+from dynamic_dynamodb.simulation.account import Account
+from dynamic_dynamodb.simulation.metrics import datapoints, whole_minute
+from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success
+
+MOST_QUERIES = 500  # of one GetMetricData
+_MOST_DATAPOINTS = 100_800  # of one page of GetMetricData
+_MOST_STATISTICS = 1_440  # datapoints of one GetMetricStatistics
+_NAMESPACE = "AWS/DynamoDB"
+_SCANS = ("TimestampDescending", "TimestampAscending")
+_DATA_TYPES = {
+    "MetricDataQueries": list,
+    "StartTime": datetime,
+    "EndTime": datetime,
+    "NextToken": str,
+    "MaxDatapoints": int,
+    "ScanBy": str,
+}
+_STATISTICS_TYPES = {
+    "Namespace": str,
+    "MetricName": str,
+    "Dimensions": list,
+    "StartTime": datetime,
+    "EndTime": datetime,
+    "Period": int,
+    "Statistics": list,
+}
+_ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
+
+
+class _Window(NamedTuple):
+    start: datetime
+    end: datetime
+
+
+class _Query(NamedTuple):
+    """One metric, aggregated over periods of so many seconds."""
+
+    id: str
+    namespace: str
+    metric: str
+    target: Target | None  # None: dimensions under which DynamoDB publishes nothing
+    period: int
+
+
+class _Series(NamedTuple):
+    query: _Query
+    points: list[tuple[datetime, float]]
+    status: str
+
+
+class CloudWatch:
+    """What boto3.client("cloudwatch") is to the loop."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def get_metric_data(
+        self,
+        *,
+        MetricDataQueries: Sequence[Mapping[str, Any]],
+        StartTime: datetime,
+        EndTime: datetime,
+        NextToken: str = ABSENT,
+        MaxDatapoints: int = ABSENT,
+        ScanBy: str = ABSENT,
+    ) -> Answer:
+        arguments = given(
+            _DATA_TYPES,
+            MetricDataQueries=MetricDataQueries,
+            StartTime=StartTime,
+            EndTime=EndTime,
+            NextToken=NextToken,
+            MaxDatapoints=MaxDatapoints,
+            ScanBy=ScanBy,
+        )
+        with self._account.call("GetMetricData", arguments):
+            window = _window(StartTime, EndTime)
+            scan = arguments.get("ScanBy", _SCANS[0])
+            most = arguments.get("MaxDatapoints", _MOST_DATAPOINTS)
+            if scan not in _SCANS or not 1 <= most <= _MOST_DATAPOINTS:
+                raise _invalid(f"The value {scan} for ScanBy or {most} for MaxDatapoints is not valid.")
+            queries = _queries(MetricDataQueries)
+            position = _Position.of_request(arguments)
+            series = (self._series(query, window, scan) for query in queries[position.query :])
+            results, position = _page(series, position, most, self._account.rules.results_per_page)
+            more = {"NextToken": position.token} if position.query < len(queries) else {}
+            return success(MetricDataResults=results, Messages=[*self._account.metric_messages], **more)
+
+    def get_metric_statistics(
+        self,
+        *,
+        Namespace: str,
+        MetricName: str,
+        Dimensions: Sequence[Mapping[str, str]],
+        StartTime: datetime,
+        EndTime: datetime,
+        Period: int,
+        Statistics: Sequence[str],
+    ) -> Answer:
+        arguments = given(
+            _STATISTICS_TYPES,
+            Namespace=Namespace,
+            MetricName=MetricName,
+            Dimensions=Dimensions,
+            StartTime=StartTime,
+            EndTime=EndTime,
+            Period=Period,
+            Statistics=Statistics,
+        )
+        with self._account.call("GetMetricStatistics", arguments):
+            window = _window(StartTime, EndTime)
+            _check_period(Period)
+            if list(Statistics) != ["Sum"]:
+                raise _invalid(f"This model knows the statistic Sum only, not {Statistics}.")
+            _check_count(window, Period)
+            query = _Query("m", Namespace, MetricName, _target(Dimensions), Period)
+            points = [
+                {"Timestamp": moment, "Sum": value, "Unit": "Count"} for moment, value in self._points(query, window)
+            ]
+            return success(Label=MetricName, Datapoints=points)
+
+    def _series(self, query: _Query, window: _Window, scan: str) -> _Series:
+        status = self._account.metric_status.get(query.target) if query.target is not None else None
+        if status is not None:
+            return _Series(query, [], status)
+        points = self._points(query, window)
+        return _Series(query, points if scan == "TimestampAscending" else points[::-1], "Complete")
+
+    def _points(self, query: _Query, window: _Window) -> list[tuple[datetime, float]]:
+        """The sums of each period that has any datapoint, oldest first; periods begin with the window."""
+        if query.target is None or query.namespace != _NAMESPACE:
+            return []
+        period = timedelta(seconds=query.period)
+        sums: dict[datetime, float] = {}
+        for minute, value in datapoints(self._account, query.target, query.metric, *window):
+            begin = window.start + (minute - window.start) // period * period
+            sums[begin] = sums.get(begin, 0.0) + value
+        return list(sums.items())
+
+
+# Paging
+
+
+class _Position(NamedTuple):
+    """Where the next page begins: a query, and how many of its datapoints have been handed out."""
+
+    query: int
+    point: int
+    request: int  # a checksum of what was asked: a token is good for its own request only
+
+    @classmethod
+    def of_request(cls, arguments: Mapping[str, Any]) -> _Position:
+        """Raises RefusedError for a token that was not made for this request."""
+        asked = {name: value for name, value in arguments.items() if name != "NextToken"}
+        request = zlib.crc32(repr(sorted(asked.items())).encode())
+        token = arguments.get("NextToken")
+        if token is None:
+            return cls(0, 0, request)
+        numbers = token.split("-")
+        if len(numbers) != 3 or not all(number.isdecimal() for number in numbers) or int(numbers[2]) != request:
+            raise RefusedError("InvalidNextToken", f"The token {token} is not valid for this request.")
+        return cls(int(numbers[0]), int(numbers[1]), request)
+
+    @property
+    def token(self) -> str:
+        return f"{self.query}-{self.point}-{self.request}"
+
+
+def _page(series: Iterator[_Series], position: _Position, points: int, results: int) -> tuple[list[Answer], _Position]:
+    """As many results as fit on one page, and where the next begins. A series that is cut is PartialData so far."""
+    page: list[Answer] = []
+    number, offset, request = position
+    for one in series:
+        if len(page) == results or (points == 0 and len(one.points) > offset):
+            break
+        chunk = one.points[offset : offset + points]
+        points -= len(chunk)
+        offset += len(chunk)
+        whole = offset == len(one.points)
+        page.append(_result(one.query, chunk, one.status if whole else "PartialData"))
+        if not whole:
+            break
+        number, offset = number + 1, 0
+    return page, _Position(number, offset, request)
+
+
+def _result(query: _Query, points: Sequence[tuple[datetime, float]], status: str) -> Answer:
+    return {
+        "Id": query.id,
+        "Label": query.metric,
+        "Timestamps": [moment for moment, _ in points],
+        "Values": [value for _, value in points],
+        "StatusCode": status,
+    }
+
+
+# Reading the arguments
+
+
+def _invalid(text: str) -> RefusedError:
+    return RefusedError("ValidationError", text)
+
+
+def _window(start: datetime, end: datetime) -> _Window:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise TypeError("boto3 would take a naive datetime for local time: give it a time zone")
+    if start >= end:
+        raise _invalid("The parameter EndTime must be greater than StartTime.")
+    return _Window(whole_minute(start), end)
+
+
+def _queries(entries: Sequence[Mapping[str, Any]]) -> list[_Query]:
+    if not 1 <= len(entries) <= MOST_QUERIES:
+        text = f"The collection MetricDataQueries must have a size of 1 to {MOST_QUERIES}, not {len(entries)}."
+        raise _invalid(text)
+    queries = [_query(entry) for entry in entries]
+    if len({query.id for query in queries}) < len(queries):
+        raise _invalid("The values for parameter id in MetricDataQueries are not unique.")
+    return queries
+
+
+def _query(entry: Mapping[str, Any]) -> _Query:
+    try:
+        stat = entry["MetricStat"]
+        name, metric, period = str(entry["Id"]), stat["Metric"], stat["Period"]
+        namespace, metric_name, dimensions = metric["Namespace"], metric["MetricName"], metric["Dimensions"]
+        statistic = stat["Stat"]
+    except (KeyError, TypeError) as error:
+        raise _invalid(f"A query of MetricDataQueries lacks {error}.") from error
+    if not _ID.fullmatch(name):
+        raise _invalid(f"The value {name} for parameter id is not matching the expected pattern.")
+    if statistic != "Sum" or set(entry) - {"Id", "MetricStat", "Label"}:
+        raise _invalid(f"This model knows the statistic Sum of a metric only, not {entry}.")
+    _check_period(period)
+    return _Query(name, namespace, metric_name, _target(dimensions), period)
+
+
+def _check_period(period: object) -> None:
+    if not isinstance(period, int) or period < 60 or period % 60:
+        raise _invalid(f"The parameter Period must be a multiple of 60, not {period}.")
+
+
+def _check_count(window: _Window, period: int) -> None:
+    count = -((window.start - window.end) // timedelta(seconds=period))
+    if count > _MOST_STATISTICS:
+        text = f"You have requested up to {count} datapoints, which exceeds the limit of {_MOST_STATISTICS}."
+        raise RefusedError("InvalidParameterCombination", text)
+
+
+def _target(dimensions: Sequence[Mapping[str, str]]) -> Target | None:
+    """Whose metric it is. Dimensions match exactly: without the index they are the table's own, never a sum."""
+    names = {dimension["Name"]: dimension["Value"] for dimension in dimensions}
+    if set(names) == {"TableName"}:
+        return Target(names["TableName"])
+    if set(names) == {"TableName", "GlobalSecondaryIndexName"}:
+        return Target(names["TableName"], names["GlobalSecondaryIndexName"])
+    return None

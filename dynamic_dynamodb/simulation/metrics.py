@@ -1,0 +1,85 @@
+"""What CloudWatch knows of a minute: worked out when asked for, from the load and what was provisioned then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from dynamic_dynamodb.model import Axis, Target, Throughput
+from dynamic_dynamodb.simulation.account import Account, Demand
+
+MINUTE = timedelta(minutes=1)
+
+_METRICS: dict[str, tuple[Axis, bool]] = {  # and whether it counts what was throttled
+    "ConsumedReadCapacityUnits": ("reads", False),
+    "ConsumedWriteCapacityUnits": ("writes", False),
+    "ReadThrottleEvents": ("reads", True),
+    "WriteThrottleEvents": ("writes", True),
+}
+
+
+class Served(NamedTuple):
+    """What became of the demand of one minute."""
+
+    consumed: float  # units
+    throttled: int  # events, one a unit
+
+
+def whole_minute(moment: datetime) -> datetime:
+    """The minute that this instant is in."""
+    return moment.replace(second=0, microsecond=0)
+
+
+def served(account: Account, target: Target, axis: Axis, minute: datetime) -> Served:
+    """The minute's consumption and throttled events, whether published yet or not."""
+    load = account.loads.get((target, axis))
+    capacity = account.find(target)
+    if load is None or capacity is None:
+        return Served(0.0, 0)
+    demand = _demand(load.at(minute), minute)
+    consumed = throttled = 0.0
+    for seconds, units in capacity.units.spans(minute, minute + MINUTE):
+        granted = min(demand, _limit(units, axis, account.rules.capped))
+        consumed += granted * seconds
+        throttled += (demand - granted) * seconds
+    return Served(consumed, math.floor(throttled))
+
+
+def datapoints(
+    account: Account, target: Target, metric: str, start: datetime, end: datetime
+) -> Iterator[tuple[datetime, float]]:
+    """The 1-minute sums that can be seen now, of the minutes that begin in [start, end), oldest first."""
+    visible = account.now - timedelta(seconds=account.rules.metric_delay) - MINUTE
+    horizon = account.horizon
+    minute = whole_minute(start)
+    while minute < end and minute <= visible:
+        value = _sum(account, target, metric, minute) if minute >= horizon else None
+        if value is not None:
+            yield minute, value
+        minute += MINUTE
+
+
+def _sum(account: Account, target: Target, metric: str, minute: datetime) -> float | None:
+    """One datapoint; None where nothing is published: a minute without traffic."""
+    literals = account.literals.get((target, metric), {})
+    if minute in literals:
+        return literals[minute]
+    if metric not in _METRICS:
+        return None
+    axis, is_throttled = _METRICS[metric]
+    result = served(account, target, axis, minute)
+    value = float(result.throttled if is_throttled else result.consumed)
+    return value or None
+
+
+def _demand(demand: Demand, minute: datetime) -> float:
+    return demand(minute) if callable(demand) else demand
+
+
+def _limit(units: Throughput | None, axis: Axis, capped: bool) -> float:
+    """The most that is served a second; an on-demand table has no limit."""
+    if units is None or not capped:
+        return math.inf
+    return units.reads if axis == "reads" else units.writes

@@ -1,0 +1,112 @@
+"""Tables and their indexes. What they have in common, throughput, is [Capacity][]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta, timezone
+
+from dynamic_dynamodb.model import Target, Throughput
+from dynamic_dynamodb.simulation.timeline import Timeline
+
+ACTIVE, UPDATING = "ACTIVE", "UPDATING"
+FREE_DECREASES = 4  # a UTC day, at any time
+MOST_DECREASES = 27  # a UTC day
+DECREASE_PAUSE = timedelta(hours=1)  # between those after the free ones
+
+
+class Capacity:
+    """The throughput of one table or index: its history, its status, its decreases.
+
+    `backfilling` is what DescribeTable says of an index that is being built;
+    None leaves the field out.
+    """
+
+    def __init__(self, target: Target, units: Throughput | None, status: str) -> None:
+        self.target = target
+        self.units: Timeline[Throughput | None] = Timeline(units)  # None: on demand
+        self.last_increase: datetime | None = None
+        self.last_decrease: datetime | None = None
+        self.backfilling: bool | None = None
+        self._decreases: tuple[date, int] = (date.min, 0)  # the UTC day, and how many
+        self._status = status
+        self._busy_until: datetime | None = None
+
+    def __str__(self) -> str:
+        """AWS's word for it in error messages."""
+        return "table" if self.target.index is None else f"index {self.target.index}"
+
+    def status(self, now: datetime) -> str:
+        if self._status == ACTIVE and self._busy_until is not None and now < self._busy_until:
+            return UPDATING
+        return self._status
+
+    def set_status(self, status: str, now: datetime) -> None:
+        """Set a status by hand. It stays; ACTIVE also finishes an update at once."""
+        if status == ACTIVE and self._busy_until is not None and now < self._busy_until:
+            self.units.set(now, self.units.at(self._busy_until))
+            self._busy_until = None
+        self._status = status
+
+    def busy(self, until: datetime) -> None:
+        self._busy_until = until
+
+    def provisioned(self, now: datetime) -> Throughput:
+        """What DescribeTable shows: 0 and 0 on demand."""
+        return self.units.at(now) or Throughput(0, 0)
+
+    def update(self, units: Throughput, now: datetime, ready: datetime) -> None:
+        """Accept an update now, to hold from `ready` on."""
+        old = self.provisioned(now)
+        if any(new > present for new, present in zip(units, old, strict=True)):
+            self.last_increase = now
+        if self.decreased_by(units, now):
+            self._decreases = (now.date(), self.decreases_today(now) + 1)
+            self.last_decrease = now
+        self.units.set(ready, units)
+        self.busy(ready)
+
+    def decreased_by(self, units: Throughput, now: datetime) -> bool:
+        return any(new < present for new, present in zip(units, self.provisioned(now), strict=True))
+
+    def decreases_today(self, now: datetime) -> int:
+        day, count = self._decreases
+        return count if day == now.date() else 0
+
+    def set_decreases(self, count: int, last: datetime, now: datetime) -> None:
+        self._decreases = (now.date(), count)
+        self.last_decrease = last
+
+    def next_decrease(self, now: datetime) -> datetime:
+        """The earliest instant, `now` or later, at which a decrease is accepted."""
+        today = self.decreases_today(now)
+        if today < FREE_DECREASES or self.last_decrease is None:
+            return now
+        midnight = datetime.combine(now.date() + timedelta(days=1), time(), timezone.utc)
+        if today >= MOST_DECREASES:
+            return midnight
+        return max(now, min(self.last_decrease + DECREASE_PAUSE, midnight))
+
+
+class Table:
+    """One table with its indexes. `on_demand_since` stays when a table goes back to provisioned throughput."""
+
+    def __init__(self, own: Capacity, created: datetime, number: int, replicas: tuple[str, ...]) -> None:
+        self.own = own
+        self.created = created
+        self.number = number  # of this table among all that were ever made
+        self.replicas = replicas
+        self.on_demand = False
+        self.on_demand_since: datetime | None = None
+        self.indexes: dict[str, Capacity] = {}
+
+    @property
+    def name(self) -> str:
+        return self.own.target.table
+
+    def capacities(self) -> Iterator[Capacity]:
+        """The table's own, then each index's."""
+        yield self.own
+        yield from self.indexes.values()
+
+    def capacity(self, index: str | None) -> Capacity | None:
+        return self.own if index is None else self.indexes.get(index)
