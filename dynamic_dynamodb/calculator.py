@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 
 from dynamic_dynamodb.model import Decision, Direction, Policy, Scale, Unit, Usage
+
+# A threshold has a few decimals and a sum of datapoints under 20: enough to tell one from the other.
+_MOST_DIGITS = 30
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ def stay(policy: Policy, provisioned: int, reason: str) -> Decision:
     return Decision(provisioned, "stay", f"{policy.axis} {provisioned}: stays, {reason}", streak=0)
 
 
-def _stay(policy: Policy, usage: Usage, streak: int, reason: str) -> Decision:
-    text = f"{_measured(policy, usage)}: stays, {reason}"
+def _stay(policy: Policy, usage: Usage, streak: int, reason: str, *thresholds: Fraction) -> Decision:
+    text = f"{_measured(policy, usage, *thresholds)}: stays, {reason}"
     return Decision(usage.provisioned, "stay", text, streak)
 
 
@@ -82,7 +86,7 @@ def _increase_by_consumption(policy: Policy, usage: Usage) -> _Increase | None:
         why = f"{_measured(policy, usage, policy.upper_threshold)} >= {_number(policy.upper_threshold)} %"
         return _candidate(usage, Fraction(policy.increase_consumed_with), policy.increase_consumed_unit, why)
     threshold, amount = _step_up(scale, measured)
-    why = f"{_measured(policy, usage, threshold)} >= {_number(threshold)} %"
+    why = f"{_measured(policy, usage, *_keys(scale))} >= {_number(threshold)} %"
     return _candidate(usage, amount, policy.increase_consumed_unit, why)
 
 
@@ -100,7 +104,7 @@ def _increase_by_provisioned_share(policy: Policy, usage: Usage) -> _Increase | 
         return None
     threshold, amount = _step_up(scale, measured)
     why = (
-        f"{policy.axis} throttled {_percent(measured, threshold)} % of {usage.provisioned} provisioned "
+        f"{policy.axis} throttled {_percent(measured, *_keys(scale))} % of {usage.provisioned} provisioned "
         f">= {_number(threshold)} %"
     )
     return _candidate(usage, amount, policy.increase_throttled_by_provisioned_unit, why)
@@ -115,13 +119,17 @@ def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | Non
         why = f"{_number(usage.throttled)} {policy.axis} throttled, none consumed"
     else:
         threshold, amount = _step_up(scale, measured)
-        why = f"{policy.axis} throttled {_percent(measured, threshold)} % of consumed >= {_number(threshold)} %"
+        why = f"{policy.axis} throttled {_percent(measured, *_keys(scale))} % of consumed >= {_number(threshold)} %"
     return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why)
 
 
 def _step_up(scale: Scale, measured: Fraction) -> tuple[Fraction, Fraction]:
     """The greatest step that `measured` reaches, as (threshold, amount); amount 0 below the least."""
     return max((step for step in scale if step[0] <= measured), default=(Fraction(0), Fraction(0)))
+
+
+def _keys(scale: Scale) -> list[Fraction]:
+    return [threshold for threshold, _ in scale]
 
 
 def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str) -> _Increase | None:
@@ -131,8 +139,10 @@ def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str) -> _Increas
     # shall be met in one step. Rounded up, so that 1 + 50 % gets on to 2.
     base = max(usage.provisioned, math.ceil(usage.rate))
     more = amount * base / 100 if unit == "percent" else amount
-    of_consumed = f" of {base} consumed" if base > usage.provisioned else ""
-    return _Increase(base + math.ceil(more), why, f"+{_amount(amount, unit)}{of_consumed}")
+    how = f"+{_amount(amount, unit)}"
+    if base > usage.provisioned:
+        how += f" {'of' if unit == 'percent' else 'on top of'} {base} consumed"
+    return _Increase(base + math.ceil(more), why, how)
 
 
 def _up(policy: Policy, usage: Usage, increase: _Increase) -> Decision:
@@ -153,7 +163,7 @@ def _down_or_stay(policy: Policy, usage: Usage, streak: int) -> Decision:
         return _stay(policy, usage, 0, hold)
     decrease = _decrease(policy, usage)
     if decrease is None:
-        return _stay(policy, usage, 0, _between(policy))
+        return _stay(policy, usage, 0, _between(policy), *_thresholds(policy))
     if decrease.units >= usage.provisioned:
         return Decision(usage.provisioned, "stay", f"{decrease.why}: stays, {decrease.how}", streak=0)
     goal = policy.num_checks_before_scale_down
@@ -170,7 +180,7 @@ def _reason_not_to_decrease(policy: Policy, usage: Usage) -> str:
     if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
         return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
     if 0 < policy.throttled_upper_threshold < usage.throttled:
-        return f"{_number(usage.throttled)} throttled > {policy.throttled_upper_threshold}"
+        return f"{_number(usage.throttled)} {policy.axis} throttled > {policy.throttled_upper_threshold}"
     return ""
 
 
@@ -187,45 +197,49 @@ def _between(policy: Policy) -> str:
     return f"{low}, {high}"
 
 
+def _thresholds(policy: Policy) -> list[Fraction]:
+    """All that consumption is compared with, in percent."""
+    up, down = policy.increase_consumed_scale, policy.decrease_consumed_scale
+    return [
+        *(_keys(down) if down is not None else [policy.lower_threshold]),
+        *(_keys(up) if up is not None else [policy.upper_threshold]),
+    ]
+
+
 def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
-    measured, scale = usage.consumed_percent, policy.decrease_consumed_scale
-    if scale is None:
-        threshold, amount = policy.lower_threshold, Fraction(policy.decrease_consumed_with)
-        if measured > threshold:
-            return None
-    else:
-        # The least step that is not below what was measured.
-        threshold, amount = min((step for step in scale if step[0] >= measured), default=(Fraction(0), Fraction(0)))
-        if amount <= 0:
-            return None
+    measured, steps = usage.consumed_percent, policy.decrease_consumed_scale
+    if steps is None:  # one step
+        steps = ((policy.lower_threshold, Fraction(policy.decrease_consumed_with)),)
+    # The least step that is not below what was measured.
+    threshold, amount = min((step for step in steps if step[0] >= measured), default=(Fraction(0), Fraction(0)))
+    if amount <= 0:
+        return None
     unit, now = policy.decrease_consumed_unit, usage.provisioned
     # What is taken away is rounded down: the doubt is for more capacity.
     wanted = now - math.floor(amount * now / 100 if unit == "percent" else amount)
-    why = f"{_measured(policy, usage, threshold)} <= {_number(threshold)} %"
+    why = f"{_measured(policy, usage, *_keys(steps))} <= {_number(threshold)} %"
     return _floor(policy, usage, wanted, why, f"-{_amount(amount, unit)}")
 
 
 def _floor(policy: Policy, usage: Usage, wanted: int, why: str, how: str) -> _Decrease:
     """Bound a decrease from below by the minimum and by the load itself."""
-    needed, ceiling = _load_floor(policy, usage)
+    needed, clear_of = _load_floor(policy, usage)
+    consumed = f"{_decimals(usage.rate, 1)} consumed"
     units = max(wanted, policy.minimum, usage.provisioned if needed is None else needed)
     if units >= usage.provisioned:
         if usage.provisioned <= policy.minimum:
-            return _Decrease(units, why, f"{_at_minimum(policy)}")
+            return _Decrease(units, why, _minimum(policy))
         if wanted >= usage.provisioned:
             return _Decrease(units, why, f"{how} takes nothing away")
-        return _Decrease(units, why, f"with less, {_number(usage.rate, 1)} consumed would not stay below {ceiling}")
+        return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}")
     if units == wanted:
         return _Decrease(units, why, how)
-    if needed is not None and units == needed > policy.minimum:
-        bound = f"{units} keeps {_number(usage.rate, 1)} consumed below {ceiling}"
-    else:
-        bound = _minimum(policy)
+    bound = f"{units} keeps {consumed} {clear_of}" if units > policy.minimum else _minimum(policy)
     return _Decrease(units, why, f"{how} would be {wanted}; {bound}")
 
 
 def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
-    """The least capacity at which the same load would not at once ask to go up again, and what it keeps clear of.
+    """The least capacity at which the same load would not at once ask to go up again, and what it stays clear of.
 
     None: there is none, whatever is provisioned asks for more.
     """
@@ -233,12 +247,14 @@ def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
     if policy.increase_consumed_scale is not None:
         threshold = min((key for key, amount in policy.increase_consumed_scale if amount > 0), default=None)
     served = math.ceil(usage.rate)  # never throttled by our own decrease
-    if threshold is None:
-        return served, "what is provisioned"
-    if threshold <= 0:
-        return None, f"{_number(threshold)} %"
-    clear = math.floor(100 * usage.rate / threshold) + 1
-    return max(clear, served), f"{_number(threshold)} %" if clear >= served else "what is provisioned"
+    if threshold is not None:
+        below = f"below {_number(threshold)} %"
+        if threshold <= 0:
+            return None, below
+        clear = math.floor(100 * usage.rate / threshold) + 1
+        if clear >= served:
+            return clear, below
+    return served, "within what is provisioned"
 
 
 def _minimum(policy: Policy) -> str:
@@ -249,10 +265,6 @@ def _minimum(policy: Policy) -> str:
 
 def _maximum(policy: Policy) -> str:
     return f"max-provisioned-{policy.axis} is {policy.max_provisioned}"
-
-
-def _at_minimum(policy: Policy) -> str:
-    return "at 1, the least there is" if policy.min_provisioned is None else f"at {_minimum(policy)}"
 
 
 # Limits
@@ -271,7 +283,7 @@ def _limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
         return _stay(policy, usage, proposal.streak, f"{_minimum(policy)} but enable-{policy.axis}-up-scaling is false")
     limit = _maximum(policy) if above else _minimum(policy)
     text = f"{_measured(policy, usage)}: {now} -> {units} ({limit})"
-    direction: Direction = "up" if units > now else "down" if units < now else "stay"
+    direction: Direction = "up" if units > now else "down"
     short = above and units < usage.rate
     return Decision(units, direction, text, proposal.streak, proposal.ripe, forced=above, warn=short)
 
@@ -300,32 +312,41 @@ def _join(mine: _Side, other: _Side) -> Decision:
     at_minimum = other_usage.provisioned <= other_policy.minimum
     if decision.direction != "down" or decision.forced or other_decision.ripe or at_minimum:
         return decision
-    text = f"{_measured(policy, usage)}: hold {usage.provisioned}, {other_policy.axis} do not ask for less"
+    missing = "do not ask for less"
+    if other_decision.streak > 0:
+        missing = f"are at check {other_decision.streak} of {other_policy.num_checks_before_scale_down}"
+    text = f"{_measured(policy, usage)}: hold {usage.provisioned}, {other_policy.axis} {missing}"
     return replace(decision, units=usage.provisioned, direction="stay", reason=text)
 
 
 # Words
 
 
-def _measured(policy: Policy, usage: Usage, threshold: Fraction | None = None) -> str:
-    return f"{policy.axis} {_percent(usage.consumed_percent, threshold)} % of {usage.provisioned}"
+def _measured(policy: Policy, usage: Usage, *thresholds: Fraction) -> str:
+    return f"{policy.axis} {_percent(usage.consumed_percent, *thresholds)} % of {usage.provisioned}"
 
 
-def _percent(value: Fraction, threshold: Fraction | None = None) -> str:
-    """One decimal, or as many as keep it on its side of the threshold: 89.96 is not "90.0 %, below 90 %"."""
-    for digits in range(1, 6):
-        text = f"{float(value):.{digits}f}"
+def _percent(value: Fraction, *thresholds: Fraction) -> str:
+    """One decimal, or as many as keep it on its side of the thresholds: 89.96 is not "90.0 %, below 90 %"."""
+    for digits in range(1, _MOST_DIGITS):
+        text = _decimals(value, digits)
         shown = Fraction(text)
-        if threshold is None or (shown < threshold, shown > threshold) == (value < threshold, value > threshold):
+        if all((shown < limit, shown > limit) == (value < limit, value > limit) for limit in thresholds):
             break
     return text
 
 
-def _number(value: Fraction, digits: int | None = None) -> str:
-    """A number without a point where it has none, or with so many digits."""
-    if digits is not None:
-        return f"{float(value):.{digits}f}"
-    return str(int(value)) if value.denominator == 1 else f"{float(value):g}"
+def _decimals(value: Fraction, digits: int) -> str:
+    """A number, 0 or more, rounded to so many decimals, however great it is."""
+    whole, rest = divmod(round(value * 10**digits), 10**digits)
+    return f"{whole}.{rest:0{digits}}"
+
+
+def _number(value: Fraction) -> str:
+    """A number as a person would write it in the configuration: exact, no exponent, no needless zeros."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    return f"{(Decimal(value.numerator) / value.denominator).normalize():f}"
 
 
 def _amount(amount: Fraction, unit: Unit) -> str:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -110,23 +109,24 @@ class Statistics:
         if self._denied is None:
             for answer in self._workers.map(self._get_data, list(_batches(queries))):
                 found.update(answer)
+            self._note_denial(found.values())
         if self._denied is not None:
             left = [query for query in queries if not isinstance(found.get(query), list)]
             found.update(zip(left, self._workers.map(self._get_statistics, left), strict=True))
         return found
 
+    def _note_denial(self, answers: Iterable[Series | AwsError]) -> None:
+        """Remember for all later checks that GetMetricData is not permitted, and say so, once."""
+        errors = (answer for answer in answers if isinstance(answer, AwsError))
+        self._denied = next((error for error in errors if error.denied), None)
+        if self._denied is not None:
+            log.warning("%s; using GetMetricStatistics instead, one call a metric", self._denied)
+
     def _get_data(self, batch: Sequence[_Query]) -> dict[_Query, Series | AwsError]:
         try:
             return self._read_pages(batch)
         except AwsError as error:
-            if error.denied:
-                self._note_denial(error)
             return dict.fromkeys(batch, error)
-
-    def _note_denial(self, error: AwsError) -> None:
-        if self._denied is None:
-            self._denied = error
-            log.warning("%s; using GetMetricStatistics instead, one call a metric", error)
 
     def _read_pages(self, batch: Sequence[_Query]) -> dict[_Query, Series | AwsError]:
         ids = {f"m{number}": query for number, query in enumerate(batch)}
@@ -136,14 +136,18 @@ class Statistics:
             "EndTime": batch[0].end,
         }
         found = {key: _Found() for key in ids}
+        tokens: list[Any] = []  # of the pages so far
         for _page in range(_MOST_PAGES):
             answer = call(_DATA, self._cloudwatch.get_metric_data, **arguments)
             for result in _list(answer, _DATA, "MetricDataResults"):
-                if isinstance(result, dict) and result.get("Id") in found:
-                    found[result["Id"]].add(result)
+                # Whatever the service says of something that was not asked for is its own affair.
+                key = result.get("Id") if isinstance(result, dict) else None
+                if isinstance(key, str) and key in found:
+                    found[key].add(result)
             token = answer.get("NextToken")
-            if not token or token == arguments.get("NextToken"):
+            if not token or token in tokens:
                 break
+            tokens.append(token)
             arguments["NextToken"] = token
         if token:
             raise BadAnswerError(_DATA, "end of its pages")
@@ -215,7 +219,7 @@ def _points(result: Mapping[str, Any]) -> Series:
 def _point(moment: Any, value: Any, operation: str) -> Point:
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise BadAnswerError(operation, "timestamp")
-    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+    if type(value) not in (int, float) or not 0 <= value < math.inf:  # nor NaN, which is on no side of anything
         raise BadAnswerError(operation, "value of a datapoint")
     return moment, value
 
@@ -246,4 +250,4 @@ def _usage(request: Request, axis: Axis, series: Mapping[str, Series]) -> Usage:
 
 def _sum(series: Series) -> Fraction:
     """The exact sum: a datapoint is the decimal number that its JSON shows, not the binary one next to it."""
-    return Fraction(sum((Decimal(repr(value)) for _, value in series), Decimal(0)))
+    return sum((Fraction(repr(value)) for _, value in series), Fraction(0))

@@ -48,7 +48,8 @@ def describe(dynamodb: Any, name: str) -> Table:
         return Table(name, status, on_demand, replicated, ())
     resources = [_resource(Target(name), status, table)]
     problems: list[tuple[Target, Exception]] = []
-    for index in table.get("GlobalSecondaryIndexes") or ():
+    indexes = {"GlobalSecondaryIndexes": [], **table}  # missing where there are none
+    for index in _field(indexes, _DESCRIBE, list, "GlobalSecondaryIndexes"):
         target = Target(name, "(unnamed)")
         try:
             target = Target(name, _field(index, _DESCRIBE, str, "IndexName"))
@@ -157,26 +158,30 @@ def _increases(changes: Sequence[Change]) -> Iterator[Change]:
 
 # LimitExceededException stands for three things, and only its text tells which.
 
+_LIMIT = "LimitExceededException"
+_AT_ONCE = re.compile(r"simultaneous|concurrent|at (once|a time|the same time)", re.I)
+# As a ValidationException: that something exceeds a limit. The advice to look
+# up "current limits" stands in other refusals as well.
+_BEYOND = re.compile(r"(limit|quota|maximum).*exceed|(exceed|(greater|more) than).*(limit|quota|maximum)", re.I)
+
 
 def decreases_ran_out(error: AwsError) -> bool:
     """Whether the call was refused because a table or index has no decrease left for now."""
-    return error.code == "LimitExceededException" and "decrease" in error.message.lower()
+    return error.code == _LIMIT and "decrease" in error.message.lower()
 
 
 def too_many_at_once(error: AwsError) -> bool:
     """Whether the call was refused because too many tables (500) are being changed at once."""
-    return error.code == "LimitExceededException" and bool(
-        re.search(r"simultaneous|at once|concurrent", error.message, re.I)
-    )
+    return error.code == _LIMIT and not decreases_ran_out(error) and bool(_AT_ONCE.search(error.message))
 
 
 def quota(error: AwsError) -> str:
     """The quota that an increase was refused for, in words; empty where it was something else."""
-    words = error.message.lower()
-    limit = error.code in ("LimitExceededException", "ServiceQuotaExceededException", "ValidationException")
-    if not limit or decreases_ran_out(error) or too_many_at_once(error) or not re.search(r"limit|quota|maxim", words):
+    if decreases_ran_out(error) or too_many_at_once(error):
         return ""
-    which = (
-        "the account's quota of capacity units" if "account" in words else "the quota of 40,000 capacity units a table"
-    )
+    by_code = error.code in (_LIMIT, "ServiceQuotaExceededException")
+    if not by_code and not (error.code == "ValidationException" and _BEYOND.search(error.message)):
+        return ""
+    of_account = "account" in error.message.lower()
+    which = "the account's quota of capacity units" if of_account else "the quota of 40,000 capacity units a table"
     return f"{which}; ask AWS to raise it (Service Quotas), or set a max below it"
