@@ -72,25 +72,28 @@ class Inventory:
 
         Raises AwsError where the tables cannot be listed.
         """
-        names = self._matched(self._names())
+        listed = self._list()
+        names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
         tables = self._describe(names)
         if not tables and not self._state.failed:
             log.error("there is no table that the configuration matches")
             return None
-        self._match_indexes(tables, complete=len(tables) == len(names))
+        self._match_indexes(tables, names)
         return [job for table in tables for job in self._jobs(table)]
 
     # Tables
 
-    def _names(self) -> list[str]:
+    def _list(self) -> list[str] | None:
+        """All tables, or None where listing them is not permitted."""
         try:
-            return updater.list_tables(self._dynamodb)
+            # By a worker, like all reads: one that hangs is abandoned when the program shall end.
+            return self._workers.map(updater.list_tables, [self._dynamodb])[0]
         except AwsError as error:
             if not error.denied:
                 raise
             if self._state.once("ListTables denied"):
                 log.warning("%s; using the table names of the configuration as they stand", error)
-        return self._plain_names()
+        return None
 
     def _plain_names(self) -> list[str]:
         names = {expression: plain_name(expression) for expression in self._sections}
@@ -101,22 +104,24 @@ class Inventory:
                 log.log(level, "[table: %s] is a regular expression and needs dynamodb:ListTables", expression)
         return list(dict.fromkeys(name for name in names.values() if name is not None))
 
-    def _matched(self, names: Sequence[str]) -> list[str]:
+    def _matched(self, names: Sequence[str], *, listed: bool) -> list[str]:
         self._matcher.keep(set(names))
         matched = [name for name in names if self._matcher.match(name)]
         self._state.keep_tables(set(matched))
         for name in matched:
             self._tell_section(Target(name), "table", self._matcher.match(name))
-        self._tell_matches(self._sections, self._matcher, matched, "[table: {}]")
+        self._tell_matches(self._sections, self._matcher, matched, "table", complete=listed)
         return matched
 
     def _describe(self, names: Sequence[str]) -> list[Table]:
         tables = []
         for name, answer in zip(names, self._workers.map(self._describe_one, names), strict=True):
+            missing = isinstance(answer, AwsError) and answer.not_found
+            first = self._state.begins("missing", missing, Target(name))
             if isinstance(answer, Table):
                 tables.append(answer)
-            elif answer.not_found:
-                log.warning("%s - %s", name, answer)
+            elif missing:
+                log.log(logging.WARNING if first else logging.DEBUG, "%s - %s", name, answer)
             else:
                 self._state.fail(Target(name), answer)
         return tables
@@ -134,21 +139,31 @@ class Inventory:
 
     # Indexes
 
-    def _match_indexes(self, tables: Sequence[Table], *, complete: bool) -> None:
-        """Tell of what matched; `complete`: every table could be described."""
-        indexes = {table.name: [r.target for r in table.resources if r.target.index is not None] for table in tables}
-        self._state.keep_indexes(indexes.keys(), {target for targets in indexes.values() for target in targets})
-        names: dict[str, set[str]] = {expression: set() for expression in self._sections}
-        for table, targets in indexes.items():
-            expression, section = self._section_of(table)
-            names[expression].update(str(target.index) for target in targets)
-            for target in targets:
-                self._tell_section(target, "gsi", section.matcher.match(str(target.index)))
+    def _match_indexes(self, tables: Sequence[Table], names: Sequence[str]) -> None:
+        """Tell of what matched; `names` are those of all tables, also of those that could not be described."""
+        self._state.keep_indexes(
+            {table.name for table in tables}, {target for table in tables for target in _targets(table)}
+        )
+        # What is not shown may exist all the same: indexes of a table on demand, or of one that was not described.
+        shown = {table.name for table in tables if not table.on_demand and not table.problems}
+        incomplete = {self._section_of(name)[0] for name in names if name not in shown}
+        found: dict[str, set[str]] = {expression: set() for expression in self._sections}
+        for table in tables:
+            expression, section = self._section_of(table.name)
+            for index in (resource.target.index for resource in table.resources):
+                if index is not None:
+                    found[expression].add(index)
+                    self._tell_section(Target(table.name, index), "gsi", section.matcher.match(index))
         for expression, section in self._sections.items():
-            section.matcher.keep(names[expression])
-            if complete:  # an index of a table that could not be described may exist all the same
-                own = sorted(names[expression])
-                self._tell_matches(section.gsis, section.matcher, own, f"[gsi: {{}} table: {expression}]")
+            section.matcher.keep(found[expression])
+            self._tell_matches(
+                section.gsis,
+                section.matcher,
+                sorted(found[expression]),
+                "gsi",
+                f" table: {expression}",
+                complete=expression not in incomplete,
+            )
 
     # Which may be changed
 
@@ -191,19 +206,33 @@ class Inventory:
 
     def _tell_section(self, target: Target, kind: str, match: Match | None) -> None:
         if match is not None and self._state.once(f"section {match.section}", target):
-            also = f"; [{kind}: {'], ['.join(match.also)}] matches too, the first one counts" if match.also else ""
-            log.info("%s - configured by [%s: %s]%s", target, kind, match.section, also)
+            also = ", ".join(f"[{kind}: {section}]" for section in match.also)
+            verb = "matches" if len(match.also) == 1 else "match"
+            more = f"; {also} {verb} too, the first one counts" if also else ""
+            log.info("%s - configured by [%s: %s]%s", target, kind, match.section, more)
 
-    def _tell_matches(self, sections: Iterable[str], matcher: Matcher, names: Iterable[str], header: str) -> None:
-        """Warn of sections that match nothing, and of plain names that match more than themselves."""
+    def _tell_matches(
+        self,
+        sections: Iterable[str],
+        matcher: Matcher,
+        names: Iterable[str],
+        kind: str,
+        of_table: str = "",
+        *,
+        complete: bool,
+    ) -> None:
+        """Warn of sections that match nothing, and of plain names that match more than themselves.
+
+        Whether a section matches nothing is not known unless `names` are complete.
+        """
         matched: dict[str, list[str]] = {expression: [] for expression in sections}
         for name in names:
             match = matcher.match(name)
             if match is not None:
                 matched[match.section].append(name)
         for expression, own in matched.items():
-            shown = header.format(expression)
-            if self._state.begins(f"nothing: {shown}", not own):
+            shown = f"[{kind}: {expression}{of_table}]"
+            if (own or complete) and self._state.begins(f"nothing: {shown}", not own):
                 log.warning("%s matches nothing", shown)
             longer = longer_names(expression, own)
             if longer and self._state.once(f"longer: {shown}"):
@@ -215,3 +244,8 @@ class Inventory:
                     more,
                     expression,
                 )
+
+
+def _targets(table: Table) -> list[Target]:
+    """The table and its indexes, also those whose description cannot be used."""
+    return [*(resource.target for resource in table.resources), *(target for target, _ in table.problems)]

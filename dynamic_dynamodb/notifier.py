@@ -43,11 +43,11 @@ def alarm_type(policy: Policy, usage: Usage) -> str | None:
     return None
 
 
-def _alarm_line(kind: str, target: Target, axis: Axis, policy: Policy, usage: Usage) -> str:
+def _alarm_text(kind: str, axis: Axis, policy: Policy, usage: Usage) -> str:
     threshold = policy.upper_alarm_threshold if kind == HIGH else policy.lower_alarm_threshold
     side = "at or above" if kind == HIGH else "below"
     return (
-        f"{target}: {axis} consumed {float(usage.consumed_percent):.1f} % of {usage.provisioned} provisioned, "
+        f"{axis} consumed {float(usage.consumed_percent):.1f} % of {usage.provisioned} provisioned, "
         f"{side} the alarm threshold of {float(threshold):g} %"
     )
 
@@ -86,6 +86,7 @@ class Notifier:
         self._dry_run = dry_run
         self._messages: list[_Message] = []
         self._alarms: dict[_Message, tuple[Memory, dict[Axis, str]]] = {}
+        self._silent: dict[str, AwsError] = {}  # topics that gave no answer in this check, and how
 
     def changed(self, section: Mapping[str, Any], change: Change) -> None:
         """Tell of a change that DynamoDB accepted."""
@@ -103,9 +104,9 @@ class Notifier:
         for kind in (HIGH, LOW):
             crossed = {axis: kind for axis in AXES if now.get(axis) == kind}
             if crossed.keys() - memory.alarmed.keys():
-                text = "\n".join(_alarm_line(kind, target, axis, *axes[axis]) for axis in crossed)
-                log.warning("%s: %s", kind, text.replace("\n", "; "))
-                message = self._add(section, target, (kind,), text)
+                texts = [_alarm_text(kind, axis, *axes[axis]) for axis in crossed]
+                log.warning("%s - %s: %s", target, kind, "; ".join(texts))
+                message = self._add(section, target, (kind,), "\n".join(f"{target}: {text}" for text in texts))
                 if message is None:
                     memory.alarmed.update(crossed)
                 else:
@@ -116,6 +117,7 @@ class Notifier:
         """Publish what was collected, side by side; also when the program shall end: the changes were made."""
         messages, self._messages = self._messages, []
         alarms, self._alarms = self._alarms, {}
+        self._silent = {}
         errors = self._workers.finish(self._publish, messages, begin_all=True)
         for message, error in zip(messages, errors, strict=True):
             if error is not None:
@@ -133,6 +135,8 @@ class Notifier:
         return message
 
     def _publish(self, message: _Message) -> AwsError | None:
+        if message.topic in self._silent:  # a thousand messages shall not each wait for the same dead endpoint
+            return self._silent[message.topic]
         try:
             call(
                 "Publish",
@@ -142,5 +146,7 @@ class Notifier:
                 Message=message.text,
             )
         except AwsError as error:
+            if getattr(error.__cause__, "response", None) is None:  # SNS did not refuse it: there was no answer
+                self._silent[message.topic] = error
             return error
         return None

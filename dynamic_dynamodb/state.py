@@ -34,12 +34,20 @@ class State:
         """What is remembered of this target; nothing yet, the first time."""
         return self._memories.setdefault(target, Memory())
 
-    def begins(self, what: str, holds: bool, target: Target | None = None) -> bool:
-        """Whether a state holds now that did not hold when it was last asked for: time to say so."""
+    def __len__(self) -> int:
+        """How many targets are remembered."""
+        return len(self._memories)
+
+    def changes(self, what: str, holds: bool, target: Target | None = None) -> bool:
+        """Whether a state begins or ends to hold now, against when it was last asked for: time to say so."""
         said = self._said if target is None else self.memory(target).said
-        new = holds and what not in said
+        changes = holds != (what in said)
         (said.add if holds else said.discard)(what)
-        return new
+        return changes
+
+    def begins(self, what: str, holds: bool, target: Target | None = None) -> bool:
+        """Whether a state holds now that did not hold when it was last asked for."""
+        return self.changes(what, holds, target) and holds
 
     def once(self, what: str, target: Target | None = None) -> bool:
         """Whether this is the first time."""
