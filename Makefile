@@ -1,0 +1,106 @@
+# Everything that these targets need is installed into .venv, once, and again when its list changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+VPY := $(VENV)/bin/python
+PIP := $(VPY) -m pip -qq --disable-pip-version-check --no-input
+# A venv that is broken or half made is made anew, and one of another Python than a PYTHON that was asked for.
+ASKED := $(filter environment command,$(firstword $(origin PYTHON)))
+IS := -c 'import sys, pip; print(sys.version)' 2>/dev/null
+IS_ASKED := -c 'import sys; print(sys.version)' 2>/dev/null
+USABLE = $(shell is=$$($(VPY) $(IS)) && test "$$is" = "$$($(if $(ASKED),$(PYTHON),$(VPY)) $(IS_ASKED))" && echo yes)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check bench docs install release soak clean generated FORCE
+
+help: ## this list
+	@echo "make TARGET, with PYTHON=python3.12 for another Python than python3:"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+demo: $(VENV)/.demo ## the main job on a local stand-in for AWS: no account, nothing to set up
+	@$(VPY) docs/demo/demo.py
+
+test: $(VENV)/.test ## all tests; ARGS="-k breaker" hands words to pytest
+	@$(VPY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(VENV)/.test ## lint, format, types, generated files current, who imports whom
+	@$(VPY) -m ruff check .
+	@$(VPY) -m ruff format --check .
+	@$(VPY) -m mypy
+	@$(VPY) docs/generate.py --check
+	@$(VPY) -m pytest -q tests/test_layers.py
+
+bench: $(VENV)/.test ## start-up time, calls and time of a check: each a ratio within one run
+	@$(VPY) tests/bench/startup.py
+	@PYTHONPATH=tests $(VPY) tests/bench/calls.py
+
+generated: $(VENV)/.test ## write the generated files anew
+	@$(VPY) docs/generate.py
+
+docs: ## where the documentation is
+	@echo "Nothing to build: the documentation is Markdown. Start with README.md; docs/ has the rest."
+
+soak: ## there is no soak test yet
+	@echo "make soak: there is no soak test yet" >&2; exit 1
+
+# With a PREFIX it gets a venv of its own: modules in PREFIX/lib/pythonX.Y are found by one Python only,
+# and systems forbid pip to write there.
+install: ## into the present environment (pip install .), or apart from it with PREFIX=/usr/local
+	@rm -rf build
+ifdef PREFIX
+	@$(call usable_python,$(PYTHON))
+	@$(PYTHON) -m venv --clear "$(PREFIX)/lib/dynamic-dynamodb"
+	@"$(PREFIX)/lib/dynamic-dynamodb/bin/python" -m pip -qq --disable-pip-version-check install .
+	@mkdir -p "$(PREFIX)/bin"
+	@ln -sf ../lib/dynamic-dynamodb/bin/dynamic-dynamodb "$(PREFIX)/bin/dynamic-dynamodb"
+	@echo "installed: $(PREFIX)/bin/dynamic-dynamodb"
+else
+	$(PYTHON) -m pip install .
+endif
+
+release: $(VENV)/.test ## sdist, wheel and SHA256SUMS in dist/, checked; uploaded only with TWINE_* set
+	@test -z "$$(git status --porcelain)" || { echo "make release: commit first: a release is what git has" >&2; exit 1; }
+	@rm -rf build dist
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VPY) -m build --quiet --no-isolation --outdir dist .
+	@DIST=dist $(VPY) -m pytest -q tests/test_packaging.py
+	@cd dist && sha256sum *.tar.gz *.whl > SHA256SUMS && cat SHA256SUMS
+	@if test -z "$$TWINE_PASSWORD" || test -z "$$TWINE_REPOSITORY$$TWINE_REPOSITORY_URL"; then \
+	  echo "Checked, and not uploaded: that takes TWINE_USERNAME, TWINE_PASSWORD and TWINE_REPOSITORY_URL in the environment."; \
+	else \
+	  $(PIP) install -r tests/requirements-release.txt && $(VPY) -m twine upload --non-interactive dist/*.tar.gz dist/*.whl; \
+	fi
+
+clean: ## remove all that was made here, .venv too
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -exec rm -rf {} +
+
+# One clear line where the Python will not do.
+define usable_python
+command -v $(1) >/dev/null || { echo "make: no $(1) here; PYTHON=/path/to/python3.12 make ... names another" >&2; exit 1; }; \
+$(1) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+  || { echo "make: $(1) is $$($(1) --version 2>&1), and Python 3.10 or later is needed; PYTHON=python3.12 make ... names another" >&2; exit 1; }; \
+$(1) -c 'import ensurepip, venv' 2>/dev/null \
+  || { echo "make: $(1) cannot make virtual environments (no ensurepip); on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+endef
+
+ifneq ($(USABLE),yes)
+$(VPY) $(VENV)/.demo $(VENV)/.test: FORCE
+endif
+
+$(VPY):
+	@$(call usable_python,$(PYTHON))
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes a minute."
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.demo: docs/demo/requirements.txt setup.py | $(VPY)
+	@$(PIP) install -r docs/demo/requirements.txt
+	@$(PIP) install --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: tests/requirements.txt docs/demo/requirements.txt setup.py | $(VPY)
+	@$(PIP) install -r tests/requirements.txt
+	@$(PIP) install --no-build-isolation -e .
+	@touch $@ $(VENV)/.demo
