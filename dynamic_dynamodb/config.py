@@ -6,43 +6,29 @@ see all of them. Values are exact: numbers with a point are Fractions.
 
 from __future__ import annotations
 
-import ast
-import configparser
-import io
-import os
+import functools
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
-from dynamic_dynamodb import options, windows
+from dynamic_dynamodb import inifile, options
+from dynamic_dynamodb.converters import check_regex, convert, did_you_mean, plain, printable, quote, show_value
 from dynamic_dynamodb.errors import ConfigError
-from dynamic_dynamodb.masking import mask_url
-from dynamic_dynamodb.model import AXES, Axis, Policy, Scale
+from dynamic_dynamodb.model import AXES, Axis, Policy
 from dynamic_dynamodb.options import Option
 
 Values: TypeAlias = dict[str, Any]  # option name -> checked value; None where the value given was bad
 
-MASK = "********"
 TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
 
 _DEFAULT = "DEFAULT"
 _DEFAULT_OPTIONS = "default_options"
+_EXPRESSION = re.compile(r"(table|gsi)\s*:")
 _PLAIN_SECTIONS = {"global": options.GLOBAL, "logging": options.LOGGING, _DEFAULT_OPTIONS: options.TABLE}
 # [default_options] serves indexes too, but whatever a table may hold an index may hold.
-
-_NUMBER = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?", re.ASCII)
-_WHOLE = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
-_INSTANCE = re.compile(r"[A-Za-z0-9._-]+")
-_TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")
-_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_LONGEST_SCALE = 10_000  # characters; the parser's memory is not for a file to exhaust
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,7 @@ def load(flags: Mapping[str, str | bool], problems: Sequence[str] = ()) -> Confi
     loader = _Loader(problems)
     configuration = loader.load(flags)
     if loader.problems:
-        raise ConfigError(list(dict.fromkeys(loader.problems)))
+        raise ConfigError(_lines(loader.problems))
     return configuration
 
 
@@ -80,7 +66,7 @@ def check_flags(flags: Mapping[str, str | bool]) -> dict[str, Any]:
     loader = _Loader(())
     command = loader.command(flags)
     if loader.problems:
-        raise ConfigError(loader.problems)
+        raise ConfigError(_lines(loader.problems))
     return command
 
 
@@ -114,212 +100,48 @@ def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
     return {option.key: show_value(option, values[option.key]) for option in options.of_section(section)}
 
 
-def show_value(option: Option, value: Any) -> Any:
-    """One checked value as JSON shows it; secrets masked."""
-    if value is None:
-        return None
-    if option.kind == "secret":
-        return MASK
-    if option.kind == "url":
-        return mask_url(value)
-    if option.kind == "scale":
-        return {str(_plain(threshold)): _plain(amount) for threshold, amount in value}
-    if option.kind == "list":
-        return list(value)
-    return _plain(value) if isinstance(value, Fraction) else value
-
-
-def _plain(number: Fraction) -> int | float:
-    return int(number) if number.denominator == 1 else float(number)
-
-
-# One converter a kind. Each takes the option and the text, never empty, and
-# returns the value or raises ValueError with the rest of a sentence.
-
-
-def _to_whole(option: Option, text: str) -> int:
-    if not _WHOLE.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is not a whole number")
-    number = int(text)
-    _check_range(option, Fraction(number), text)
-    return number
-
-
-def _to_number(option: Option, text: str) -> Fraction:
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is not a number")
-    number = Fraction(Decimal(text))
-    _check_range(option, number, text)
-    return number
-
-
-def _check_range(option: Option, number: Fraction, text: str) -> None:
-    if option.minimum is not None and number < option.minimum:
-        unset = "; leave it out for no limit" if option.name.startswith("max-") else ""
-        raise ValueError(f"{text} is below the least value, {option.minimum}{unset}")
-    if option.maximum is not None and number > option.maximum:
-        raise ValueError(f"{text} is above the greatest value, {option.maximum}")
-
-
-def _to_choice(option: Option, text: str) -> str:
-    value = text.lower() if option.name == "log-level" else text
-    if value not in option.choices:
-        raise ValueError(f"{_quote(text)} is none of {', '.join(option.choices)}{_did_you_mean(text, option.choices)}")
-    return value
-
-
-def _to_bool(_option: Option, text: str) -> bool:
-    if text.lower() not in _BOOLEANS:
-        raise ValueError(f"{_quote(text)} is neither true (yes, on, 1) nor false (no, off, 0)")
-    return _BOOLEANS[text.lower()]
-
-
-def _to_text(option: Option, text: str) -> str:
-    if option.name == "instance" and not _INSTANCE.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is not a name of letters, digits, '.', '_' and '-'")
-    return text
-
-
-def _to_path(_option: Option, text: str) -> str:
-    return str(Path(os.path.expandvars(text)).expanduser())
-
-
-def _to_regex(_option: Option, text: str) -> str:
-    check_regex(text)
-    return text
-
-
-def check_regex(text: str) -> None:
-    """Raises ValueError, with the rest of a sentence, where `text` is no regular expression."""
-    try:
-        with warnings.catch_warnings():
-            # Python 3.10 only deprecates what 3.11 refuses ("(?i)" in the
-            # middle); the same file shall mean the same on both.
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", DeprecationWarning)
-            re.compile(text)
-    except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
-        hint = ""
-        if "global flags" in str(error) or "Flags not at the start" in str(error):
-            hint = "; Python 3.11 and later want (?i) and the like at the start of the expression"
-        raise ValueError(f"the regular expression {_quote(text)} does not compile: {error}{hint}") from error
-
-
-def _to_url(_option: Option, text: str) -> str:
-    shown = _quote(mask_url(text))
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a bad port, brackets that do not close
-        valid = False
-    if not valid or not text.isprintable() or " " in text:
-        raise ValueError(f"{shown} is not an http:// or https:// URL")
-    return text
-
-
-def _to_scale(_option: Option, text: str) -> Scale:
-    """A literal dict, threshold -> amount. Never evaluated: its syntax tree is read, and may hold numbers alone."""
-    if len(text) > _LONGEST_SCALE:
-        raise ValueError(f"the scale is longer than {_LONGEST_SCALE} characters")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "5in": a SyntaxWarning on the way to our own error
-            tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(_not_a_scale(text)) from error
-    if not isinstance(tree, ast.Dict) or not tree.keys:
-        raise ValueError(_not_a_scale(text))
-    steps: dict[Fraction, Fraction] = {}
-    for key, value in zip(tree.keys, tree.values, strict=True):
-        threshold, amount = _literal_number(key), _literal_number(value)
-        if threshold is None or amount is None:
-            raise ValueError(_not_a_scale(text))
-        if amount < 0:
-            raise ValueError(f"the scale has a negative amount, {_plain(amount)}")
-        if threshold in steps:
-            raise ValueError(f"the scale has the threshold {_plain(threshold)} twice")
-        steps[threshold] = amount
-    return tuple(sorted(steps.items()))
-
-
-def _literal_number(node: ast.expr | None) -> Fraction | None:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        number = _literal_number(node.operand)
-        return number if number is None or isinstance(node.op, ast.UAdd) else -number
-    if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
-        return None
-    text = repr(node.value)  # the shortest decimal that reads back as this float: what was written
-    number = Fraction(Decimal(text)) if _NUMBER.fullmatch(text) else None
-    return number if number is not None and abs(number) <= options.LARGEST else None
-
-
-def _not_a_scale(text: str) -> str:
-    return f"{_quote(text)} is not a scale; write threshold: amount pairs of numbers, like {{0: 0, 70: 30, 90: 50}}"
-
-
-def _to_windows(_option: Option, text: str) -> str:
-    windows.parse(text)
-    return text
-
-
-def _to_arn(_option: Option, text: str) -> str:
-    if not _TOPIC.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME")
-    return text
-
-
-_CONVERTERS: dict[str, Callable[[Option, str], Any]] = {
-    "arn": _to_arn,
-    "bool": _to_bool,
-    "choice": _to_choice,
-    "float": _to_number,
-    "int": _to_whole,
-    "path": _to_path,
-    "regex": _to_regex,
-    "scale": _to_scale,
-    "secret": _to_text,
-    "str": _to_text,
-    "url": _to_url,
-    "windows": _to_windows,
-}
-
-
-def _quote(text: str, longest: int = 60) -> str:
-    return repr(text if len(text) <= longest else text[: longest - 3] + "...")
-
-
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    close = get_close_matches(word.lower(), known, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _unknown_option(name: str, section: str) -> str:
-    homes = [option.sections for option in options.OPTIONS if name in (option.name, *option.aliases)]
-    if homes:
-        home = "the command line" if homes[0][0] == options.COMMAND_LINE else f"[{homes[0][0]}]"
-        home = "a [table:], [gsi:] or [default_options] section" if homes[0][0] == options.TABLE else home
-        return f"does not belong here but in {home}"
-    known = [name for option in options.of_section(section) for name in (option.name, *option.aliases)]
-    return f"unknown option{_did_you_mean(name, known)}"
+def _unknown_option(name: str, known: Sequence[str]) -> str:
+    home = next((option.sections[0] for option in options.OPTIONS if name in (option.name, *option.aliases)), None)
+    if home is None:
+        return f"unknown option{did_you_mean(name, known)}"
+    if home == options.COMMAND_LINE:
+        return "does not belong into a file; give it on the command line"
+    where = "a [table:], [gsi:] or [default_options]" if home == options.TABLE else f"the [{home}]"
+    return f"does not belong here; move it into {where} section"
 
 
 def unknown_flag(flag: str) -> str:
     """The problem with a flag that there is not, and the flag that was perhaps meant."""
-    return f"{flag}: unknown flag{_did_you_mean(flag, [option.flag for option in options.OPTIONS if option.flag])}"
+    flags = [option.flag for option in options.OPTIONS if option.flag]
+    # A flag may be shortened, and a shortened one mistyped.
+    shortened = {known[: len(flag)]: f"; did you mean {known}?" for known in reversed(flags)}
+    close = get_close_matches(flag.lower(), shortened, n=1, cutoff=0.7)
+    return f"{flag}: unknown flag{did_you_mean(flag, flags) or ''.join(shortened[match] for match in close)}"
 
 
 @dataclass(frozen=True)
 class _Section:
-    """One section of the file, or the table flags: where it stands, what it sets itself."""
+    """One section of the file, or the flags: where it stands, what it sets itself."""
 
-    where: str
-    values: Values
+    where: str = ""  # of the flags: nothing
+    values: Values = field(default_factory=dict)
 
     def at(self, *names: str) -> str:
-        """How messages name an option of it."""
+        """How messages name options of it."""
         if not self.where:
-            return " and ".join(f"--{name}" for name in names)
+            return " and ".join(str(_FLAGS[name]) for name in names)
         return f"{self.where} {' and '.join(names)}"
+
+
+_NOTHING = _Section()
+_FLAGS = {option.name: option.flag for option in options.OPTIONS}
+
+# The options that each kind of section may hold, by all their names.
+_KNOWN = {
+    section: {name: option for option in options.of_section(section) for name in (option.name, *option.aliases)}
+    for section in (options.GLOBAL, options.LOGGING, options.TABLE)
+}
+_KNOWN[_DEFAULT] = {name: option for known in _KNOWN.values() for name, option in known.items()}
 
 
 class _Loader:
@@ -332,33 +154,33 @@ class _Loader:
 
     def load(self, flags: Mapping[str, str | bool]) -> Configuration:
         command = self.command(flags)
-        flag_values = self._flag_values(flags)
+        given = _Section(values=self._flag_values(flags))
         sections = self._sections(command["config"])
-        inherited = sections.pop(_DEFAULT, _Section("", {})).values
-        config: dict[str, Any] = {}
-        general = sections.pop("global", _Section("", {})).values
-        logging = sections.pop("logging", _Section("", {})).values
-        config["global"] = _merge(options.of_section(options.GLOBAL), [flag_values, general, inherited], {})
-        config["logging"] = _merge(options.of_section(options.LOGGING), [flag_values, logging, inherited], {})
-        if not any("region" in layer for layer in (flag_values, inherited, general)):
+        inherited, shared, general, logging = (
+            sections.pop(name, _NOTHING) for name in (_DEFAULT, _DEFAULT_OPTIONS, "global", "logging")
+        )
+        config: dict[str, Any] = {
+            "global": _merge(options.GLOBAL, [given, general, inherited]),
+            "logging": _merge(options.LOGGING, [given, logging, inherited]),
+        }
+        if not any("region" in layer.values for layer in (given, general, inherited)):
             config["global"]["region"] = None  # boto3's own, which only boto3 can tell, or else the default
-        self._check_credentials(config["global"])
-        shared = sections.pop(_DEFAULT_OPTIONS, _Section("", {}))
-        tables = self._tables(sections, shared, inherited, config["global"])
-        config["tables"] = self._flag_table(command["table_name"], flag_values, config["global"]) or tables
+        self._check_credentials([given, general, inherited])
+        tables = self._tables(sections, [inherited, shared], config["global"])
+        config["tables"] = self._flag_table(command["table_name"], given, config["global"]) or tables
         if not config["tables"] and not self.problems:
             self.problems.append(
                 f"{self.path}: there is no [table: NAME] section, so there is nothing to scale"
                 if self.path
                 else "nothing to scale: give --table-name NAME, or --config FILE with a [table: NAME] section"
             )
-        return Configuration(command, config, tuple(dict.fromkeys(self.warnings)))
+        return Configuration(command, config, _lines(self.warnings))
 
     # Flags
 
     def command(self, flags: Mapping[str, str | bool]) -> dict[str, Any]:
         values = self._convert_flags(flags, options.of_section(options.COMMAND_LINE))
-        return _merge(options.of_section(options.COMMAND_LINE), [values], {})
+        return _merge(options.COMMAND_LINE, [_Section(values=values)])
 
     def _flag_values(self, flags: Mapping[str, str | bool]) -> Values:
         known = [option for option in options.OPTIONS if options.COMMAND_LINE not in option.sections]
@@ -382,11 +204,11 @@ class _Loader:
             for option, value in given
         }
 
-    def _flag_table(self, regex: str | None, flags: Values, general: Mapping[str, Any]) -> dict[str, Any]:
+    def _flag_table(self, regex: str | None, given: _Section, general: Mapping[str, Any]) -> dict[str, Any]:
         if regex is None:
             return {}
-        table = _merge(options.of_section(options.TABLE), [flags], _general(general))
-        self._cross_check(table, _Section("", flags), _Section("", {}))
+        table = _merge(options.TABLE, [given], general)
+        self._cross_check(table, [given])
         return {regex: {**table, "gsis": {}}}
 
     # File
@@ -396,112 +218,53 @@ class _Loader:
             return {}
         self.path = path
         sections: dict[str, _Section] = {}
-        for header, items in self._read(path):
+        read, problems = inifile.read(path)
+        self.problems += problems
+        for header, items in read:
             name = header.strip()
+            where = f"{path}: [{name}]"
             if name in sections:  # "[global]" and "[ global ]"
-                self.problems.append(f"{path}: [{name}]: stands twice in this file")
-            elif name == _DEFAULT:
-                sections[name] = self._inherited(items)
-            elif name in _PLAIN_SECTIONS or re.match(r"(table|gsi)\s*:", name):
-                where = f"{path}: [{name}]"
-                values = self._section_values(items, _PLAIN_SECTIONS.get(name, options.TABLE), where)
-                sections[name] = _Section(where, values)
+                self.problems.append(f"{where}: stands twice in this file")
+            elif name == _DEFAULT or name in _PLAIN_SECTIONS or _EXPRESSION.match(name):
+                known = _DEFAULT if name == _DEFAULT else _PLAIN_SECTIONS.get(name, options.TABLE)
+                sections[name] = _Section(where, self._section_values(items, _KNOWN[known], where))
             else:
-                known = (*_PLAIN_SECTIONS, "table: NAME", "gsi: INDEX table: NAME")
-                self.problems.append(f"{path}: [{name}]: unknown section{_did_you_mean_section(name, known)}")
+                self.problems.append(f"{where}: unknown section{_did_you_mean_section(name)}")
         return sections
 
-    def _read(self, path: str) -> Iterator[tuple[str, dict[str, str]]]:
-        """The sections of an INI file in their order, duplicates reported and left out."""
-        try:
-            lines = io.StringIO(_decode(Path(path).read_bytes()), newline=None).readlines()
-        except (OSError, ValueError) as error:
-            self.problems.append(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
-            return
-        parser = self._parse(path, lines)
-        if parser is None:
-            return
-        for header in parser.sections():
-            if not header.startswith(_DUPLICATE):
-                items = {name: value for name, value in parser.items(header) if not name.startswith(_DUPLICATE)}
-                yield header, items
-
-    def _parse(self, path: str, lines: list[str]) -> _Parser | None:
-        # configparser can refuse a duplicate but stops there: each one is
-        # noted, renamed to something that stands for nothing, and the file read again.
-        while True:
-            parser = _Parser()
-            try:
-                parser.read_file(lines, source=path)
-            except configparser.DuplicateSectionError as error:
-                self.problems.append(f"{path}: line {error.lineno}: [{error.section}]: stands twice in this file")
-                lines[_index(error.lineno)] = f"[{_DUPLICATE}{error.lineno}]\n"
-            except configparser.DuplicateOptionError as error:
-                self.problems.append(
-                    f"{path}: line {error.lineno}: [{error.section}] {error.option}: stands twice in this section"
-                )
-                lines[_index(error.lineno)] = f"{_DUPLICATE}{error.lineno}: {lines[_index(error.lineno)]}"
-            except configparser.MissingSectionHeaderError as error:
-                self.problems.append(f"{path}: line {error.lineno}: stands before the first [section]")
-                return None
-            except configparser.ParsingError as error:
-                # The line itself is not quoted: it may hold a secret.
-                self.problems += [
-                    f"{path}: line {number}: is no section, no 'option: value' and no comment"
-                    for number, _line in error.errors
-                ]
-                return None
-            else:
-                return parser
-
-    def _section_values(self, items: Mapping[str, str], section: str, where: str) -> Values:
-        known = {name: option for option in options.of_section(section) for name in (option.name, *option.aliases)}
+    def _section_values(self, items: Mapping[str, str], known: Mapping[str, Option], where: str) -> Values:
         values: Values = {}
         for name, text in items.items():
             option = known.get(name)
             if option is None:
-                self._refuse(name, section, where)
+                self._refuse(name, list(known), where)
             elif option.name in values:
                 self.problems.append(f"{where} {name}: stands twice in this section, as {option.name} too")
             else:
                 values[option.name] = self._convert(option, text, f"{where} {name}")
         return values
 
-    def _refuse(self, name: str, section: str, where: str) -> None:
+    def _refuse(self, name: str, known: Sequence[str], where: str) -> None:
         if name in options.NEVER_READ:
             self.warnings.append(
                 f"{where} {name}: no release ever read this option; write {options.NEVER_READ[name]} instead"
             )
         else:
-            self.problems.append(f"{where} {name}: {_unknown_option(name, section)}")
-
-    def _inherited(self, items: Mapping[str, str]) -> _Section:
-        """[DEFAULT]: ConfigParser's own section, inherited by all others for the options that they know."""
-        where = f"{self.path}: [{_DEFAULT}]"
-        values: Values = {}
-        homes = {
-            name: section
-            for section in (options.TABLE, options.LOGGING, options.GLOBAL)
-            for option in options.of_section(section)
-            for name in (option.name, *option.aliases)
-        }
-        for name, text in items.items():
-            values.update(self._section_values({name: text}, homes.get(name, options.TABLE), where))
-        return _Section(where, values)
+            self.problems.append(f"{where} {inifile.shown(name)}: {_unknown_option(name, known)}")
 
     def _tables(
-        self, sections: Mapping[str, _Section], shared: _Section, inherited: Values, general: Mapping[str, Any]
+        self, sections: Mapping[str, _Section], below: Sequence[_Section], general: Mapping[str, Any]
     ) -> dict[str, Any]:
         tables: dict[str, Any] = {}
-        for kind in ("table", "gsi"):  # a gsi section may come before its table's
+        for kind in (options.TABLE, options.GSI):  # a gsi section may come before its table's
             for header, section in sections.items():
                 word, expression = header.split(":", 1)
                 if word.strip() != kind:
                     continue
-                layers = [section.values, inherited, shared.values]
-                values = _merge(options.of_section(kind), layers, _general(general))
-                self._cross_check(values, _Section(section.where, {**inherited, **section.values}), shared)
-                if kind == "table":
+                layers = [section, *below]
+                values = _merge(kind, layers, general)
+                self._cross_check(values, layers)
+                if kind == options.TABLE:
                     self._add(tables, expression.strip(), {**values, "gsis": {}}, section.where)
                 else:
                     self._add_gsi(tables, expression.strip(), values, section.where)
@@ -519,7 +282,7 @@ class _Loader:
         index, table = next((split for split in splits if split[1] in tables), splits[0])
         if table not in tables:
             self.problems.append(
-                f"{where}: there is no section [table: {table}]{_did_you_mean(table, list(tables))} "
+                f"{where}: there is no section [table: {table}]{did_you_mean(table, list(tables))} "
                 "(it must be named letter for letter)"
             )
         self._add(tables[table]["gsis"] if table in tables else {}, index, values, where)
@@ -532,53 +295,45 @@ class _Loader:
             check_regex(regex)
         except ValueError as error:
             self.problems.append(f"{where}: {error}")
-        if regex in into:
+        if regex in into:  # "[table: x]" and "[table:x]"
             self.problems.append(f"{where}: stands twice in this file")
         into[regex] = values
 
     # Values
 
     def _convert(self, option: Option, text: str, where: str) -> Any:
-        text = text.strip()
-        if text in ("", '""'):  # Python 2's ConfigParser read "" as empty
-            self.problems.append(f"{where}: has no value; leave the option out, or give it one")
-            return None
-        if option.kind == "list":
-            return self._to_message_types(option, text, where)
+        """The checked value; None where it is bad."""
         try:
-            return _CONVERTERS[option.kind](option, text)
+            value = convert(option, text)
         except ValueError as error:
             self.problems.append(f"{where}: {error}")
             return None
-
-    def _to_message_types(self, option: Option, text: str, where: str) -> tuple[str, ...]:
-        words = [word.strip() for word in text.split(",") if word.strip()]
+        if option.kind != "list":
+            return value
         self.warnings += [
-            f"{where}: {_quote(word)} is no message type and is dropped{_did_you_mean(word, option.choices)}"
-            for word in words
+            f"{where}: {quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
+            for word in value
             if word not in option.choices
         ]
-        return tuple(dict.fromkeys(word for word in words if word in option.choices))
+        return tuple(word for word in value if word in option.choices)
 
-    def _check_credentials(self, general: Mapping[str, Any]) -> None:
-        pair = ("aws_access_key_id", "aws_secret_access_key")
-        names = ("aws-access-key-id", "aws-secret-access-key")
-        given = [general[key] is not None for key in pair]
-        if any(given) and not all(given):
-            missing = names[given.index(False)]
-            self.problems.append(f"{missing}: half a key pair is given; give both halves, or neither")
-        if all(given) and general["profile"] is not None:
-            self.warnings.append("profile: the static key pair is used, not the profile")
+    def _check_credentials(self, layers: Sequence[_Section]) -> None:
+        halves = ("aws-access-key-id", "aws-secret-access-key-id")
+        homes = [next((layer for layer in layers if name in layer.values), None) for name in halves]
+        for name, home, other, missing in zip(halves, homes, reversed(halves), reversed(homes), strict=True):
+            if home is not None and missing is None:
+                other_name = other if home.where else _FLAGS[other]
+                self.problems.append(f"{home.at(name)}: is half a key pair; give {other_name} too, or neither")
+        profile = next((layer for layer in layers if "profile" in layer.values), None)
+        if all(homes) and profile:
+            self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")
 
-    def _cross_check(self, values: Mapping[str, Any], own: _Section, shared: _Section) -> None:
-        """What no option can be asked alone. Each finding is told where one of its options is set."""
-        for check in (_contradictions, _doubts):
+    def _cross_check(self, values: Mapping[str, Any], layers: Sequence[_Section]) -> None:
+        """What no option can be asked alone. Each finding is told where one of its options is set, the strongest."""
+        for check, into in ((_contradictions, self.problems), (_doubts, self.warnings)):
             for names, message in check(values):
-                section = own if any(name in own.values for name in names) or not shared.where else shared
-                line = f"{section.at(*names)}: {message}"
-                into = self.problems if check is _contradictions else self.warnings
-                if line not in into:
-                    into.append(line)
+                home = next(layer for layer in layers if any(name in layer.values for name in names))
+                into.append(f"{home.at(*names)}: {message}")
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -605,77 +360,55 @@ def _doubts(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
         scaled = values[f"increase_consumed_{axis}_scale"] or values[f"decrease_consumed_{axis}_scale"]
         if lower is not None and upper is not None and lower >= upper and not scaled:
             names = (f"{axis}-lower-threshold", f"{axis}-upper-threshold")
-            yield names, f"the lower threshold, {_plain(lower)} %, is not below the upper, {_plain(upper)} %"
+            yield names, f"the lower threshold, {plain(lower)} %, is not below the upper, {plain(upper)} %"
         if most is not None and most > TABLE_QUOTA:
             yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} a table"
     topic, types = values["sns_topic_arn"], values["sns_message_types"]
     if topic and not types:
         yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
-    if types and not topic:
-        yield ("sns-message-types",), "without sns-topic-arn nothing is sent"
 
 
-def _merge(known: Sequence[Option], layers: Sequence[Values], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Each option's effective value by key.
 
-    That is the strongest layer's, else the option's that it falls back to, else `above`'s, else the default.
+    That is the strongest layer's, else the one of the option that it falls back to, else `above`'s, else the default.
     """
-    values: dict[str, Any] = {}
-    by_name = {option.name: option for option in known}
-    for option in known:
-        layer = next((layer for layer in layers if option.name in layer), None)
-        if layer is not None:
-            values[option.key] = layer[option.name]
-        elif option.fallback:
-            values[option.key] = values[by_name[option.fallback].key]
+    given: Values = {}
+    for layer in reversed(layers):
+        given.update(layer.values)
+    merged: dict[str, Any] = {}
+    for name, key, fallback, default in _plan(kind):
+        if name in given:
+            merged[key] = given[name]
+        elif fallback:
+            merged[key] = merged[fallback]
         else:
-            values[option.key] = above.get(option.key, _default(option))
-    return values
+            merged[key] = default if above is None else above.get(key, default)
+    return merged
+
+
+@functools.cache
+def _plan(kind: str) -> tuple[tuple[str, str, str, Any], ...]:
+    """Name, key, key of the fallback and default of each option of a section, for files of thousands of sections."""
+    return tuple(
+        (option.name, option.key, (option.fallback or "").replace("-", "_"), _default(option))
+        for option in options.of_section(kind)
+    )
 
 
 def _default(option: Option) -> Any:
     return Fraction(int(option.default)) if option.kind == "float" and option.default is not None else option.default
 
 
-def _general(general: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of [global] that a table or index takes over where it sets none."""
-    keys = {option.key for option in options.of_section(options.GLOBAL) if options.TABLE in option.sections}
-    return {key: general[key] for key in keys}
+def _lines(found: Sequence[str]) -> tuple[str, ...]:
+    """Each once (what stands in [default_options] is found for each table), each one line."""
+    return tuple(dict.fromkeys(printable(line) for line in found))
 
 
-def _did_you_mean_section(name: str, known: Sequence[str]) -> str:
-    word = name.split(":", 1)[0].strip()
-    words = {section.split(":", 1)[0]: section for section in known}
-    close = get_close_matches(word.lower(), words, n=1, cutoff=0.6)
-    return f"; did you mean [{words[close[0]]}]?" if close else f"; there are {', '.join(f'[{one}]' for one in known)}"
-
-
-# A name that no file can hold: configparser strips white space.
-_DUPLICATE = "duplicate on line "
-
-
-class _Parser(configparser.RawConfigParser):
-    """Python 3's parser, with the grammar of Python 2's, which the old files were written for."""
-
-    # The expression in a header may hold "]"; what follows the header may be a comment.
-    SECTCRE = re.compile(r"\[(?P<header>.+?)\]\s*(?:[#;].*)?$")
-
-    def __init__(self) -> None:
-        super().__init__(
-            comment_prefixes=("#", ";", "rem ", "REM "),
-            inline_comment_prefixes=(";",),
-            default_section="",  # [DEFAULT] is handled here: its options are checked once
-            interpolation=None,
-        )
-
-
-def _index(line_number: int | None) -> int:
-    return (line_number or 1) - 1
-
-
-def _decode(content: bytes) -> str:
-    """Text of a file in UTF-8, or else in Latin-1: Python 2 did not mind, and old comments have any encoding."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+def _did_you_mean_section(name: str) -> str:
+    sections = (*_PLAIN_SECTIONS, "table: NAME", "gsi: INDEX table: NAME")
+    words = {section.split(":", 1)[0]: section for section in sections}
+    close = get_close_matches(name.split(":", 1)[0].strip().lower(), words, n=1, cutoff=0.6)
+    return (
+        f"; did you mean [{words[close[0]]}]?" if close else f"; there are {', '.join(f'[{one}]' for one in sections)}"
+    )

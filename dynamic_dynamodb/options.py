@@ -577,7 +577,7 @@ _SHARED_RESOURCE_OPTIONS = (
         "0.3.0",
         "HH:MM-HH:MM, several with commas. Outside them provisioning is not changed.",
         unit="(UTC)",
-        example="22:00-23:59,00:00-06:00",
+        example="22:00-06:00, 12:00-13:00",
     ),
     Option(
         "scale-up-outside-maintenance-windows",

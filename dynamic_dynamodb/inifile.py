@@ -1,0 +1,108 @@
+"""An INI file -> its sections in their order, with every problem collected.
+
+Python 3's configparser, with the grammar of Python 2's, which the old files were written for.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+_REM = re.compile(r"(?i)^rem(?=\s|$)")  # a comment, too
+
+
+class Section(NamedTuple):
+    """One section: what stands between its brackets, and its options' texts by name in lower case."""
+
+    header: str
+    items: dict[str, str]
+
+
+def read(path: str) -> tuple[list[Section], list[str]]:
+    """The sections of a file, duplicates left out, and what is wrong with it; no message holds the text of a value."""
+    try:
+        text = _decode(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        return [], [f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]
+    lines = [_REM.sub("#rem", line) for line in io.StringIO(text, newline=None)]
+    marker = "duplicate"  # what duplicates are renamed to: something that is not in the file
+    while marker in text.lower():
+        marker += "'"
+    parser, problems = _parse(path, lines, marker)
+    if parser is None:
+        return [], problems
+    return [
+        Section(header, {name: value for name, value in parser.items(header) if not name.startswith(marker)})
+        for header in parser.sections()
+        if not header.startswith(marker)
+    ], problems
+
+
+def _parse(path: str, lines: list[str], marker: str) -> tuple[_Parser | None, list[str]]:
+    # configparser can refuse a duplicate but stops there: each one is noted,
+    # renamed, and the file read again.
+    problems: list[str] = []
+    while True:
+        parser = _Parser()
+        try:
+            parser.read_file(lines, source=path)
+        except configparser.DuplicateSectionError as error:
+            problems.append(f"{path}: line {error.lineno}: [{error.section}]: stands twice in this file")
+            _rename(lines, error.lineno, f"[{marker} {error.lineno}]\n", keep=False)
+        except configparser.DuplicateOptionError as error:
+            name = shown(error.option)
+            problems.append(f"{path}: line {error.lineno}: [{error.section}] {name}: stands twice in this section")
+            _rename(lines, error.lineno, f"{marker} {error.lineno}: ", keep=True)
+        except configparser.MissingSectionHeaderError as error:
+            problems.append(f"{path}: line {error.lineno}: stands before the first [section]")
+            return None, problems
+        except configparser.ParsingError as error:
+            # The line itself is not quoted: it may hold a secret.
+            problems += [
+                f"{path}: line {number}: is no section, no 'option: value' and no comment"
+                for number, _line in error.errors
+            ]
+            return None, problems
+        else:
+            return parser, problems
+
+
+def _rename(lines: list[str], number: int | None, text: str, *, keep: bool) -> None:
+    # The indentation stays: it tells which of the next lines are continuations.
+    index = (number or 1) - 1
+    content = lines[index].lstrip()
+    indentation = lines[index][: len(lines[index]) - len(content)]
+    lines[index] = indentation + text + (content if keep else "")
+
+
+def shown(name: str) -> str:
+    """The name of an option as a message may show it.
+
+    Where somebody forgot the colon after a name, all up to a `=` in the value is taken as the name.
+    """
+    word = re.split(r"\s", name, maxsplit=1)[0]  # "" where nothing stands before the colon
+    return word if word == name else f"{word} ..."
+
+
+class _Parser(configparser.RawConfigParser):
+    # The expression in a header may hold "]". Python 2 did not mind what follows the header.
+    SECTCRE = re.compile(r"\[(?P<header>.+?)\](?:\s+[#;].*|[^]]*)$")
+
+    def __init__(self) -> None:
+        super().__init__(
+            comment_prefixes=("#", ";"),
+            inline_comment_prefixes=(";",),
+            default_section="",  # [DEFAULT] is config.py's: its options are checked once
+            interpolation=None,
+        )
+
+
+def _decode(content: bytes) -> str:
+    """Text of a file in UTF-8, or else in Latin-1: Python 2 did not mind, and old comments have any encoding."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
