@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+import botocore.credentials
 import botocore.exceptions
 import botocore.session
 from botocore.config import Config
 
 from dynamic_dynamodb import __version__
-from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.errors import ConfigError, one_line
 from dynamic_dynamodb.loop import Clients
 from dynamic_dynamodb.workers import THREADS
 
@@ -35,7 +37,7 @@ def clients(general: Mapping[str, Any]) -> Clients:
             aws_access_key_id=general["aws_access_key_id"],
             aws_secret_access_key=general["aws_secret_access_key"],
             region_name=general["region"],
-            profile_name=None if static else general["profile"],
+            botocore_session=_session(None if static else general["profile"]),
         )
         return Clients(
             *(
@@ -44,7 +46,7 @@ def clients(general: Mapping[str, Any]) -> Clients:
             )
         )
     except (botocore.exceptions.BotoCoreError, ValueError) as error:
-        raise ConfigError([f"AWS configuration: {error}"]) from error
+        raise _config_error(error) from error
 
 
 def profile_region(profile: str | None) -> str | None:
@@ -55,5 +57,64 @@ def profile_region(profile: str | None) -> str | None:
     try:
         region = botocore.session.Session(profile=profile).get_config_variable("region")
     except botocore.exceptions.BotoCoreError as error:
-        raise ConfigError([f"AWS configuration: {error}"]) from error
+        raise _config_error(error) from error
     return str(region) if region else None
+
+
+def _config_error(error: Exception) -> ConfigError:
+    return ConfigError([f"AWS configuration: {one_line(str(error))}"])
+
+
+def _session(profile: str | None) -> botocore.session.Session:
+    """A session of botocore's, whose credentials are looked for by the first call that needs them."""
+    session = botocore.session.Session(profile=profile)
+    session.full_config  # noqa: B018 - read here, so that a bad file is told before anything else
+    chain = session.get_component("credential_provider")
+    session.register_component("credential_provider", _Chain(chain.load_credentials))
+    return session
+
+
+class _Chain:
+    """botocore's chain of credential providers, deferred."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+
+    def load_credentials(self) -> botocore.credentials.Credentials:
+        return _Credentials(self._load)
+
+
+class _Credentials(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore has no types
+    """Credentials that are looked for when a request is signed, and again by the next one until there are some.
+
+    botocore looks once, when a client is built, and takes "none" for an answer
+    for good. But at boot the role of an instance may come later than this
+    program, and a look-up may hang: in a call it can be abandoned.
+    """
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        super().__init__("", "", method="deferred")
+        self._load = load
+        self._found: Any = None
+        self._lock = threading.Lock()
+
+    def get_frozen_credentials(self) -> Any:
+        found = self._look()
+        if found is None:
+            raise botocore.exceptions.NoCredentialsError
+        return found.get_frozen_credentials()
+
+    def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
+        """What DynamoDB's endpoint is made of where it has the account's number in it."""
+
+        def look() -> Any:
+            found = self._look()
+            return None if found is None else found.get_deferred_property(property_name)()
+
+        return look
+
+    def _look(self) -> Any:
+        with self._lock:
+            if self._found is None:
+                self._found = self._load()
+            return self._found

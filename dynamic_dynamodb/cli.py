@@ -5,6 +5,7 @@ everything else is program.py's.
 """
 
 import argparse
+import os
 import re
 import sys
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 PROGRAM = "dynamic-dynamodb"
-MISUSED, INTERRUPTED = 2, 130  # exit codes; program.py has the others
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes
 
 _EXAMPLES = f"""\
 examples:
@@ -27,13 +28,34 @@ examples:
 
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Run the program and return its exit code. Raises SystemExit for --help and for misused flags."""
+    _open_missing_streams()
     try:
-        return _main(sys.argv[1:] if argv is None else argv)
+        try:
+            return _main(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # here, where a full disk can be told, and not when Python ends
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of --show-config has seen enough
-        sys.stderr.close()
+        _discard_output()
         return 0
+    except OSError as error:
+        # What the program itself opens is looked after where it is opened; this is a disk that is full.
+        _discard_output()
+        sys.stderr.write(f"{PROGRAM}: error: {error.strerror or error}\n")
+        return FAILED
+
+
+def _open_missing_streams() -> None:
+    """Where the caller closed one (`2>&-`), the next file to be opened would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - for the life of the program
+
+
+def _discard_output() -> None:
+    """What could not be written shall not be tried again, and complained of, when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _main(argv: "Sequence[str]") -> int:

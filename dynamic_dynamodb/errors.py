@@ -7,10 +7,20 @@ place of the call, so that no other room needs to know botocore's classes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_LONGEST = 1000  # characters of somebody else's text; a proxy may answer with a whole page
+_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]*@")
+
+
+def one_line(text: str) -> str:
+    """Somebody else's text as one line of bounded length, the password of a URL in it masked."""
+    line = _PASSWORD.sub(r"\1***@", " ".join(text.split()))
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
 
 
 class DynamicDynamoDBError(Exception):
@@ -26,6 +36,10 @@ class ConfigError(DynamicDynamoDBError):
 
 
 _CREDENTIALS = "check the credentials (static key pair, --profile, environment, or the role of the instance or task)"
+_NETWORK = "check the region, --endpoint-url and the network"
+_EXPIRED = "the temporary credentials have expired; renew them"
+_LOG_IN = "log in again: aws sso login"
+_CLOCK = "check the clock of this machine"
 
 # What to do about the errors that the reader can mend, by AWS's code or, for
 # errors raised before an answer came, by the name of botocore's class.
@@ -33,14 +47,21 @@ _HINTS = {
     "NoCredentialsError": "boto3 looked in the options, the environment, ~/.aws, SSO and the instance or task role; "
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or use --profile",
     "PartialCredentialsError": _CREDENTIALS,
-    "ExpiredToken": "the temporary credentials have expired; renew them",
-    "ExpiredTokenException": "the temporary credentials have expired; renew them",
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "SSOTokenLoadError": _LOG_IN,
+    "UnauthorizedSSOTokenError": _LOG_IN,
+    "RequestExpired": _CLOCK,
+    "RequestTimeTooSkewed": _CLOCK,
     "UnrecognizedClientException": _CREDENTIALS,
     "InvalidClientTokenId": _CREDENTIALS,
     "InvalidSignatureException": _CREDENTIALS,
     "SignatureDoesNotMatch": _CREDENTIALS,
-    "EndpointConnectionError": "check the region, --endpoint-url and the network",
-    "ConnectTimeoutError": "check the region, --endpoint-url and the network",
+    "EndpointConnectionError": _NETWORK,
+    "ConnectTimeoutError": _NETWORK,
+    "ReadTimeoutError": _NETWORK,
+    "ProxyConnectionError": "check the network and the proxy settings of the environment",
+    "SSLError": "check --endpoint-url and AWS_CA_BUNDLE",
     "ResourceNotFoundException": "it was deleted meanwhile, or lives in another region or account",
 }
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"})
@@ -64,7 +85,7 @@ class AwsError(DynamicDynamoDBError):
     def __init__(self, operation: str, code: str, message: str) -> None:
         self.operation = operation
         self.code = code
-        self.message = " ".join(message.split())
+        self.message = one_line(message)
         super().__init__(operation, code, message)
 
     def __str__(self) -> str:

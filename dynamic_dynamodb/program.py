@@ -5,11 +5,12 @@ Exit codes: 0; 1 something failed; 2 flags or configuration; 130 on Ctrl-C.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NoReturn
 
@@ -40,24 +41,25 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
     configuration = config.load(flags, _problems(unknown))
     if configuration.command["daemon"] is not None:
         raise ConfigError(["--daemon: not in this version yet; leave it out and let a service manager run the program"])
-    general = configuration.config["global"]
-    general["region"] = general["region"] or _own_region(general["profile"])
     if configuration.command["show_config"]:
-        return _print(configuration, config.show(configuration.config))
+        return _print(configuration, config.show)
     if configuration.command["print_iam_policy"]:
-        return _print(configuration, iam.policy(configuration.config))
+        return _print(configuration, iam.policy)
     return _scale(configuration)
 
 
-def _print(configuration: Configuration, document: dict[str, Any]) -> int:
+def _print(configuration: Configuration, document: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    general = configuration.config["global"]
+    general["region"] = general["region"] or _own_region(general["profile"])
     for warning in configuration.warnings:
         _say(f"warning: {warning}")
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.write(json.dumps(document(configuration.config), indent=2) + "\n")
     return OK
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{_PROGRAM}: {text}\n")
+    with contextlib.suppress(OSError):  # a reader who has gone; the exit code tells all the same
+        sys.stderr.write(f"{_PROGRAM}: {text}\n")
 
 
 def _problems(unknown: Sequence[str]) -> list[str]:
@@ -85,23 +87,12 @@ def _own_region(profile: str | None) -> str:
 
 
 def _scale(configuration: Configuration) -> int:
-    command, merged = configuration.command, configuration.config
-    logs.set_up(merged["logging"], dry_run=command["dry_run"])
-    from dynamic_dynamodb import aws  # noqa: PLC0415 - slow, and not for --show-config
-
+    logs.set_up(configuration.config["logging"], dry_run=configuration.command["dry_run"])
     with Signals() as signals:
-        clients = aws.clients(merged["global"])
         workers = Workers(signals.stopping)
-        _announce(configuration)
-        scaler = loop.Scaler(merged, clients, workers, _now, dry_run=command["dry_run"])
         handled = True
-        try:
-            if command["run_once"]:
-                handled = loop.attempt(scaler)
-            else:
-                loop.run(scaler, merged["global"]["check_interval"], signals)
-        except StoppedError:
-            pass  # the signal is what ends the program, and tells its exit code
+        with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
+            handled = _check(configuration, signals, workers)
         workers.close()
         if signals.stopping():
             logging.getLogger(logs.NAME).info("told to end by a signal: ended")
@@ -109,6 +100,26 @@ def _scale(configuration: Configuration) -> int:
         if workers.abandoned:
             _leave(code)
     return code
+
+
+def _check(configuration: Configuration, signals: Signals, workers: Workers) -> bool:
+    """Once or until told to end. Returns whether every resource was handled; raises StoppedError."""
+    command, merged = configuration.command, configuration.config
+    # By a worker: importing boto3 takes a while, and a signal shall end that, too.
+    (clients,) = workers.map(_clients, [merged["global"]])
+    _announce(configuration)
+    scaler = loop.Scaler(merged, clients, workers, _now, dry_run=command["dry_run"])
+    if command["run_once"]:
+        return loop.attempt(scaler)
+    loop.run(scaler, merged["global"]["check_interval"], signals)
+    return True
+
+
+def _clients(general: dict[str, Any]) -> loop.Clients:
+    from dynamic_dynamodb import aws  # noqa: PLC0415 - slow, and not for --show-config
+
+    general["region"] = general["region"] or _own_region(general["profile"])
+    return aws.clients(general)
 
 
 def _now() -> datetime:

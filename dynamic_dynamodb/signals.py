@@ -28,7 +28,9 @@ class Signals:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._old_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._old = {number: signal.signal(number, self._note) for number in ENDING}
+        # What the caller had us ignore stays ignored: nohup, and scripts for their background jobs.
+        minded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+        self._old = {number: signal.signal(number, self._note) for number in minded}
         return self
 
     def __exit__(

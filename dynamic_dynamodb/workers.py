@@ -42,7 +42,8 @@ class Workers:
         pending = set(futures)
         while pending:
             if self._stopping():
-                self.abandoned = any(not future.cancel() for future in pending)
+                running = [future for future in pending if not future.cancel()]
+                self.abandoned = bool(running)
                 raise StoppedError
             pending = wait(pending, timeout=_LOOK).not_done
         return [future.result() for future in futures]

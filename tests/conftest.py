@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +26,9 @@ CLEAN = {
 }
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "secret-of-the-tests"}
 REGION = {"AWS_DEFAULT_REGION": "us-east-1"}
+ACCOUNT: Mapping[str, str] = {**CREDENTIALS, **REGION}
+
+PATIENCE = 30.0  # seconds; where a test waits this long something is wrong
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -44,16 +52,88 @@ def run() -> Iterator[Run]:
     """Runs the console script and returns what it printed and its exit code."""
 
     def start(
-        *arguments: str, env: Mapping[str, str] = {**CREDENTIALS, **REGION}, timeout: float = 60, **more: object
+        *arguments: str, env: Mapping[str, str] = ACCOUNT, timeout: float = 60, **more: object
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # noqa: S603 - the program under test
             [str(SCRIPT), *arguments],
             env=environment(**env),
-            capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
-            **more,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
         )
 
     yield start
+
+
+class Program:
+    """The console script at work: what it has logged so far, and signals for it."""
+
+    def __init__(self, arguments: tuple[str, ...], env: Mapping[str, str], **more: Any) -> None:
+        # Tests themselves may run in the background of a script, where SIGINT is ignored, and children inherit that.
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        if ignored:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.process = subprocess.Popen(  # noqa: S603 - the program under test
+            [str(SCRIPT), *arguments],
+            env=environment(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            **more,
+        )
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def log(self) -> str:
+        return "".join(self._lines)
+
+    def wait_for(self, pattern: str, count: int = 1) -> None:
+        """Wait until so many matches of a regular expression have been logged."""
+        self.wait_until(lambda: len(re.findall(pattern, self.log)) >= count, f"{pattern!r} in:\n{self.log}")
+
+    def wait_until(self, condition: Callable[[], bool], what: str = "the condition") -> None:
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < until and self.process.poll() is None, f"{what}\nlog: {self.log}"
+            time.sleep(0.01)
+
+    def end(self, number: int) -> tuple[int, float]:
+        """Send a signal; the exit code, and how many seconds it took to come."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        took = time.monotonic() - began
+        self._reader.join(PATIENCE)
+        return code, took
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(PATIENCE)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._lines.append(line)
+
+
+@pytest.fixture
+def spawn() -> Iterator[Callable[..., Program]]:
+    """Starts the console script and returns while it runs; it is killed in the end."""
+    programs: list[Program] = []
+
+    def start(*arguments: str, env: Mapping[str, str] = ACCOUNT, **more: Any) -> Program:
+        programs.append(Program(arguments, env, **more))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.close()
