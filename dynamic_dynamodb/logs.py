@@ -19,10 +19,11 @@ FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _OLD_FILES = 5
 
 
-def set_up(config: Mapping[str, Any], *, dry_run: bool) -> None:
-    """Open the log as the [logging] part of the config dict says.
+def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) -> None:
+    """Open the log as the [logging] part of the config dict says, and close what was open before.
 
-    Raises ConfigError where a file cannot be opened or understood.
+    `console`: on stderr, too. Raises ConfigError where a file cannot be opened
+    or understood; what was open before stays in use then.
     """
     # Whatever the caller's umask, nobody else shall write into a log.
     os.umask(os.umask(0o022) | 0o022)
@@ -35,15 +36,17 @@ def set_up(config: Mapping[str, Any], *, dry_run: bool) -> None:
     if config["log_config_file"]:
         _from_file(config["log_config_file"])
         return
+    handlers: list[logging.Handler] = [_file(config["log_file"])] if config["log_file"] else []
+    if console:
+        handlers.append(logging.StreamHandler())
+    _forget_file()
     logger.setLevel(config["log_level"].upper())
-    _add(logger, logging.StreamHandler())
-    if config["log_file"]:
-        _add(logger, _file(config["log_file"]))
-
-
-def _add(logger: logging.Logger, handler: logging.Handler) -> None:
-    handler.setFormatter(logging.Formatter(FORMAT))
-    logger.addHandler(handler)
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+        old.close()
+    for handler in handlers or [logging.NullHandler()]:
+        handler.setFormatter(logging.Formatter(FORMAT))
+        logger.addHandler(handler)
 
 
 def _mark(record: logging.LogRecord) -> bool:
@@ -82,13 +85,63 @@ def _why(error: BaseException | None) -> str:
 # The logging configuration file
 
 
+class _Loggers:
+    """What all loggers are like at this moment, as far as a logging configuration file can change it."""
+
+    def __init__(self) -> None:
+        self._were = {one: (one.level, one.propagate, one.disabled, list(one.handlers)) for one in _loggers()}
+
+    def restore(self) -> None:
+        """Make them like that again."""
+        for one in _loggers():
+            level, one.propagate, one.disabled, handlers = self._were.get(one, (logging.NOTSET, True, False, []))
+            one.setLevel(level)
+            one.handlers[:] = handlers
+
+    def go_on(self) -> None:
+        """Restore them after fileConfig has closed their handlers: a file is opened again by its next line."""
+        self.restore()
+        for *_, handlers in self._were.values():
+            for handler in handlers:
+                if isinstance(handler, logging.FileHandler):
+                    handler.mode = "a"  # one that was to begin an empty file ("w") would write no more
+
+
+def _loggers() -> list[logging.Logger]:
+    named = logging.root.manager.loggerDict.values()
+    return [logging.root, *(one for one in named if isinstance(one, logging.Logger))]
+
+
+_before_file: _Loggers | None = None  # while a logging configuration file is in force
+
+
+def _forget_file() -> None:
+    """Undo what a logging configuration file has set."""
+    global _before_file  # noqa: PLW0603 - as global as the loggers are
+    if _before_file is not None:
+        of_file = {handler for one in _loggers() for handler in one.handlers}
+        _before_file.restore()
+        for handler in of_file.difference(*(one.handlers for one in _loggers())):
+            handler.close()
+    _before_file = None
+
+
 def _from_file(path: str) -> None:
+    global _before_file  # noqa: PLW0603
     try:
         Path(path).read_bytes()  # Python 3.10 and 3.11 take a missing file for an empty one
     except (OSError, ValueError) as error:
         raise ConfigError([f"log-config-file {path}: cannot be read: {_why(error)}"]) from error
+    present = _Loggers()
+    before = _before_file or present
+    before.restore()  # no file builds upon the one before it, nor upon log-file and log-level
+    logger = logging.getLogger(NAME)
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
     try:
         logging.config.fileConfig(path, disable_existing_loggers=False)
     except Exception as error:  # a file of the user's can go wrong in any way: sections, classes, arguments
+        present.go_on()
         problem = f"log-config-file {path}: cannot be used: {type(error).__name__}: {one_line(str(error))}"
         raise ConfigError([problem]) from error
+    _before_file = before

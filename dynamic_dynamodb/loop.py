@@ -48,15 +48,20 @@ class Scaler:
         *,
         dry_run: bool = False,
     ) -> None:
-        self._clients = clients
         self._workers = workers
         self._clock = clock
         self._dry_run = dry_run
         self._state = State()
-        self._inventory = Inventory(config["tables"], clients.dynamodb, workers, self._state)
         self._guards = Guards(self._state, workers)
-        self._statistics = Statistics(clients.cloudwatch, workers)
-        self._notifier = Notifier(clients.sns, workers, dry_run=dry_run)
+        self.reconfigure(config, clients)
+
+    def reconfigure(self, config: Mapping[str, Any], clients: Clients) -> None:
+        """Work by another config dict from the next check on. Streaks and the like of targets that stay are kept."""
+        self.interval: int = config["global"]["check_interval"]  # seconds between two checks
+        self._clients = clients
+        self._inventory = Inventory(config["tables"], clients.dynamodb, self._workers, self._state)
+        self._statistics = Statistics(clients.cloudwatch, self._workers)
+        self._notifier = Notifier(clients.sns, self._workers, dry_run=self._dry_run)
 
     def check(self) -> bool:
         """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
@@ -215,11 +220,8 @@ def attempt(scaler: Scaler) -> bool:
         return False
 
 
-def run(scaler: Scaler, interval: float, stop: Stop) -> None:
-    """Check, sleep, check, until told to end, which StoppedError may tell too.
-
-    `interval` is the pause after each check, in seconds.
-    """
+def run(scaler: Scaler, stop: Stop) -> None:
+    """Check, sleep, check, until told to end, which StoppedError may tell too."""
     while not stop.stopping():
         attempt(scaler)
-        stop.sleep(interval)
+        stop.sleep(scaler.interval)

@@ -11,14 +11,15 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
-from dynamic_dynamodb import __version__, config, iam, logs, loop, options
+from dynamic_dynamodb import config, iam, options
 from dynamic_dynamodb.config import Configuration
-from dynamic_dynamodb.errors import ConfigError
-from dynamic_dynamodb.signals import Signals
-from dynamic_dynamodb.workers import StoppedError, Workers
+from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
+from dynamic_dynamodb.loop import Clients
+from dynamic_dynamodb.runner import Runner
 
 OK, FAILED, MISUSED = 0, 1, 2
 _PROGRAM = "dynamic-dynamodb"
@@ -35,17 +36,24 @@ def run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
         for problem in error.problems:
             _say(f"error: {problem}")
         return MISUSED
+    except DynamicDynamoDBError as error:
+        _say(f"error: {error}")
+        return FAILED
 
 
 def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
-    configuration = config.load(flags, _problems(unknown))
-    if configuration.command["daemon"] is not None:
-        raise ConfigError(["--daemon: not in this version yet; leave it out and let a service manager run the program"])
+    problems = _problems(unknown)
+    if flags.get("daemon") in ("stop", "status"):
+        return _look_at_daemon(flags, problems)
+    load = partial(config.load, flags, problems)
+    configuration = load()
     if configuration.command["show_config"]:
         return _print(configuration, config.show)
     if configuration.command["print_iam_policy"]:
         return _print(configuration, iam.policy)
-    return _scale(configuration)
+    if configuration.command["daemon"] is not None:
+        return _daemon(configuration.command, partial(_with_absolute_paths, flags, problems, Path.cwd()))
+    return _scale(configuration, load)
 
 
 def _print(configuration: Configuration, document: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
@@ -86,44 +94,24 @@ def _own_region(profile: str | None) -> str:
     return region or str(next(option.default for option in options.OPTIONS if option.name == "region"))
 
 
-def _scale(configuration: Configuration) -> int:
-    logs.set_up(configuration.config["logging"], dry_run=configuration.command["dry_run"])
-    with Signals() as signals:
-        workers = Workers(signals.stopping)
-        handled = True
-        with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
-            handled = _check(configuration, signals, workers)
-        workers.close()
-        if signals.stopping():
-            logging.getLogger(logs.NAME).info("told to end by a signal: ended")
-        code = signals.exit_code if signals.stopping() else OK if handled else FAILED
-        if workers.abandoned:
-            _leave(code)
-    return code
-
-
-def _check(configuration: Configuration, signals: Signals, workers: Workers) -> bool:
-    """Once or until told to end. Returns whether every resource was handled; raises StoppedError."""
-    command, merged = configuration.command, configuration.config
-    # By a worker: importing boto3 takes a while, and a signal shall end that, too.
-    (clients,) = workers.map(_clients, [merged["global"]])
-    _announce(configuration)
-    scaler = loop.Scaler(merged, clients, workers, _now, dry_run=command["dry_run"])
-    if command["run_once"]:
-        return loop.attempt(scaler)
-    loop.run(scaler, merged["global"]["check_interval"], signals)
-    return True
-
-
-def _clients(general: dict[str, Any]) -> loop.Clients:
+def _connect(general: dict[str, Any]) -> Clients:
     from dynamic_dynamodb import aws  # noqa: PLC0415 - slow, and not for --show-config
 
     general["region"] = general["region"] or _own_region(general["profile"])
     return aws.clients(general)
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+# Run
+
+
+def _scale(configuration: Configuration, load: Callable[[], Configuration]) -> int:
+    return _end(runner := Runner(configuration, load, _connect), runner.run())
+
+
+def _end(runner: Runner, code: int) -> int:
+    if runner.abandoned:
+        _leave(code)
+    return code
 
 
 def _leave(code: int) -> NoReturn:
@@ -134,26 +122,56 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _announce(configuration: Configuration) -> None:
-    """Version, what will be checked, how often, and whether for real."""
-    log = logging.getLogger(logs.NAME)
-    command, merged = configuration.command, configuration.config
-    tables = merged["tables"]
-    indexes = sum(len(table["gsis"]) for table in tables.values())
-    rhythm = "one check" if command["run_once"] else f"a check every {merged['global']['check_interval']} s"
-    dry = "; dry run: nothing is changed" if command["dry_run"] else ""
-    log.info(
-        "Dynamic DynamoDB %s: region %s, %s, %s, %s%s",
-        __version__,
-        merged["global"]["region"],
-        _count(len(tables), "table section"),
-        _count(indexes, "gsi section"),
-        rhythm,
-        dry,
-    )
+# Daemon mode
+
+
+def _look_at_daemon(flags: Mapping[str, str | bool], problems: Sequence[str]) -> int:
+    """Stop and status. They read no configuration: it may be broken by now."""
+    from dynamic_dynamodb import daemonizer  # noqa: PLC0415 - brings packages that only daemon mode needs
+
+    if problems:
+        raise ConfigError(problems)
+    command = config.check_flags(flags)
+    instance = daemonizer.Instance(command["instance"], command["pid_file_dir"])
+    return daemonizer.stop(instance) if command["daemon"] == "stop" else daemonizer.status(instance)
+
+
+def _daemon(command: Mapping[str, Any], load: Callable[[], Configuration]) -> int:
+    """start, restart and foreground; the configuration is checked before a daemon that runs is touched."""
+    from dynamic_dynamodb import daemonizer  # noqa: PLC0415 - brings packages that only daemon mode needs
+
+    instance = daemonizer.Instance(command["instance"], command["pid_file_dir"])
+    configuration = load()
+    attached = command["daemon"] in ("foreground", "fg")
+
+    def body(ready: Callable[[], None]) -> int:
+        runner = Runner(configuration, load, _connect, reloads=True, attached=attached)
+        code = runner.run(ready, instance.hold)
+        return _end(runner, code) if attached else code
+
+    if attached:
+        return daemonizer.foreground(body)
+    _warn(configuration)
+    return daemonizer.restart(instance, body) if command["daemon"] == "restart" else daemonizer.start(body)
+
+
+def _with_absolute_paths(flags: Mapping[str, str | bool], problems: Sequence[str], base: Path) -> Configuration:
+    """The configuration as seen from `base`: a daemon's own folder is another. Raises ConfigError."""
+    path = flags.get("config")
+    if isinstance(path, str):
+        flags = {**flags, "config": str(base / Path(os.path.expandvars(path)).expanduser())}
+    configuration = config.load(flags, problems)
+    places = configuration.config["logging"]
+    for key in ("log_file", "log_config_file"):
+        if places[key]:
+            places[key] = str(base / places[key])
+    return configuration
+
+
+def _warn(configuration: Configuration) -> None:
+    """What the daemon's log may tell nobody."""
     for warning in configuration.warnings:
-        log.warning("%s", warning)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        _say(f"warning: {warning}")
+    places = configuration.config["logging"]
+    if not places["log_file"] and not places["log_config_file"]:
+        _say("warning: nothing will be logged; set log-file in the [logging] section, or give --log-file PATH")

@@ -13,14 +13,23 @@ import signal
 import time
 from types import FrameType, TracebackType
 
-# Told to end. Without --daemon SIGHUP means that the terminal is gone.
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LONGEST = 86_400.0  # seconds of one wait; select() takes no more than fits its timeval
 
 
 class Signals:
-    """A context in which the ending signals set `received` instead of ending the program."""
+    """A context in which these signals are noted instead of ending the program at once.
 
-    def __init__(self) -> None:
+    All of them tell it to end; but where it `reloads`, SIGHUP tells it to read its
+    configuration again. Otherwise SIGHUP means that the terminal is gone.
+
+    What the caller had us ignore stays ignored: nohup, and scripts for their
+    background jobs. But a daemon is spoken to by SIGTERM and SIGHUP, whoever started it.
+    """
+
+    def __init__(self, *, reloads: bool = False) -> None:
+        self._reloads = reloads
+        self._reload = False
         self.received: int | None = None
 
     def __enter__(self) -> Signals:
@@ -28,10 +37,11 @@ class Signals:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._old_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        # What the caller had us ignore stays ignored: nohup, and scripts for their background jobs.
-        minded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-        self._old = {number: signal.signal(number, self._note) for number in minded}
+        self._old = {number: signal.signal(number, self._note) for number in NOTED if self._minds(number)}
         return self
+
+    def _minds(self, number: int) -> bool:
+        return (self._reloads and number != signal.SIGINT) or signal.getsignal(number) is not signal.SIG_IGN
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -43,20 +53,28 @@ class Signals:
         os.close(self._writer)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.received = number
+        if number == signal.SIGHUP and self._reloads:
+            self._reload = True
+        else:
+            self.received = number
+
+    def reload_asked(self) -> bool:
+        """Whether SIGHUP has come since this was last asked."""
+        asked, self._reload = self._reload, False
+        return asked
 
     def stopping(self) -> bool:
         """Whether the program was told to end."""
         return self.received is not None
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, or return at once when the program is told to end."""
+        """Sleep, or return at once when the program is told to end or to reload."""
         until = time.monotonic() + seconds
-        while not self.stopping():
+        while not self.stopping() and not self._reload:
             left = until - time.monotonic()
             if left <= 0:
                 return
-            if select.select([self._reader], [], [], left)[0]:
+            if select.select([self._reader], [], [], min(left, _LONGEST))[0]:
                 os.read(self._reader, 1024)
 
     @property

@@ -43,6 +43,7 @@ LAYERS = {
     "guards": 5,
     "loop": 6,
     "aws": 7,
+    "runner": 7,
     "simulation": 7,
     "program": 8,
     "cli": 9,

@@ -866,8 +866,8 @@ def test_told_to_end_the_loop_ends() -> None:
     scene = stoppable(("t-1",), switch, workers)
     scene.on_call = switch.turn_on_at("DescribeTable")
     with pytest.raises(StoppedError):
-        loop.run(scene.scaler, 300, switch)
-    loop.run(scene.scaler, 300, switch)  # told before it begins: not one call
+        loop.run(scene.scaler, switch)
+    loop.run(scene.scaler, switch)  # told before it begins: not one call
     assert scene.world.calls == {"ListTables": 1, "DescribeTable": 1}
     workers.close()
 
@@ -886,7 +886,7 @@ def test_the_pause_begins_when_a_check_ends() -> None:
 
     scene.on_call = takes_seven_seconds
     scene.refuses = {"DescribeTable": "InternalServerError: a check that fails is followed by a pause as well"}
-    loop.run(scene.scaler, 300, switch)
+    loop.run(scene.scaler, switch)
     assert begins == [0, 307, 614, 921]
     assert switch.slept[:3] == [300, 300, 300]
 

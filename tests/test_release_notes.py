@@ -39,7 +39,6 @@ ROOT = Path(__file__).parent.parent
 TABLE = Target("my-table")
 WINDOW = 300  # seconds of the look-back window
 
-daemon_mode = pytest.mark.xfail(strict=True, reason="daemon mode: issue 4")
 
 Spawn = Callable[..., Program]
 
@@ -197,7 +196,6 @@ def test_068_crash_when_table_is_deleted(trial: Try) -> None:
 # 1.5.7 (2013-10-17)
 
 
-@daemon_mode
 def test_066_running_with_supervisord(spawn: Spawn, env: dict[str, str], tmp_path: Path) -> None:
     """1.5.7: "Support for running dynamic-dynamodb with supervisord #66": it stays attached."""
     flags = ("--daemon", "foreground", "--pid-file-dir", str(tmp_path), "--table-name", "my-table")
@@ -206,7 +204,6 @@ def test_066_running_with_supervisord(spawn: Spawn, env: dict[str, str], tmp_pat
     assert program.end(signal.SIGTERM)[0] == 0
 
 
-@daemon_mode
 def test_067_running_with_supervisord_pull_request(spawn: Spawn, env: dict[str, str], tmp_path: Path) -> None:
     """1.5.7: "Pull Request #67": `fg` is the same, and has a pid file as a daemon has."""
     program = spawn("--daemon", "fg", "--pid-file-dir", str(tmp_path), "--table-name", "my-table", env=env)
@@ -270,9 +267,9 @@ def test_058_missing_sleep_statement(trial: Try) -> None:
         def sleep(self, seconds: float) -> None:
             self.slept.append(seconds)
 
-    attempt, stop = trial(), ThreeTimes()
+    attempt, stop = trial("[global]\ncheck-interval: 17\n[table: my-table]\n"), ThreeTimes()
     attempt.world.fault = lambda *_: RefusedError("InternalServerError", "down")
-    loop.run(attempt.scaler, 17, stop)
+    loop.run(attempt.scaler, stop)
     assert stop.slept == [17, 17, 17]
     assert attempt.world.calls["ListTables"] == 3
 
@@ -455,7 +452,6 @@ def test_039_python_versions() -> None:
 # 1.3.0 (2013-05-01)
 
 
-@daemon_mode
 def test_037_multiple_instances_in_parallel(run: Run, env: dict[str, str], tmp_path: Path) -> None:
     """1.3.0: "Allow to run multiple instances in parallel" (#37)."""
     common = ("--pid-file-dir", str(tmp_path), "--log-file", str(tmp_path / "log"))
@@ -641,7 +637,6 @@ def pid_file(folder: Path) -> Path:
     return folder / "dynamic-dynamodb.default.pid"
 
 
-@daemon_mode
 def test_031_pid_file_name(run: Run, env: dict[str, str], tmp_path: Path) -> None:
     """1.0.0: "Change pid file name" (#31): PID_FILE_DIR/dynamic-dynamodb.INSTANCE.pid."""
     folder = ("--pid-file-dir", str(tmp_path))
@@ -733,7 +728,6 @@ def test_029_provisioning_exceptions(trial: Try) -> None:
 # 0.4.1 (2013-04-10)
 
 
-@daemon_mode
 def test_021_no_logging_in_daemon_mode(run: Run, env: dict[str, str], tmp_path: Path) -> None:
     """0.4.1: "No logging in --daemon mode" (#21)."""
     log, folder = tmp_path / "dd.log", ("--pid-file-dir", str(tmp_path))
@@ -751,7 +745,6 @@ def test_021_no_logging_in_daemon_mode(run: Run, env: dict[str, str], tmp_path: 
 # 0.4.0 (2013-04-06)
 
 
-@daemon_mode
 def test_011_daemonizing(run: Run, env: dict[str, str], tmp_path: Path) -> None:
     """0.4.0: "Support for daemonizing Dynamic DynamoDB" (#11)."""
     folder = ("--pid-file-dir", str(tmp_path))

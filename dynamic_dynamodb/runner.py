@@ -1,0 +1,194 @@
+"""The scaler with all that it needs around it: signals, log, clients; and a new configuration on SIGHUP."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
+from typing import Any
+
+from dynamic_dynamodb import __version__, logs, loop, service
+from dynamic_dynamodb.config import Configuration
+from dynamic_dynamodb.errors import ConfigError, one_line
+from dynamic_dynamodb.signals import Signals
+from dynamic_dynamodb.workers import StoppedError, Workers
+
+log = logging.getLogger(logs.NAME)
+
+OK, FAILED = 0, 1
+
+# Of [global]. Under another region, endpoint or account a name stands for another table.
+_WHERE = ("region", "endpoint_url", "profile", "aws_access_key_id")
+
+
+class Runner:
+    """Checks once, or until told to end.
+
+    `load` reads the configuration (ConfigError), `connect` makes clients of
+    the [global] part of a config dict (ConfigError too). `reloads`: SIGHUP is
+    for reading the configuration again; otherwise it ends the program.
+    `attached`: somebody may read stderr.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        load: Callable[[], Configuration],
+        connect: Callable[[dict[str, Any]], loop.Clients],
+        *,
+        reloads: bool = False,
+        attached: bool = True,
+    ) -> None:
+        self._configuration = configuration
+        self._load = load
+        self._connect = connect
+        self._attached = attached
+        self._signals = Signals(reloads=reloads)
+        self._workers = Workers(self._signals.stopping)
+        self._moved = False  # whether the loop runs with a scaler that has been replaced
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether threads may still be reading what nobody waits for."""
+        return self._workers.abandoned
+
+    def run(
+        self,
+        ready: Callable[[], None] = lambda: None,
+        hold: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> int:
+        """Returns the exit code. `hold` takes the pid file; `ready` is called when all is set up.
+
+        Raises ConfigError and what `hold` raises, before `ready`.
+        """
+        handled = True
+        # In this order: the pid file appears when the signal handlers stand, and is gone when the work has ended.
+        with self._signals, hold():
+            with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
+                self._set_up(ready)
+                handled = self._check()
+            service.sd_notify(service.STOPPING)
+            self._workers.close()
+            stopping = self._signals.stopping()
+            if stopping:
+                log.info("told to end by a signal: ended")
+        return self._signals.exit_code if stopping else OK if handled else FAILED
+
+    def _set_up(self, ready: Callable[[], None]) -> None:
+        command, merged = self._configuration.command, self._configuration.config
+        logs.set_up(merged["logging"], dry_run=command["dry_run"], console=self._attached)
+        self._open = self._clients(self._configuration)
+        self._scaler = self._new_scaler()
+        _announce(self._configuration)
+        ready()
+        service.sd_notify(service.READY)
+
+    def _clients(self, configuration: Configuration) -> loop.Clients:
+        # By a worker: importing boto3 takes a while, and a signal shall end that, too.
+        (clients,) = self._workers.map(self._connect, [configuration.config["global"]])
+        return clients
+
+    def _new_scaler(self) -> loop.Scaler:
+        command, merged = self._configuration.command, self._configuration.config
+        return loop.Scaler(merged, self._open, self._workers, _now, dry_run=command["dry_run"])
+
+    def _check(self) -> bool:
+        if self._configuration.command["run_once"]:
+            return loop.attempt(self._scaler)
+        while not self._signals.stopping():
+            self._moved = False
+            loop.run(self._scaler, self)
+        return True
+
+    # What the loop asks for
+
+    def stopping(self) -> bool:
+        """Whether this loop shall end: the program was told to, or the loop is to go on with another scaler."""
+        return self._signals.stopping() or self._moved
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep until the next check is due, and read the configuration again when told to."""
+        ended = time.monotonic()
+        while not self._signals.stopping():
+            if self._signals.reload_asked():
+                self._reload()
+                seconds = self._scaler.interval
+            left = ended + seconds - time.monotonic()
+            if left <= 0:
+                return
+            self._signals.sleep(left)
+
+    # SIGHUP
+
+    def _reload(self) -> None:
+        """Take over a new configuration from the next check on; a bad one is reported and the old one stays."""
+        service.sd_notify(service.RELOADING)
+        try:
+            new = self._load()
+            clients = self._clients(new)
+            logs.set_up(new.config["logging"], dry_run=new.command["dry_run"], console=self._attached)
+        except StoppedError:
+            raise
+        except ConfigError as error:
+            self._stay(error.problems)
+        except Exception as error:
+            log.exception("SIGHUP: failed on something unforeseen")
+            self._stay([f"{type(error).__name__}: {one_line(str(error))}"])
+        else:
+            self._take_over(new, clients)
+        service.sd_notify(service.READY)
+
+    def _stay(self, problems: Sequence[str]) -> None:
+        """With the old configuration; its log files are opened again all the same."""
+        old, more = self._configuration, tuple[str, ...]()
+        try:
+            logs.set_up(old.config["logging"], dry_run=old.command["dry_run"], console=self._attached)
+        except ConfigError as error:  # then the log goes on where it is
+            more = tuple(problem for problem in error.problems if problem not in problems)
+        for problem in (*problems, *more):
+            log.error("%s", problem)
+        log.error("SIGHUP: the new configuration cannot be used, the old one stays")
+
+    def _take_over(self, new: Configuration, clients: loop.Clients) -> None:
+        old, self._configuration = self._configuration, new
+        replaced, self._open = self._open, clients
+        log.info("SIGHUP: the configuration was read again")
+        _announce(new)
+        if any(old.config["global"][key] != new.config["global"][key] for key in _WHERE):
+            log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
+            self._scaler, self._moved = self._new_scaler(), True
+        else:
+            self._scaler.reconfigure(new.config, clients)
+        for client in replaced:
+            client.close()  # no call is under way between two checks
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _announce(configuration: Configuration) -> None:
+    """Version, what will be checked, how often, and whether for real."""
+    command, merged = configuration.command, configuration.config
+    tables = merged["tables"]
+    indexes = sum(len(table["gsis"]) for table in tables.values())
+    rhythm = "one check" if command["run_once"] else f"a check every {merged['global']['check_interval']} s"
+    dry = "; dry run: nothing is changed" if command["dry_run"] else ""
+    log.info(
+        "Dynamic DynamoDB %s: region %s, %s, %s, %s%s",
+        __version__,
+        merged["global"]["region"],
+        _count(len(tables), "table section"),
+        _count(indexes, "gsi section"),
+        rhythm,
+        dry,
+    )
+    for warning in configuration.warnings:
+        log.warning("%s", warning)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
