@@ -21,7 +21,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes
 
 _EXAMPLES = f"""\
 examples:
-  {PROGRAM} --table-name my-table --reads-upper-threshold 90 --dry-run --run-once
+  {PROGRAM} --table-name my-table --dry-run --run-once
   {PROGRAM} --config dynamic-dynamodb.conf
 """
 

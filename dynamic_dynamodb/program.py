@@ -127,20 +127,20 @@ def _leave(code: int) -> NoReturn:
 
 def _look_at_daemon(flags: Mapping[str, str | bool], problems: Sequence[str]) -> int:
     """Stop and status. They read no configuration: it may be broken by now."""
-    from dynamic_dynamodb import daemonizer  # noqa: PLC0415 - brings packages that only daemon mode needs
+    from dynamic_dynamodb import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
 
     if problems:
         raise ConfigError(problems)
     command = config.check_flags(flags)
-    instance = daemonizer.Instance(command["instance"], command["pid_file_dir"])
+    instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
     return daemonizer.stop(instance) if command["daemon"] == "stop" else daemonizer.status(instance)
 
 
 def _daemon(command: Mapping[str, Any], load: Callable[[], Configuration]) -> int:
     """start, restart and foreground; the configuration is checked before a daemon that runs is touched."""
-    from dynamic_dynamodb import daemonizer  # noqa: PLC0415 - brings packages that only daemon mode needs
+    from dynamic_dynamodb import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
 
-    instance = daemonizer.Instance(command["instance"], command["pid_file_dir"])
+    instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
     configuration = load()
     attached = command["daemon"] in ("foreground", "fg")
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from dynamic_dynamodb import daemonizer
+from dynamic_dynamodb import daemonizer, pidfile
 from dynamic_dynamodb.errors import ConfigError
 
 Ready = Callable[[], None]
@@ -28,7 +28,7 @@ Ready = Callable[[], None]
 class Work:
     """The body, with all that can go wrong in one."""
 
-    def __init__(self, instance: daemonizer.Instance, notes: Path, does: str) -> None:
+    def __init__(self, instance: pidfile.Instance, notes: Path, does: str) -> None:
         self.instance = instance
         self.notes = notes
         self.does = does
@@ -59,7 +59,7 @@ class Work:
 
     def before(self) -> None:
         if self.does == "fail-daemon":
-            raise daemonizer.DaemonError("the moon is in the wrong house")
+            raise pidfile.DaemonError("the moon is in the wrong house")
         if self.does == "fail-config":
             raise ConfigError(["first problem", "second problem: schön"])
         if self.does == "fail-long":
@@ -99,7 +99,7 @@ class Work:
         if self.does == "crash":
             raise KeyError("a late surprise")
         if self.does == "fail-late":
-            raise daemonizer.DaemonError("the moon has moved")
+            raise pidfile.DaemonError("the moon has moved")
         if self.does == "exit-7":
             return 7
         if self.does == "fork" and os.fork() == 0:
@@ -127,7 +127,7 @@ def wait_for(path: Path) -> None:
 # Races, between forks: far more of them a second than of whole programs
 
 
-def race(instance: daemonizer.Instance, notes: Path, rounds: int) -> int:
+def race(instance: pidfile.Instance, notes: Path, rounds: int) -> int:
     """Each round eight forks go for a stale file at once: prints one line a round, "winner loser's-word ..."."""
     for number in range(rounds):
         instance.path.write_text(["", "junk", "-1\n", f"{os.getppid()}\n"][number % 4])
@@ -148,7 +148,7 @@ def race(instance: daemonizer.Instance, notes: Path, rounds: int) -> int:
     return 0
 
 
-def contend(instance: daemonizer.Instance, go: tuple[int, int], results: tuple[int, int], end: tuple[int, int]) -> None:
+def contend(instance: pidfile.Instance, go: tuple[int, int], results: tuple[int, int], end: tuple[int, int]) -> None:
     os.close(go[1])
     os.close(end[1])
     os.read(go[0], 1)  # returns when the parent closes its end
@@ -156,13 +156,13 @@ def contend(instance: daemonizer.Instance, go: tuple[int, int], results: tuple[i
         with instance.hold():
             os.write(results[1], b"won:%d\n" % os.getpid())
             os.read(end[0], 1)
-    except daemonizer.DaemonError as error:
+    except pidfile.DaemonError as error:
         words = str(error).split()
         pid = words[words.index("process") + 1] if "holds" in words else "unknown"
         os.write(results[1], f"lost:{pid}\n".encode())
 
 
-def churn(instance: daemonizer.Instance, notes: Path, rounds: int) -> int:
+def churn(instance: pidfile.Instance, notes: Path, rounds: int) -> int:
     """Six at a time come, hold, and go or crash, without pause; an independent lock tells when two hold at once."""
     running: set[int] = set()
     codes: list[int] = []
@@ -182,7 +182,7 @@ def reap(codes: list[int]) -> int:
     return pid
 
 
-def visit(instance: daemonizer.Instance, notes: Path) -> None:
+def visit(instance: pidfile.Instance, notes: Path) -> None:
     dice = random.Random(os.getpid())  # noqa: S311
     try:
         with instance.hold():
@@ -197,7 +197,7 @@ def visit(instance: daemonizer.Instance, notes: Path) -> None:
             if dice.random() < 0.5:
                 os._exit(10 if named else 98)  # a crash: the file stays
         os._exit(11 if named else 98)
-    except daemonizer.DaemonError:
+    except pidfile.DaemonError:
         os._exit(1)
 
 
@@ -233,7 +233,7 @@ def main() -> int:
     if given.gate:
         (Path(given.notes) / f"at-gate.{os.getpid()}").touch()
         wait_for(Path(given.gate))
-    instance = daemonizer.Instance(given.instance, given.folder)
+    instance = pidfile.Instance(given.instance, given.folder)
     notes = Path(given.notes)
     work = Work(instance, notes, given.does)
     commands: dict[str, Callable[[], int]] = {

@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from dynamic_dynamodb import daemonizer, service
+from dynamic_dynamodb import daemonizer, pidfile, service
 
 PROGRAM = Path(__file__).with_name("daemon_program.py")
 SOAK = bool(os.environ.get("SOAK"))
@@ -46,7 +46,7 @@ class Place:
         self.folder.mkdir()
         self.notes.mkdir()
         self.path = self.folder / "dynamic-dynamodb.test.pid"
-        self.instance = daemonizer.Instance("test", self.folder)
+        self.instance = pidfile.Instance("test", self.folder)
         self.begun: list[subprocess.Popen[str]] = []
 
     def words(self, command: str, *options: str) -> list[str]:
@@ -269,13 +269,13 @@ def test_a_folder_that_is_not_writable(shared: Place) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "a\n", "ä", "a\0"])
 def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(daemonizer.DaemonError, match="--instance"):
-        daemonizer.Instance(name, tmp_path)
+    with pytest.raises(pidfile.DaemonError, match="--instance"):
+        pidfile.Instance(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a", "..", "A.b_c-9"])
 def test_names_that_are_file_names(tmp_path: Path, name: str) -> None:
-    assert daemonizer.Instance(name, tmp_path).path == tmp_path / f"dynamic-dynamodb.{name}.pid"
+    assert pidfile.Instance(name, tmp_path).path == tmp_path / f"dynamic-dynamodb.{name}.pid"
 
 
 def test_a_name_too_long_for_a_file(place: Place) -> None:
@@ -465,7 +465,7 @@ def test_only_a_pid_is_taken_for_one(tmp_path: Path, content: bytes, pid: int | 
     path = tmp_path / "pid"
     path.write_bytes(content)
     with path.open() as file:
-        assert daemonizer._read_pid(file.fileno()) == pid
+        assert pidfile._read_pid(file.fileno()) == pid
 
 
 def test_kill_and_start_again(place: Place) -> None:

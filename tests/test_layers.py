@@ -38,6 +38,7 @@ LAYERS = {
     "notifier": 3,
     "breaker": 3,
     "logs": 3,
+    "pidfile": 2,
     "daemonizer": 3,
     "inventory": 4,
     "guards": 5,
@@ -51,10 +52,15 @@ LAYERS = {
 }
 
 # Beyond the standard library.
-PACKAGES = {"aws": {"boto3", "botocore"}, "breaker": {"urllib3"}, "daemonizer": {"daemon", "lockfile"}}
+PACKAGES = {"aws": {"boto3", "botocore"}, "breaker": {"urllib3"}, "daemonizer": {"daemon"}, "pidfile": {"lockfile"}}
 
 # Of this package, where a layer is too wide.
-ONLY = {"logs": {"errors"}, "daemonizer": {"errors"}, "aws": {"__init__", "errors", "loop", "workers"}}
+ONLY = {
+    "logs": {"errors"},
+    "daemonizer": {"errors", "pidfile"},
+    "pidfile": {"errors"},
+    "aws": {"__init__", "errors", "loop", "workers"},
+}
 
 # At the top of a module, where it costs start-up time; `--help` and `--version` need no more than this.
 AT_THE_TOP = {
@@ -189,7 +195,7 @@ def test_module_imports_only_what_its_room_may(module: str) -> None:
         ("loop", "from botocore.config import Config", "only aws may"),
         ("updater", "import botocore.exceptions", "only aws may"),
         ("config", "import requests", "no package that this project depends on"),
-        ("daemonizer", "from dynamic_dynamodb.state import State", "errors only"),
+        ("daemonizer", "from dynamic_dynamodb.state import State", "errors, pidfile only"),
         ("program", "from dynamic_dynamodb import aws", "within the function"),
         ("program", "from dynamic_dynamodb.aws import clients", "within the function"),
         ("cli", "import logging", "would wait for it"),
