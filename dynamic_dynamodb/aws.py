@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import boto3
@@ -15,13 +16,14 @@ from botocore.config import Config
 from dynamic_dynamodb import __version__
 from dynamic_dynamodb.errors import ConfigError, one_line
 from dynamic_dynamodb.loop import Clients
-from dynamic_dynamodb.workers import THREADS
+from dynamic_dynamodb.workers import THREADS, StoppedError
 
 
-def clients(general: Mapping[str, Any]) -> Clients:
+def clients(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False) -> Clients:
     """One session for all three clients, from the [global] part of the config dict.
 
-    Time-outs and attempts are bounded, so that no dead endpoint hangs a check.
+    Time-outs and attempts are bounded, so that no dead endpoint hangs a check;
+    `stopping` tells whether the program shall end: no call is repeated then.
     Raises ConfigError where the AWS configuration (profile, region, files) cannot be used.
     """
     settings = Config(
@@ -37,8 +39,9 @@ def clients(general: Mapping[str, Any]) -> Clients:
             aws_access_key_id=general["aws_access_key_id"],
             aws_secret_access_key=general["aws_secret_access_key"],
             region_name=general["region"],
-            botocore_session=_session(None if static else general["profile"]),
+            botocore_session=_session(None if static else general["profile"], static=static),
         )
+        session.events.register("before-send", partial(_do_not_repeat, stopping))
         return Clients(
             *(
                 session.client(service, endpoint_url=general["endpoint_url"], config=settings)
@@ -65,9 +68,19 @@ def _config_error(error: Exception) -> ConfigError:
     return ConfigError([f"AWS configuration: {one_line(str(error))}"])
 
 
-def _session(profile: str | None) -> botocore.session.Session:
-    """A session of botocore's, whose credentials are looked for by the first call that needs them."""
-    session = botocore.session.Session(profile=profile)
+def _do_not_repeat(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
+    """Refuse botocore's second and third attempts when the program shall end: what is in flight is one attempt."""
+    if stopping() and not request.headers.get("amz-sdk-request", b"attempt=1").startswith(b"attempt=1"):
+        raise StoppedError("the program was told to end")
+
+
+def _session(profile: str | None, *, static: bool) -> botocore.session.Session:
+    """A session of botocore's, whose credentials are looked for by the first call that needs them.
+
+    `static`: they are given, and AWS_PROFILE in the environment is not for us.
+    """
+    without_environment: dict[str, Any] | None = {"profile": (None, [], None, None)} if static else None
+    session = botocore.session.Session(without_environment, profile=profile)
     session.full_config  # noqa: B018 - read here, so that a bad file is told before anything else
     chain = session.get_component("credential_provider")
     session.register_component("credential_provider", _Chain(chain.load_credentials))

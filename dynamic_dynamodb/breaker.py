@@ -159,11 +159,6 @@ class _Url(NamedTuple):
     path: str  # with the query
 
     @property
-    def origin(self) -> tuple[str, str, int]:
-        """What must be the same for credentials to be sent."""
-        return self.scheme, self.host, self.port
-
-    @property
     def authority(self) -> str:
         """The Host header: IPv6 in brackets, the port unless it is the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -246,8 +241,8 @@ class _Exchange:
         first = url = _parse(self._url)
         authorization = _authorization(self._url)
         for _ in range(1 + _MAX_REDIRECTS):
-            # urllib3's own redirects would take the credentials to another port or scheme of the same host.
-            trusted = url.origin == first.origin
+            # To the same host only, and never in the clear after TLS, which urllib3's own redirects do not see to.
+            trusted = url.host == first.host and (url.scheme, first.scheme) != ("http", "https")
             status, location = self._get(url, self._headers | authorization if trusted else self._headers)
             if status not in _REDIRECTS or location is None:
                 return _verdict(status, withheld=bool(authorization) and not trusted)
@@ -312,5 +307,5 @@ def _verdict(status: int, *, withheld: bool) -> str | None:
     if 200 <= status < 300:
         return None
     if status == http.client.UNAUTHORIZED and withheld:
-        return "HTTP 401 after a redirect to another scheme, host or port, which gets no credentials"
+        return "HTTP 401 after a redirect to another host, or from https to http, which gets no credentials"
     return f"HTTP {status}"

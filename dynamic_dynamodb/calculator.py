@@ -83,10 +83,10 @@ def _increase_by_consumption(policy: Policy, usage: Usage) -> _Increase | None:
     if scale is None:
         if measured < policy.upper_threshold:
             return None
-        why = f"{_measured(policy, usage, policy.upper_threshold)} >= {_number(policy.upper_threshold)} %"
+        why = f"{_measured(policy, usage, policy.upper_threshold)} >= {number(policy.upper_threshold)} %"
         return _candidate(usage, Fraction(policy.increase_consumed_with), policy.increase_consumed_unit, why)
     threshold, amount = _step_up(scale, measured)
-    why = f"{_measured(policy, usage, *_keys(scale))} >= {_number(threshold)} %"
+    why = f"{_measured(policy, usage, *_keys(scale))} >= {number(threshold)} %"
     return _candidate(usage, amount, policy.increase_consumed_unit, why)
 
 
@@ -94,7 +94,7 @@ def _increase_by_events(policy: Policy, usage: Usage) -> _Increase | None:
     threshold = policy.throttled_upper_threshold
     if not 0 < threshold < usage.throttled:
         return None
-    why = f"{_number(usage.throttled)} {policy.axis} throttled > {threshold}"
+    why = f"{number(usage.throttled)} {policy.axis} throttled > {threshold}"
     return _candidate(usage, Fraction(policy.increase_with), policy.increase_unit, why)
 
 
@@ -104,8 +104,8 @@ def _increase_by_provisioned_share(policy: Policy, usage: Usage) -> _Increase | 
         return None
     threshold, amount = _step_up(scale, measured)
     why = (
-        f"{policy.axis} throttled {_percent(measured, *_keys(scale))} % of {usage.provisioned} provisioned "
-        f">= {_number(threshold)} %"
+        f"{policy.axis} throttled {percent(measured, *_keys(scale))} % of {usage.provisioned} provisioned "
+        f">= {number(threshold)} %"
     )
     return _candidate(usage, amount, policy.increase_throttled_by_provisioned_unit, why)
 
@@ -116,10 +116,10 @@ def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | Non
         return None
     if measured is None:
         threshold, amount = scale[-1]
-        why = f"{_number(usage.throttled)} {policy.axis} throttled, none consumed"
+        why = f"{number(usage.throttled)} {policy.axis} throttled, none consumed"
     else:
         threshold, amount = _step_up(scale, measured)
-        why = f"{policy.axis} throttled {_percent(measured, *_keys(scale))} % of consumed >= {_number(threshold)} %"
+        why = f"{policy.axis} throttled {percent(measured, *_keys(scale))} % of consumed >= {number(threshold)} %"
     return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why)
 
 
@@ -180,14 +180,14 @@ def _reason_not_to_decrease(policy: Policy, usage: Usage) -> str:
     if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
         return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
     if 0 < policy.throttled_upper_threshold < usage.throttled:
-        return f"{_number(usage.throttled)} {policy.axis} throttled > {policy.throttled_upper_threshold}"
+        return f"{number(usage.throttled)} {policy.axis} throttled > {policy.throttled_upper_threshold}"
     return ""
 
 
 def _between(policy: Policy) -> str:
     """Why consumption asked for nothing."""
-    low = f"above {_number(policy.lower_threshold)} %"
-    high = f"below {_number(policy.upper_threshold)} %"
+    low = f"above {number(policy.lower_threshold)} %"
+    high = f"below {number(policy.upper_threshold)} %"
     if policy.decrease_consumed_scale is not None:
         low = f"no step of decrease-consumed-{policy.axis}-scale"
     if policy.increase_consumed_scale is not None:
@@ -217,7 +217,7 @@ def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
     unit, now = policy.decrease_consumed_unit, usage.provisioned
     # What is taken away is rounded down: the doubt is for more capacity.
     wanted = now - math.floor(amount * now / 100 if unit == "percent" else amount)
-    why = f"{_measured(policy, usage, *_keys(steps))} <= {_number(threshold)} %"
+    why = f"{_measured(policy, usage, *_keys(steps))} <= {number(threshold)} %"
     return _floor(policy, usage, wanted, why, f"-{_amount(amount, unit)}")
 
 
@@ -248,7 +248,7 @@ def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
         threshold = min((key for key, amount in policy.increase_consumed_scale if amount > 0), default=None)
     served = math.ceil(usage.rate)  # never throttled by our own decrease
     if threshold is not None:
-        below = f"below {_number(threshold)} %"
+        below = f"below {number(threshold)} %"
         if threshold <= 0:
             return None, below
         clear = math.floor(100 * usage.rate / threshold) + 1
@@ -323,10 +323,10 @@ def _join(mine: _Side, other: _Side) -> Decision:
 
 
 def _measured(policy: Policy, usage: Usage, *thresholds: Fraction) -> str:
-    return f"{policy.axis} {_percent(usage.consumed_percent, *thresholds)} % of {usage.provisioned}"
+    return f"{policy.axis} {percent(usage.consumed_percent, *thresholds)} % of {usage.provisioned}"
 
 
-def _percent(value: Fraction, *thresholds: Fraction) -> str:
+def percent(value: Fraction, *thresholds: Fraction) -> str:
     """One decimal, or as many as keep it on its side of the thresholds: 89.96 is not "90.0 %, below 90 %"."""
     for digits in range(1, _MOST_DIGITS):
         text = _decimals(value, digits)
@@ -342,7 +342,7 @@ def _decimals(value: Fraction, digits: int) -> str:
     return f"{whole}.{rest:0{digits}}"
 
 
-def _number(value: Fraction) -> str:
+def number(value: Fraction) -> str:
     """A number as a person would write it in the configuration: exact, no exponent, no needless zeros."""
     if value.denominator == 1:
         return str(value.numerator)
@@ -350,4 +350,4 @@ def _number(value: Fraction) -> str:
 
 
 def _amount(amount: Fraction, unit: Unit) -> str:
-    return f"{_number(amount)} %" if unit == "percent" else f"{_number(amount)} units"
+    return f"{number(amount)} %" if unit == "percent" else f"{number(amount)} units"

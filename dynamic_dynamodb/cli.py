@@ -126,6 +126,7 @@ def _metavar(option: options.Option) -> str:
         "path": "PATH",
         "regex": "NAME",
         "url": "URL",
+        "secret": "SECRET",
     }.get(option.kind, option.name.rsplit("-", 1)[-1].upper())
 
 

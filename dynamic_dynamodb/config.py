@@ -220,14 +220,17 @@ class _Loader:
         sections: dict[str, _Section] = {}
         read, problems = inifile.read(path)
         self.problems += problems
-        for header, items in read:
-            name = header.strip()
+        for section in read:
+            name = section.header.strip()
             where = f"{path}: [{name}]"
-            if name in sections:  # "[global]" and "[ global ]"
-                self.problems.append(f"{where}: stands twice in this file")
-            elif name == _DEFAULT or name in _PLAIN_SECTIONS or _EXPRESSION.match(name):
-                known = _DEFAULT if name == _DEFAULT else _PLAIN_SECTIONS.get(name, options.TABLE)
-                sections[name] = _Section(where, self._section_values(items, _KNOWN[known], where))
+            if name == _DEFAULT or name in _PLAIN_SECTIONS or _EXPRESSION.match(name):
+                known = _KNOWN[_DEFAULT if name == _DEFAULT else _PLAIN_SECTIONS.get(name, options.TABLE)]
+                values = self._section_values(section.items, known, where)
+                for repeated, text in section.repeated:
+                    self._section_values({repeated: text}, known, where)
+                if name in sections and not section.again:  # "[global]" and "[ global ]"
+                    self.problems.append(f"{where}: stands twice in this file")
+                sections.setdefault(name, _Section(where, values))
             else:
                 self.problems.append(f"{where}: unknown section{_did_you_mean_section(name)}")
         return sections
@@ -247,7 +250,8 @@ class _Loader:
     def _refuse(self, name: str, known: Sequence[str], where: str) -> None:
         if name in options.NEVER_READ:
             self.warnings.append(
-                f"{where} {name}: no release ever read this option; write {options.NEVER_READ[name]} instead"
+                f"{where} {name}: no release ever read this option, and it does nothing; "
+                f"what switches that off is {options.NEVER_READ[name]}"
             )
         else:
             self.problems.append(f"{where} {inifile.shown(name)}: {_unknown_option(name, known)}")

@@ -7,19 +7,19 @@ place of the call, so that no other room needs to know botocore's classes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+
+from dynamic_dynamodb.masking import mask_text
 
 T = TypeVar("T")
 
 _LONGEST = 1000  # characters of somebody else's text; a proxy may answer with a whole page
-_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]*@")
 
 
 def one_line(text: str) -> str:
     """Somebody else's text as one line of bounded length, the password of a URL in it masked."""
-    line = _PASSWORD.sub(r"\1***@", " ".join(text.split()))
+    line = mask_text(" ".join(text.split()))
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
 
 
@@ -79,12 +79,18 @@ class AwsError(DynamicDynamoDBError):
     """A call to AWS that failed, whatever the reason: refused, unanswered, or answered with nonsense.
 
     `operation` is AWS's name of it ("DescribeTable"), `code` AWS's error code
-    or the name of botocore's exception, `message` AWS's text.
+    or the name of botocore's exception, `message` AWS's text. `answered`: AWS
+    has answered; otherwise it may have done what was asked all the same.
+    `repeated`: botocore has made the call more than once.
     """
 
-    def __init__(self, operation: str, code: str, message: str) -> None:
+    def __init__(
+        self, operation: str, code: str, message: str, *, answered: bool = True, repeated: bool = False
+    ) -> None:
         self.operation = operation
         self.code = code
+        self.answered = answered
+        self.repeated = repeated
         self.message = one_line(message)
         super().__init__(operation, code, message)
 
@@ -127,9 +133,16 @@ def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
     try:
         return method(**arguments)
     except Exception as error:
-        code, message = type(error).__name__, str(error)
-        response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
-        if isinstance(response, dict) and isinstance(response.get("Error"), dict):
-            code = str(response["Error"].get("Code") or code)
-            message = str(response["Error"].get("Message") or message)
-        raise AwsError(operation, code, message) from error
+        raise _aws_error(operation, error) from error
+
+
+def _aws_error(operation: str, error: Exception) -> AwsError:
+    code, message = type(error).__name__, str(error)
+    response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
+    refusal = response.get("Error") if isinstance(response, dict) else None
+    if not isinstance(response, dict) or not isinstance(refusal, dict):
+        return AwsError(operation, code, message, answered=False)
+    about = response.get("ResponseMetadata")
+    attempts = about.get("RetryAttempts") if isinstance(about, dict) else None
+    code, message = str(refusal.get("Code") or code), str(refusal.get("Message") or message)
+    return AwsError(operation, code, message, repeated=bool(attempts))

@@ -27,11 +27,12 @@ class Verdict:
     job: Job
     decisions: tuple[Decision, Decision]
     change: Change
-    notes: tuple[str, ...] = ()  # what the reasons do not tell: decreases used, what is held back
+    held: tuple[str, ...] = ()  # why not all of what was decided is sent
+    notes: tuple[str, ...] = ()  # what the reasons do not tell: decreases used
 
-    def line(self, *notes: str) -> str:
-        """Both axes with their reasons, in one line."""
-        return "; ".join([*(decision.reason for decision in self.decisions), *self.notes, *notes])
+    def line(self, *held: str) -> str:
+        """Both axes with their reasons, in one line; what is not done is said first, lest it be read as done."""
+        return "; ".join([*self.held, *held, *(decision.reason for decision in self.decisions), *self.notes])
 
     @property
     def level(self) -> int:
@@ -111,7 +112,7 @@ class Guards:
         if verdict.change.desired == desired:  # there is nothing to hold
             return verdict
         log.debug("%s - %s", verdict.job.target, note)
-        return replace(verdict, change=replace(verdict.change, desired=desired), notes=(*verdict.notes, note))
+        return replace(verdict, change=replace(verdict.change, desired=desired), held=(*verdict.held, note))
 
     def postpone(self, verdict: Verdict, now: datetime) -> str:
         """DynamoDB refused a decrease: what has used up its free ones waits for the next full hour. Says when."""

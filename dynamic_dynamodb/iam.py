@@ -7,7 +7,16 @@ from typing import Any
 
 from dynamic_dynamodb.matching import plain_name
 
-_PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"))  # of regions; all others are in "aws"
+# Of regions, by how their names begin; all others are in "aws". From botocore's list of endpoints.
+_PARTITIONS = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+)
 
 
 def policy(config: Mapping[str, Any]) -> dict[str, Any]:

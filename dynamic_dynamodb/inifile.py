@@ -15,14 +15,20 @@ _REM = re.compile(r"(?i)^rem(?=\s|$)")  # a comment, too
 
 
 class Section(NamedTuple):
-    """One section: what stands between its brackets, and its options' texts by name in lower case."""
+    """One section: what stands between its brackets, and its options' texts by name in lower case.
+
+    `repeated` are the options that stood in it before, and are to be looked at for further mistakes only;
+    as is the whole section where its `header` stood in the file before.
+    """
 
     header: str
     items: dict[str, str]
+    repeated: list[tuple[str, str]]
+    again: bool
 
 
 def read(path: str) -> tuple[list[Section], list[str]]:
-    """The sections of a file, duplicates left out, and what is wrong with it; no message holds the text of a value."""
+    """The sections of a file, and what is wrong with it; no message holds the text of a value."""
     try:
         text = _decode(Path(path).read_bytes())
     except (OSError, ValueError) as error:
@@ -34,11 +40,16 @@ def read(path: str) -> tuple[list[Section], list[str]]:
     parser, problems = _parse(path, lines, marker)
     if parser is None:
         return [], problems
-    return [
-        Section(header, {name: value for name, value in parser.items(header) if not name.startswith(marker)})
-        for header in parser.sections()
-        if not header.startswith(marker)
-    ], problems
+    return [_section(header, parser.items(header), marker) for header in parser.sections()], problems
+
+
+def _section(header: str, items: list[tuple[str, str]], marker: str) -> Section:
+    return Section(
+        header.partition(" of ")[2] if header.startswith(marker) else header,
+        {name: value for name, value in items if not name.startswith(marker)},
+        [(name.partition(" of ")[2], value) for name, value in items if name.startswith(marker)],
+        header.startswith(marker),
+    )
 
 
 def _parse(path: str, lines: list[str], marker: str) -> tuple[_Parser | None, list[str]]:
@@ -51,11 +62,11 @@ def _parse(path: str, lines: list[str], marker: str) -> tuple[_Parser | None, li
             parser.read_file(lines, source=path)
         except configparser.DuplicateSectionError as error:
             problems.append(f"{path}: line {error.lineno}: [{error.section}]: stands twice in this file")
-            _rename(lines, error.lineno, f"[{marker} {error.lineno}]\n", keep=False)
+            _rename(lines, error.lineno, f"[{marker} {error.lineno} of {error.section}]\n", keep=False)
         except configparser.DuplicateOptionError as error:
             name = shown(error.option)
             problems.append(f"{path}: line {error.lineno}: [{error.section}] {name}: stands twice in this section")
-            _rename(lines, error.lineno, f"{marker} {error.lineno}: ", keep=True)
+            _rename(lines, error.lineno, f"{marker} {error.lineno} of ", keep=True)
         except configparser.MissingSectionHeaderError as error:
             problems.append(f"{path}: line {error.lineno}: stands before the first [section]")
             return None, problems

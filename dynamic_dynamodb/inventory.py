@@ -153,7 +153,8 @@ class Inventory:
             for index in (resource.target.index for resource in table.resources):
                 if index is not None:
                     found[expression].add(index)
-                    self._tell_section(Target(table.name, index), "gsi", section.matcher.match(index))
+                    match = section.matcher.match(index)
+                    self._tell_section(Target(table.name, index), "gsi", match, f" table: {expression}")
         for expression, section in self._sections.items():
             section.matcher.keep(found[expression])
             self._tell_matches(
@@ -204,12 +205,12 @@ class Inventory:
 
     # What the log says of the matching
 
-    def _tell_section(self, target: Target, kind: str, match: Match | None) -> None:
+    def _tell_section(self, target: Target, kind: str, match: Match | None, of_table: str = "") -> None:
         if match is not None and self._state.once(f"section {match.section}", target):
-            also = ", ".join(f"[{kind}: {section}]" for section in match.also)
+            also = ", ".join(f"[{kind}: {section}{of_table}]" for section in match.also)
             verb = "matches" if len(match.also) == 1 else "match"
             more = f"; {also} {verb} too, the first one counts" if also else ""
-            log.info("%s - configured by [%s: %s]%s", target, kind, match.section, more)
+            log.info("%s - configured by [%s: %s%s]%s", target, kind, match.section, of_table, more)
 
     def _tell_matches(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -14,7 +15,7 @@ from dynamic_dynamodb.inventory import Inventory, Job
 from dynamic_dynamodb.model import AXES, Change, Decision, Throughput, Usage
 from dynamic_dynamodb.notifier import Notifier
 from dynamic_dynamodb.state import State
-from dynamic_dynamodb.stats import Request, Statistics
+from dynamic_dynamodb.stats import Request, Statistics, dollars_a_month
 from dynamic_dynamodb.workers import StoppedError, Workers
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -81,11 +82,20 @@ class Scaler:
             self._notifier.send()
         return jobs is not None and not self._state.failed
 
+    def took(self, seconds: float) -> None:
+        """Say when checks begin to take longer than the interval, and when they no longer do."""
+        too_long = seconds > self.interval
+        if self._state.changes("overrun", too_long):
+            level, side = (logging.WARNING, "longer") if too_long else (logging.INFO, "no longer more")
+            log.log(level, "the check took %.0f s, %s than check-interval (%d s)", seconds, side, self.interval)
+
     # Measure and decide
 
     def _decide(self, jobs: Sequence[Job]) -> list[Verdict]:
         now = self._clock()
-        measured = self._statistics.measure([self._request(job) for job in jobs], now)
+        requests = [self._request(job) for job in jobs]
+        self._tell_cost(sum(len(request.metrics) for request in requests))
+        measured = self._statistics.measure(requests, now)
         verdicts = []
         for job in jobs:
             usages = measured[job.target]
@@ -100,13 +110,26 @@ class Scaler:
                 log.exception("%s - failed on something unforeseen", job.target)
         return verdicts
 
+    def _tell_cost(self, metrics: int) -> None:
+        if metrics and self._state.once("metrics"):
+            log.info(
+                "a check asks CloudWatch for %d metrics: about $%.2f a month with one every %d s",
+                metrics,
+                dollars_a_month(metrics, self.interval),
+                self.interval,
+            )
+
     @staticmethod
     def _request(job: Job) -> Request:
         return Request(
             job.resource,
             job.section.values["lookback_window_start"],
             job.section.values["lookback_period"],
-            tuple(one.axis for one in job.section.policies if one.uses_throttled),
+            tuple(
+                one.axis
+                for one in job.section.policies
+                if one.uses_throttled and not (job.writes_managed and one.axis == "writes")
+            ),
         )
 
     def _alarm(self, job: Job, usages: tuple[Usage, Usage]) -> None:
@@ -133,11 +156,12 @@ class Scaler:
                 usage.provisioned,
                 decision.streak,
             )
-        if job.section.values["always_decrease_rw_together"]:
+        # What AWS manages is neither asked nor waited for.
+        if job.section.values["always_decrease_rw_together"] and not job.writes_managed:
             decisions = calculator.join(decisions, policies, usages)
         used = decreases_used(job.resource)
         notes = (used,) if any(decision.direction == "down" for decision in decisions) else ()
-        return Verdict(job, decisions, self._change(job, decisions, used), notes)
+        return Verdict(job, decisions, self._change(job, decisions, used), notes=notes)
 
     @staticmethod
     def _change(job: Job, decisions: tuple[Decision, Decision], used: str) -> Change:
@@ -175,13 +199,14 @@ class Scaler:
         made = {change.target: change for change in outcome.made}
         refused = {change.target for change in outcome.refused}
         for verdict in group:
-            target, level, notes = verdict.job.target, verdict.level, []
+            target, level, held = verdict.job.target, verdict.level, []
             if target in refused:
                 level = logging.WARNING
-                notes.append(f"decrease refused by DynamoDB, {self._guards.postpone(verdict, self._clock())}")
+                held.append(f"decrease refused by DynamoDB, {self._guards.postpone(verdict, self._clock())}")
             if outcome.error is not None and target not in made:
-                notes.append("not changed")
-            log.log(level, "%s - %s", target, verdict.line(*notes))
+                unknown = "no answer, so it is not known whether it was changed"
+                held.append("not changed" if outcome.error.answered else unknown)
+            log.log(level, "%s - %s", target, verdict.line(*held))
             if target in made:
                 self._changed_to(verdict, made[target])
 
@@ -220,8 +245,10 @@ def attempt(scaler: Scaler) -> bool:
         return False
 
 
-def run(scaler: Scaler, stop: Stop) -> None:
-    """Check, sleep, check, until told to end, which StoppedError may tell too."""
+def run(scaler: Scaler, stop: Stop, timer: Callable[[], float] = time.monotonic) -> None:
+    """Check, sleep, check, until told to end, which StoppedError may tell too. Checks never overlap."""
     while not stop.stopping():
+        begun = timer()
         attempt(scaler)
+        scaler.took(timer() - begun)
         stop.sleep(scaler.interval)

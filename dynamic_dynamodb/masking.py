@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_IN_TEXT = re.compile(r"(://[^/\s:@]*:)[^\s\"']*@")
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -20,3 +21,8 @@ def mask_url(url: str) -> str:
     colon = url.find(":", scheme.end() if scheme else 0)
     at = url.rfind("@")
     return f"{url[: colon + 1]}***{url[at:]}" if 0 <= colon < at else url
+
+
+def mask_text(text: str) -> str:
+    """Somebody else's text with `***` in place of the password of each URL in it; a password has no blanks here."""
+    return _IN_TEXT.sub(r"\1***@", text)

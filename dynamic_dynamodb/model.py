@@ -86,7 +86,7 @@ class Policy:
     @property
     def uses_throttled(self) -> bool:
         """Whether any option of this axis looks at throttled events."""
-        return (
+        return self.enable_autoscaling and (
             self.throttled_upper_threshold > 0
             or self.increase_throttled_by_provisioned_scale is not None
             or self.increase_throttled_by_consumed_scale is not None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dynamic_dynamodb.calculator import number, percent
 from dynamic_dynamodb.errors import AwsError, call
 from dynamic_dynamodb.model import AXES, Axis, Change, Policy, Target, Usage
 from dynamic_dynamodb.state import Memory
@@ -47,8 +48,8 @@ def _alarm_text(kind: str, axis: Axis, policy: Policy, usage: Usage) -> str:
     threshold = policy.upper_alarm_threshold if kind == HIGH else policy.lower_alarm_threshold
     side = "at or above" if kind == HIGH else "below"
     return (
-        f"{axis} consumed {float(usage.consumed_percent):.1f} % of {usage.provisioned} provisioned, "
-        f"{side} the alarm threshold of {float(threshold):g} %"
+        f"{axis} consumed {percent(usage.consumed_percent, threshold)} % of {usage.provisioned} provisioned, "
+        f"{side} the alarm threshold of {number(threshold)} %"
     )
 
 

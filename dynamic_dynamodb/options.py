@@ -641,7 +641,7 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 # Names that stand in old example files though no release ever read them,
-# and what their authors meant.
+# and what switches off what they name.
 NEVER_READ = {
     f"disable-{axis}-{direction}-scaling": f"enable-{axis}-{direction}-scaling: false"
     for axis in ("reads", "writes")

@@ -94,11 +94,11 @@ def _own_region(profile: str | None) -> str:
     return region or str(next(option.default for option in options.OPTIONS if option.name == "region"))
 
 
-def _connect(general: dict[str, Any]) -> Clients:
+def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
     from dynamic_dynamodb import aws  # noqa: PLC0415 - slow, and not for --show-config
 
     general["region"] = general["region"] or _own_region(general["profile"])
-    return aws.clients(general)
+    return aws.clients(general, stopping)
 
 
 # Run

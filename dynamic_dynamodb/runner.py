@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
-from typing import Any
+from functools import partial
 
 from dynamic_dynamodb import __version__, logs, loop, service
 from dynamic_dynamodb.config import Configuration
@@ -28,16 +28,16 @@ class Runner:
     """Checks once, or until told to end.
 
     `load` reads the configuration (ConfigError), `connect` makes clients of
-    the [global] part of a config dict (ConfigError too). `reloads`: SIGHUP is
-    for reading the configuration again; otherwise it ends the program.
-    `attached`: somebody may read stderr.
+    the [global] part of a config dict (ConfigError too), which repeat no call
+    when its `stopping` says so. `reloads`: SIGHUP is for reading the
+    configuration again; otherwise it ends the program. `attached`: somebody may read stderr.
     """
 
     def __init__(
         self,
         configuration: Configuration,
         load: Callable[[], Configuration],
-        connect: Callable[[dict[str, Any]], loop.Clients],
+        connect: Callable[..., loop.Clients],
         *,
         reloads: bool = False,
         attached: bool = True,
@@ -88,7 +88,8 @@ class Runner:
 
     def _clients(self, configuration: Configuration) -> loop.Clients:
         # By a worker: importing boto3 takes a while, and a signal shall end that, too.
-        (clients,) = self._workers.map(self._connect, [configuration.config["global"]])
+        connect = partial(self._connect, stopping=self._signals.stopping)
+        (clients,) = self._workers.map(connect, [configuration.config["global"]])
         return clients
 
     def _new_scaler(self) -> loop.Scaler:

@@ -130,7 +130,7 @@ def apply(dynamodb: Any, changes: Sequence[Change]) -> Outcome:
     Does not raise: the outcome tells.
     """
     try:
-        call(_UPDATE, dynamodb.update_table, **arguments(changes))
+        _update(dynamodb, changes)
     except AwsError as error:
         if not decreases_ran_out(error) or not any(change.decreases for change in changes):
             return Outcome(error=error)
@@ -143,10 +143,22 @@ def _apply_increases(dynamodb: Any, increases: tuple[Change, ...], refused: tupl
     if not increases:
         return Outcome(refused=refused)
     try:
-        call(_UPDATE, dynamodb.update_table, **arguments(increases))
+        _update(dynamodb, increases)
     except AwsError as error:
         return Outcome(refused=refused, error=error)
     return Outcome(made=increases, refused=refused)
+
+
+def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
+    """Send one call. Raises AwsError when it was not accepted."""
+    try:
+        call(_UPDATE, dynamodb.update_table, **arguments(changes))
+    except AwsError as error:
+        # The answer to the first attempt was lost, and botocore's next one has met the change that the
+        # first has begun, or made: the table was ACTIVE, and another, when it was described a moment ago.
+        made = error.code == "ResourceInUseException" or "will not change" in error.message
+        if not (error.repeated and made):
+            raise
 
 
 def _increases(changes: Sequence[Change]) -> Iterator[Change]:

@@ -901,8 +901,8 @@ WARNINGS = {
         f"disable-{axis}-{direction}-scaling": (
             f"[table: t]\ndisable-{axis}-{direction}-scaling: true\n",
             [
-                f"FILE: [table: t] disable-{axis}-{direction}-scaling: no release ever read this option; "
-                f"write enable-{axis}-{direction}-scaling: false instead"
+                f"FILE: [table: t] disable-{axis}-{direction}-scaling: no release ever read this option, and it does "
+                f"nothing; what switches that off is enable-{axis}-{direction}-scaling: false"
             ],
         )
         for axis in ("reads", "writes")
@@ -911,8 +911,8 @@ WARNINGS = {
     "disable in default_options": (
         "[default_options]\ndisable-reads-up-scaling: true\n[table: t]\n",
         [
-            "FILE: [default_options] disable-reads-up-scaling: no release ever read this option; "
-            "write enable-reads-up-scaling: false instead"
+            "FILE: [default_options] disable-reads-up-scaling: no release ever read this option, and it does "
+            "nothing; what switches that off is enable-reads-up-scaling: false"
         ],
     ),
 }
@@ -1052,16 +1052,22 @@ def test_duplicates_hide_nothing_else(files: Files) -> None:
         "  duplicate on line 3: x\n"
         "  colour: red\n"
         "[table: t]\n"
-        "colour: red\n"
+        "shape: round\n"
+        "writes-upper-threshold: x\n"
         "[global]\n"
         "check-interval: soon\n"
         "check-interval: now\n"
     )
     assert sorted(files.problems(text)) == [
+        "FILE: [global] check-interval: 'now' is not a whole number",
         "FILE: [global] check-interval: 'soon' is not a whole number",
         "FILE: [table: t] colour: unknown option",
         "FILE: [table: t] duplicate ...: unknown option",
-        "FILE: line 11: [global] check-interval: stands twice in this section",
+        "FILE: [table: t] reads-upper-threshold: has a value of several lines; "
+        "an indented line continues the one above it",
+        "FILE: [table: t] shape: unknown option",
+        "FILE: [table: t] writes-upper-threshold: 'x' is not a number",
+        "FILE: line 12: [global] check-interval: stands twice in this section",
         "FILE: line 3: [table: t] reads-upper-threshold: stands twice in this section",
         "FILE: line 7: [table: t]: stands twice in this file",
     ]

@@ -312,6 +312,34 @@ def test_an_update_in_flight_is_finished_and_no_new_one_begun(spawn: Spawn, serv
     assert len(lines(program.log, "100 -> 150")) == 16
 
 
+def test_an_update_in_flight_is_not_repeated_at_the_end(spawn: Spawn, server: Recorder) -> None:
+    hot(server, "my-table")
+    server.faults.append(always("UpdateTable", SilenceFault(15)))
+    program = spawn("--table-name", "my-table", env=account(server.url))
+    program.wait_until(lambda: server.calls["UpdateTable"] == 1)
+    code, took = program.end(signal.SIGTERM)
+    assert (code, took < 14) == (0, True)  # the 10 s of one attempt
+    assert server.calls["UpdateTable"] == 1
+
+
+def test_a_lost_answer_is_not_taken_for_a_refusal(run: Run, server: Recorder) -> None:
+    """The repetition meets the change that the first attempt began."""
+    hot(server, "my-table")
+    server.faults.append(times(1, "UpdateTable", ResetFault(performed=True)))
+    done = run("--table-name", "my-table", "--run-once", env=account(server.url))
+    assert (done.returncode, server.calls["UpdateTable"], len(server.world.updates)) == (0, 2, 1)
+    assert "100 -> 150" in done.stderr
+    assert "not changed" not in done.stderr
+
+
+def test_without_an_answer_nothing_is_claimed(run: Run, server: Recorder) -> None:
+    hot(server, "my-table")
+    server.faults.append(always("UpdateTable", ResetFault()))
+    done = run("--table-name", "my-table", "--run-once", env=account(server.url))
+    assert done.returncode == 1
+    assert "no answer, so it is not known whether it was changed" in done.stderr
+
+
 def test_a_message_of_a_change_is_sent_before_the_end(spawn: Spawn, server: Recorder, tmp_path: Path) -> None:
     hot(server, "my-table")
     file = tmp_path / "dd.conf"
@@ -540,6 +568,11 @@ WHO = {
     "a static pair beats a profile": (
         ("--profile", "nobody", "--aws-access-key-id", "AKIDSTATIC", "--aws-secret-access-key", "s3cr3t-of-static"),
         {},
+        "AKIDSTATIC",
+    ),
+    "a static pair beats AWS_PROFILE": (
+        ("--aws-access-key-id", "AKIDSTATIC", "--aws-secret-access-key", "s3cr3t-of-static"),
+        {"AWS_PROFILE": "nobody"},
         "AKIDSTATIC",
     ),
 }

@@ -330,16 +330,18 @@ def test_everything_first_then_the_increases_alone_in_one_call() -> None:
             has={"orders": (150, 50), "orders/by-date": (150, 50), "orders/by-name": (100, 50)},
             says=["orders - GSI: by-date - reads"],
             warns=[
-                "decreases today so far: 4, the last at 2026-01-05 10:10 UTC; "
-                "decrease refused by DynamoDB, asked for again from 11:00 UTC",
-                "by-name - reads 20.0 % of 100 <= 30 %: 100 -> 50 (-50 %)",
+                "orders - decrease refused by DynamoDB, asked for again from 11:00 UTC; reads 95.0 % of 100",
+                "by-name - decrease refused by DynamoDB, asked for again in the next check; "
+                "reads 20.0 % of 100 <= 30 %: 100 -> 50 (-50 %)",
             ],
         ),
         # by-name was refused along with orders, and has decreases left: it is asked for at once
         Step(
             load={"orders": (75, 5), "orders/by-date": (75, 30)},
             sent=[{"orders/by-name": (50, 50)}],
-            says=["orders - reads 50.0 % of 150", "not decreased, decreases have run out: asked for again from 11:00"],
+            says=[
+                "orders - not decreased, decreases have run out: asked for again from 11:00 UTC; reads 50.0 % of 150"
+            ],
         ),
     )
 
@@ -374,7 +376,7 @@ def test_what_has_no_decrease_left_waits_until_the_full_hour_and_no_longer() -> 
             sent=[{"orders": (38, 50)}],
             has={"orders": (75, 50)},
             warns=[
-                "so far: 5, the last at 2026-01-05 12:00 UTC; decrease refused by DynamoDB, asked for again from 13"
+                "orders - decrease refused by DynamoDB, asked for again from 13:00 UTC; reads",
             ],
         ),
     )
@@ -389,7 +391,7 @@ def test_nothing_is_sent_again_when_nothing_increases() -> None:
             load={"orders": DOWN, "orders/by-date": DOWN},
             sent=[{"orders": (50, 50), "orders/by-date": (50, 50)}],
             has={"orders": (100, 50), "orders/by-date": (100, 50)},
-            warns=["orders - reads", "by-date - reads"],
+            warns=["orders - decrease refused", "by-date - decrease refused"],
         ),
         Step(sent=[{"orders/by-date": (50, 50)}]),
     )
@@ -434,7 +436,7 @@ def test_the_repeat_may_fail_as_well() -> None:
             sent=[{"orders": (50, 50), "orders/by-date": (150, 50)}, {"orders/by-date": (150, 50)}],
             has={"orders": (100, 50), "orders/by-date": (100, 50)},
             ok=False,
-            says=["by-date - reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)"],
+            says=["by-date - not changed; reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)"],
             warns=["orders - UpdateTable failed: LimitExceededException", "decrease refused by DynamoDB"],
         )
     )

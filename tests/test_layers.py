@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ LAYERS = {
     "options": 1,
     "errors": 1,
     "model": 1,
-    "masking": 1,
+    "masking": 0,
     "matching": 1,
     "windows": 1,
     "signals": 1,
@@ -171,6 +172,12 @@ def test_every_module_has_a_layer() -> None:
     )
     gone = sorted(LAYERS.keys() - rooms)
     assert not gone, f"{gone} in LAYERS of tests/test_layers.py is no module of {PACKAGE}/"
+
+
+def test_the_architecture_page_shows_these_layers() -> None:
+    page = (ROOT.parent / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", page, re.M)
+    assert {name: int(layer) for layer, names in rows for name in re.findall(r"`(\w+)`", names)} == LAYERS
 
 
 @pytest.mark.parametrize("module", module_names())

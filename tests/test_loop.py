@@ -156,6 +156,39 @@ def test_a_global_tables_writes_are_left_alone_and_that_is_said_once() -> None:
     )
 
 
+def test_decrease_together_does_not_wait_for_the_writes_that_aws_manages() -> None:
+    scene = Scene("[table: ^orders$]\nalways-decrease-rw-together: true\n", {"orders": (100, 50)})
+    scene.world.set_replicas("orders", ["eu-west-1"])
+    scene.play(Step(load={"orders": (20, 40)}, sent=[{"orders": (50, 50)}]))
+
+
+@pytest.mark.parametrize(
+    ("options", "replicas", "metrics"),
+    [
+        ("throttled-reads-upper-threshold: 5", [], {"ReadThrottleEvents"}),
+        ("throttled-reads-upper-threshold: 5\nenable-reads-autoscaling: false", [], set()),
+        ("increase-throttled-by-consumed-writes-scale: {1: 10}", [], {"WriteThrottleEvents"}),
+        ("increase-throttled-by-consumed-writes-scale: {1: 10}", ["eu-west-1"], set()),
+        ("", [], set()),
+    ],
+)
+def test_throttle_metrics_are_fetched_where_an_option_uses_them(
+    options: str, replicas: list[str], metrics: set[str]
+) -> None:
+    scene = Scene(f"[table: ^orders$]\n{options}\n", {"orders": (100, 50)})
+    scene.world.set_replicas("orders", replicas)
+    asked: set[str] = set()
+
+    def note(operation: str, arguments: Mapping[str, Any]) -> None:
+        if operation == "GetMetricData":
+            asked.update(query["MetricStat"]["Metric"]["MetricName"] for query in arguments["MetricDataQueries"])
+
+    scene.on_call = note
+    scene.check()
+    assert asked - metrics == {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
+    assert metrics <= asked
+
+
 def test_an_index_whose_description_is_useless_fails_alone_and_keeps_what_is_remembered() -> None:
     scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
     capacity = scene.world.find(target("orders/by-date"))
@@ -470,9 +503,9 @@ def test_a_refused_update_names_its_table_and_leaves_the_others_going(
     assert seen.sent == [{"orders": (150, 50), "orders/by-date": (150, 50)}, {"users": (150, 50)}]
     (loud,) = (one for one in seen.lines if one.level >= logging.WARNING)
     assert (loud.level, loud.text.startswith("orders - UpdateTable failed: "), line in loud.text) == (level, True, True)
-    assert [text.rpartition("; ")[2] for text in seen.texts() if "-> 150" in text and "orders" in text] == [
-        "not changed"
-    ] * 2
+    held = "no answer, so it is not known whether it was changed" if isinstance(refusal, Exception) else "not changed"
+    told = [text for text in seen.texts() if "-> 150" in text and "orders" in text]
+    assert [text.rpartition(" - ")[2].partition("; ")[0] for text in told] == [held] * 2
     assert scene.provisioned("users") == (150, 50)
     scene.refuses = {}
     assert scene.check().sent == [{"orders": (150, 50), "orders/by-date": (150, 50)}]  # in the next check
@@ -619,7 +652,8 @@ def test_what_belongs_to_which_section_is_said_once() -> None:
             says=[
                 first,
                 "orders2 - configured by [table: ^ord]",
-                "orders - GSI: by-date - configured by [gsi: ^by]; [gsi: .*date$] matches too",
+                "orders - GSI: by-date - configured by [gsi: ^by table: ^orders$]; [gsi: .*date$ table: ^orders$] "
+                "matches too",
             ],
             warns=["[gsi: .*date$ table: ^orders$] matches nothing", "[table: .*ers$] matches nothing"],
         ),
@@ -628,7 +662,10 @@ def test_what_belongs_to_which_section_is_said_once() -> None:
             do=lambda world: world.delete_index("orders", "by-date"),
             warns=["[gsi: ^by table: ^orders$] matches nothing"],
         ),
-        Step(do=lambda world: world.add_index("orders", "by-date"), says=["by-date - configured by [gsi: ^by]"]),
+        Step(
+            do=lambda world: world.add_index("orders", "by-date"),
+            says=["by-date - configured by [gsi: ^by table: ^orders$]"],
+        ),
     )
 
 

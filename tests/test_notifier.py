@@ -310,6 +310,18 @@ def test_an_alarm_that_could_not_be_published_is_tried_again_until_it_ends() -> 
     )
 
 
+def test_an_alarm_shows_as_many_digits_as_it_takes_to_tell_the_sides_apart() -> None:
+    scene = Scene(
+        "[table: ^orders$]\nreads-lower-alarm-threshold: 30\nreads-lower-threshold: 1\n", {"orders": (100, 50)}
+    )
+    scene.play(
+        Step(
+            load={"orders": (29.96, 25)},
+            warns=["reads consumed 29.96 % of 100 provisioned, below the alarm threshold of 30 %"],
+        )
+    )
+
+
 def test_an_alarm_that_nobody_subscribed_to_is_logged_once() -> None:
     scene = Scene("[table: ^orders$]\n" + ALARMS, {"orders": (100, 50)})
     scene.play(Step(load={"orders": (85, 25)}, warns=["high"]), Step())

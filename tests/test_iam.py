@@ -1,0 +1,97 @@
+"""The least IAM policy for a configuration, as `--print-iam-policy` prints it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+
+from dynamic_dynamodb import config, iam
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:"
+
+
+def statements(text: str, tmp_path: Path, region: str = "us-east-1") -> dict[str, tuple[list[str], list[str]]]:
+    """Actions and resources of each statement for a configuration file of this text."""
+    file = tmp_path / "dd.conf"
+    file.write_text(f"[global]\nregion: {region}\n{text}")
+    policy = iam.policy(config.load({"config": str(file)}).config)
+    assert policy["Version"] == "2012-10-17"
+    assert {one["Effect"] for one in policy["Statement"]} == {"Allow"}
+    return {one["Sid"]: (one["Action"], one["Resource"]) for one in policy["Statement"]}
+
+
+METRICS = (["cloudwatch:GetMetricData"], ["*"])
+SCALING = ["dynamodb:DescribeTable", "dynamodb:UpdateTable"]
+
+
+@pytest.mark.parametrize("name", ["orders", "^orders$", "^orders"])
+def test_a_name_in_full_gives_its_arn_and_needs_no_list(name: str, tmp_path: Path) -> None:
+    assert statements(f"[table: {name}]\n", tmp_path) == {
+        "ReadMetrics": METRICS,
+        "ScaleTables": (SCALING, ["arn:aws:dynamodb:us-east-1:*:table/orders"]),
+    }
+
+
+def test_several_names_one_statement(tmp_path: Path) -> None:
+    text = "[table: ^orders$]\n[table: a\\.b]\n[table: orders]\n"
+    assert statements(text, tmp_path)["ScaleTables"][1] == [
+        "arn:aws:dynamodb:us-east-1:*:table/orders",
+        "arn:aws:dynamodb:us-east-1:*:table/a.b",
+    ]
+
+
+def test_an_expression_needs_all_tables_and_their_list(tmp_path: Path) -> None:
+    assert statements("[table: ^orders$]\n[table: logs-.*]\n", tmp_path) == {
+        "ReadMetrics": METRICS,
+        "ScaleTables": (SCALING, ["*"]),
+        "FindTables": (["dynamodb:ListTables"], ["*"]),
+    }
+
+
+def test_topics_are_those_that_something_is_sent_to(tmp_path: Path) -> None:
+    text = (
+        f"[default_options]\nsns-message-types: scale-up\n[table: a]\nsns-topic-arn: {TOPIC}two\n"
+        f"[gsi: i table: a]\nsns-topic-arn: {TOPIC}one\n[gsi: j table: a]\n[table: b]\nsns-topic-arn: {TOPIC}two\n"
+    )
+    assert statements(text, tmp_path)["Notify"] == (["sns:Publish"], [f"{TOPIC}one", f"{TOPIC}two"])
+    silent = f"[table: a]\nsns-topic-arn: {TOPIC}two\n"
+    assert "Notify" not in statements(silent, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("eu-west-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("us-isof-south-1", "aws-iso-f"),
+        ("eusc-de-east-1", "aws-eusc"),
+    ],
+)
+def test_partitions(region: str, partition: str, tmp_path: Path) -> None:
+    (arn,) = statements("[table: a]\n", tmp_path, region)["ScaleTables"][1]
+    assert arn == f"arn:{partition}:dynamodb:{region}:*:table/a"
+
+
+def test_the_console_script_prints_it_and_touches_nothing(run: Run) -> None:
+    done = run("--table-name", "^orders$", "--print-iam-policy", env={"AWS_REGION": "eu-west-1"})
+    assert (done.returncode, done.stderr) == (0, "")
+    policy: dict[str, Any] = json.loads(done.stdout)
+    assert [one["Sid"] for one in policy["Statement"]] == ["ReadMetrics", "ScaleTables"]
+    assert policy["Statement"][1]["Resource"] == ["arn:aws:dynamodb:eu-west-1:*:table/orders"]
+
+
+def test_the_readme_has_the_policy_for_any_configuration(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    shown = json.loads(readme.split("```json\n")[1].split("```")[0])
+    text = f"[table: .*]\nsns-topic-arn: {TOPIC}x\nsns-message-types: scale-up\n"
+    wanted = statements(text, tmp_path)
+    wanted["Notify"] = (wanted["Notify"][0], ["*"])
+    assert {one["Sid"]: (one["Action"], one["Resource"]) for one in shown["Statement"]} == wanted
