@@ -33,9 +33,8 @@ check: $(VENV)/.test ## lint, format, types, generated files current, who import
 	@$(VPY) docs/generate.py --check
 	@$(VPY) -m pytest -q tests/test_layers.py
 
-bench: $(VENV)/.test ## start-up time, calls and time of a check: each a ratio within one run
-	@$(VPY) tests/bench/startup.py
-	@PYTHONPATH=tests $(VPY) tests/bench/calls.py
+bench: $(VENV)/.test ## speed and scale, four minutes; ARGS=--write puts it into docs/performance.md
+	@$(VPY) tests/bench/run.py $(ARGS)
 
 generated: $(VENV)/.test ## write the generated files anew
 	@$(VPY) docs/generate.py

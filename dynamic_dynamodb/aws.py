@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ import botocore.credentials
 import botocore.exceptions
 import botocore.session
 from botocore.config import Config
+from botocore.utils import parse_timestamp
 
 from dynamic_dynamodb import __version__
 from dynamic_dynamodb.errors import ConfigError, one_line
@@ -84,7 +86,13 @@ def _session(profile: str | None, *, static: bool) -> botocore.session.Session:
     session.full_config  # noqa: B018 - read here, so that a bad file is told before anything else
     chain = session.get_component("credential_provider")
     session.register_component("credential_provider", _Chain(chain.load_credentials))
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     return session
+
+
+def _moment(value: Any) -> Any:
+    """A timestamp of an answer; datapoints have thousands, and botocore's way over the local time zone is slow."""
+    return datetime.fromtimestamp(value, timezone.utc) if type(value) in (int, float) else parse_timestamp(value)
 
 
 class _Chain:

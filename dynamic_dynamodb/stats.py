@@ -63,7 +63,6 @@ class _Query(NamedTuple):
 # Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
 _EXACT = Context(prec=1000)
 
-
 Point = tuple[datetime, float]  # the minute, its sum
 Series = list[Point]
 

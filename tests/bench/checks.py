@@ -1,0 +1,79 @@
+"""The child process that checks are measured in: `checks.py PLAN`, a plan and the outcome being JSON.
+
+The plan: "config" (a path), "url", "threads", "steps". A step is ["check" or "bare", latency in seconds]; "bare" is
+what botocore alone needs to describe the same tables, by as many threads. The outcome: for each step its seconds of
+wall time and of CPU and what AWS was asked; and the most memory that was ever resident.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from dynamic_dynamodb import aws, config, logs, updater
+from dynamic_dynamodb.loop import Scaler
+from dynamic_dynamodb.workers import Workers
+
+
+def main(plan: dict[str, Any]) -> dict[str, Any]:
+    merged = config.load({"config": plan["config"]}, []).config
+    logs.set_up(merged["logging"], dry_run=False)
+    clients = aws.clients(merged["global"])
+    workers = Workers(threads=plan["threads"])
+    scaler = Scaler(merged, clients, workers, lambda: datetime.now(timezone.utc))
+    kinds: dict[str, Callable[[], object]] = {"check": scaler.check, "bare": Bare(plan["threads"], merged["global"])}
+    steps = []
+    for kind, latency in plan["steps"]:
+        asked(plan["url"], latency)
+        wall, cpu = time.perf_counter(), time.process_time()
+        if kinds[kind]() is False:
+            raise SystemExit("the check failed")
+        steps.append({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, **asked(plan["url"], 0)})
+    workers.close()
+    return {"steps": steps, "resident": resident("VmHWM")}
+
+
+class Bare:
+    """botocore as it comes, but for the size of its connection pool."""
+
+    def __init__(self, threads: int, general: dict[str, Any]) -> None:
+        self._dynamodb = boto3.client(
+            "dynamodb",
+            aws_access_key_id=general["aws_access_key_id"],
+            aws_secret_access_key=general["aws_secret_access_key"],
+            region_name=general["region"],
+            endpoint_url=general["endpoint_url"],
+            config=Config(max_pool_connections=threads),
+        )
+        self._pool = ThreadPoolExecutor(threads)
+        self._names = updater.list_tables(self._dynamodb)
+
+    def __call__(self) -> None:
+        list(self._pool.map(lambda name: self._dynamodb.describe_table(TableName=name), self._names))
+
+
+def asked(url: str, latency: float) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/?latency={latency}", timeout=60) as answer:  # noqa: S310 - ours
+        told: dict[str, Any] = json.load(answer)
+    return told
+
+
+def resident(which: str) -> float:
+    """In MB; VmRSS is what is resident now, VmHWM the most that ever was. Linux only, elsewhere 0."""
+    status = Path("/proc/self/status")
+    lines = status.read_text("ascii").splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{which}:")) / 1024
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(json.loads(sys.argv[1]))))
