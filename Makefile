@@ -42,8 +42,8 @@ generated: $(VENV)/.test ## write the generated files anew
 docs: ## where the documentation is
 	@echo "Nothing to build: the documentation is Markdown. Start with README.md; docs/ has the rest."
 
-soak: ## there is no soak test yet
-	@echo "make soak: there is no soak test yet" >&2; exit 1
+soak: $(VENV)/.test ## the slow ones: eight starters at once, 100 times over, and the like; minutes
+	@SOAK=1 $(VPY) -m pytest -q tests/test_daemonizer.py $(ARGS)
 
 # With a PREFIX it gets a venv of its own: modules in PREFIX/lib/pythonX.Y are found by one Python only,
 # and systems forbid pip to write there.
