@@ -20,7 +20,7 @@ help: ## this list
 	@echo "make TARGET, with PYTHON=python3.12 for another Python than python3:"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 
-demo: $(VENV)/.demo ## the main job on a local stand-in for AWS: no account, nothing to set up
+demo: $(VENV)/.demo ## the main job, on a local stand-in for AWS
 	@$(VPY) docs/demo/demo.py
 
 test: $(VENV)/.test ## all tests; ARGS="-k breaker" hands words to pytest
@@ -33,7 +33,7 @@ check: $(VENV)/.test ## lint, format, types, generated files current, who import
 	@$(VPY) docs/generate.py --check
 	@$(VPY) -m pytest -q tests/test_layers.py
 
-bench: $(VENV)/.test ## speed and scale, four minutes; ARGS=--write puts it into docs/performance.md
+bench: $(VENV)/.test ## speed and scale; ARGS=--write updates docs/performance.md
 	@$(VPY) tests/bench/run.py $(ARGS)
 
 generated: $(VENV)/.test ## write the generated files anew
@@ -42,12 +42,12 @@ generated: $(VENV)/.test ## write the generated files anew
 docs: ## where the documentation is
 	@echo "Nothing to build: the documentation is Markdown. Start with README.md; docs/ has the rest."
 
-soak: $(VENV)/.test ## the slow ones: eight starters at once, 100 times over, and the like; minutes
+soak: $(VENV)/.test ## the slow tests: races, 100 times over; five minutes
 	@SOAK=1 $(VPY) -m pytest -q tests/test_daemonizer.py $(ARGS)
 
 # With a PREFIX it gets a venv of its own: modules in PREFIX/lib/pythonX.Y are found by one Python only,
 # and systems forbid pip to write there.
-install: ## into the present environment (pip install .), or apart from it with PREFIX=/usr/local
+install: ## pip install . or, with PREFIX=/usr/local, apart from it
 	@rm -rf build
 ifdef PREFIX
 	@$(call usable_python,$(PYTHON))
@@ -60,7 +60,7 @@ else
 	$(PYTHON) -m pip install .
 endif
 
-release: $(VENV)/.test ## sdist, wheel and SHA256SUMS in dist/, checked; uploaded only with TWINE_* set
+release: $(VENV)/.test ## dist/, checked; uploaded only with TWINE_* set
 	@test -z "$$(git status --porcelain)" || { echo "make release: commit first: a release is what git has" >&2; exit 1; }
 	@rm -rf build dist
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VPY) -m build --quiet --no-isolation --outdir dist .

@@ -32,6 +32,7 @@ Body = Callable[[Ready], int]
 _PROGRAM = "dynamic-dynamodb"
 _log = logging.getLogger(_PROGRAM)
 _PAUSE = 0.02  # seconds between two looks at a daemon that is to end
+_TO_DETACH = 2.0  # seconds that a daemon to be may take to leave its parent, on a busy machine
 _READY = b"ready\n"
 
 
@@ -65,13 +66,16 @@ def start(body: Body, *, timeout: float = 30) -> int:
     return _fail(reasons) if reasons else OK
 
 
-def stop(instance: Instance, *, timeout: float = 30) -> int:
-    """Tell the daemon to end, and wait until it has. 1, and its pid on stderr, when it does not end in time."""
+def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
+    """Tell the daemon to end, and wait until it has. 1, and its pid on stderr, when it does not end in time.
+
+    `and_then` is what comes next, for the one who reads that nothing has run.
+    """
     _open_standard_streams()
     try:
         with instance.holder() as found:
             if found is None:
-                _say(sys.stdout, f"instance {instance.name} is not running")
+                _say(sys.stdout, _not_running(instance) + and_then)
                 return OK
             found.terminate()
             until = time.monotonic() + timeout
@@ -90,7 +94,7 @@ def stop(instance: Instance, *, timeout: float = 30) -> int:
 
 def restart(instance: Instance, body: Body, *, timeout: float = 30) -> int:
     """`stop`, then `start`, also when nothing runs; not while the old daemon still does."""
-    return stop(instance, timeout=timeout) or start(body, timeout=timeout)
+    return stop(instance, timeout=timeout, and_then="; starting it") or start(body, timeout=timeout)
 
 
 def status(instance: Instance) -> int:
@@ -99,13 +103,18 @@ def status(instance: Instance) -> int:
     try:
         with instance.holder() as found:
             if found is None:
-                _say(sys.stdout, f"instance {instance.name} is not running")
+                _say(sys.stdout, _not_running(instance))
                 return NOT_RUNNING
             _say(sys.stdout, f"instance {instance.name} is running: process {found.pid}, since {found.since}")
             return OK
     except DaemonError as error:
         _fail([f"instance {instance.name}: {error}"])
         return UNKNOWN
+
+
+def _not_running(instance: Instance) -> str:
+    """With the place where we looked: another --pid-file-dir is another daemon."""
+    return f"instance {instance.name} is not running (pid file {instance.path})"
 
 
 def foreground(body: Body) -> int:
@@ -241,6 +250,8 @@ class _Birth:
 
     def kill(self) -> None:
         """Kill the daemon to be and all that it started: its process group, which came with its session."""
+        if not self._heard:  # it may have said which group that is, and not been heard yet, or be about to
+            self._listen(_TO_DETACH, one_word=True)
         group = self._heard.partition(b"\n")[0]
         with contextlib.suppress(ProcessLookupError):
             # The first child stays ours until it is reaped, and the group's number taken while it has a member.
@@ -251,7 +262,7 @@ class _Birth:
         self._listen(5)  # its end of the pipe closes when it is dead; the next start will not meet it
         self._reap()
 
-    def _listen(self, timeout: float) -> bool:
+    def _listen(self, timeout: float, *, one_word: bool = False) -> bool:
         """Read until the daemon's end of the pipe is closed: after its message, or by its death."""
         until = time.monotonic() + timeout
         poll = select.poll()
@@ -263,6 +274,8 @@ class _Birth:
             if not piece:
                 return True
             self._heard += piece
+            if one_word:
+                break
         return False
 
     def _reap(self) -> None:

@@ -45,6 +45,14 @@ def policy(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+def narrowed(config: Mapping[str, Any]) -> list[str]:
+    """The expressions that may match more tables than the policy lets them: names without an end."""
+    tables = config["tables"]
+    if any(plain_name(expression) is None for expression in tables):
+        return []
+    return [expression for expression in tables if not expression.endswith("$")]
+
+
 def _statement(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
     return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources}
 

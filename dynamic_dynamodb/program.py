@@ -50,9 +50,16 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
     if configuration.command["show_config"]:
         return _print(configuration, config.show)
     if configuration.command["print_iam_policy"]:
+        for expression in iam.narrowed(configuration.config):
+            _say(
+                f"warning: [table: {expression}] takes longer names as well, and this policy does not; "
+                f"^{expression.removeprefix('^')}$ means the one name"
+            )
         return _print(configuration, iam.policy)
     if configuration.command["daemon"] is not None:
-        return _daemon(configuration.command, partial(_with_absolute_paths, flags, problems, Path.cwd()))
+        base = Path.cwd()
+        reload = partial(_load_from, base, flags, problems)
+        return _daemon(_absolute(configuration, base), reload)
     return _scale(configuration, load)
 
 
@@ -136,16 +143,20 @@ def _look_at_daemon(flags: Mapping[str, str | bool], problems: Sequence[str]) ->
     return daemonizer.stop(instance) if command["daemon"] == "stop" else daemonizer.status(instance)
 
 
-def _daemon(command: Mapping[str, Any], load: Callable[[], Configuration]) -> int:
+def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
     """start, restart and foreground; the configuration is checked before a daemon that runs is touched."""
     from dynamic_dynamodb import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
 
-    instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
-    configuration = load()
+    command = configuration.command
     attached = command["daemon"] in ("foreground", "fg")
+    if command["run_once"] and not attached:
+        raise ConfigError(
+            [f"--run-once: goes with --daemon foreground, not with {command['daemon']}: nobody would hear how it ended"]
+        )
+    instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
 
     def body(ready: Callable[[], None]) -> int:
-        runner = Runner(configuration, load, _connect, reloads=True, attached=attached)
+        runner = Runner(configuration, reload, _connect, reloads=True, attached=attached)
         code = runner.run(ready, instance.hold)
         return _end(runner, code) if attached else code
 
@@ -155,12 +166,16 @@ def _daemon(command: Mapping[str, Any], load: Callable[[], Configuration]) -> in
     return daemonizer.restart(instance, body) if command["daemon"] == "restart" else daemonizer.start(body)
 
 
-def _with_absolute_paths(flags: Mapping[str, str | bool], problems: Sequence[str], base: Path) -> Configuration:
-    """The configuration as seen from `base`: a daemon's own folder is another. Raises ConfigError."""
+def _load_from(base: Path, flags: Mapping[str, str | bool], problems: Sequence[str]) -> Configuration:
+    """The configuration as seen from the folder where the daemon was started. Raises ConfigError."""
     path = flags.get("config")
     if isinstance(path, str):
         flags = {**flags, "config": str(base / Path(os.path.expandvars(path)).expanduser())}
-    configuration = config.load(flags, problems)
+    return _absolute(config.load(flags, problems), base)
+
+
+def _absolute(configuration: Configuration, base: Path) -> Configuration:
+    """With the paths of its log made absolute: a daemon's own folder is another."""
     places = configuration.config["logging"]
     for key in ("log_file", "log_config_file"):
         if places[key]:

@@ -168,7 +168,8 @@ def test_start_returns_when_the_daemon_runs(place: Place, command: str) -> None:
     done = place.run(command)
     text = place.text()  # as it was when the command returned
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == ("" if command == "start" else "dynamic-dynamodb: instance test is not running\n")
+    idle = f"dynamic-dynamodb: instance test is not running (pid file {place.pid_file()}); starting it\n"
+    assert done.stdout == ("" if command == "start" else idle)
     assert "region us-east-1, 1 table section, 0 gsi sections, a check every 300 s" in text
     assert place.pid_file().read_bytes() == b"%d\n" % place.pid()
     assert lives(place.pid())
@@ -305,8 +306,8 @@ def test_stop_and_status_read_no_configuration(place: Place, config: str) -> Non
     for command, code, said in (
         ("status", 0, f"instance test is running: process {pid}, since {since}"),
         ("stop", 0, f"instance test has ended (process {pid})"),
-        ("status", 3, "instance test is not running"),
-        ("stop", 0, "instance test is not running"),
+        ("status", 3, f"instance test is not running (pid file {place.pid_file()})"),
+        ("stop", 0, f"instance test is not running (pid file {place.pid_file()})"),
     ):
         done = place.run(command, *flags)
         assert (done.returncode, done.stdout, done.stderr) == (code, f"dynamic-dynamodb: {said}\n", "")
@@ -320,6 +321,15 @@ def test_status_that_cannot_be_told(place: Place) -> None:
     done = place.run("status")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.endswith("is a symbolic link, which is not followed\n")
+
+
+@pytest.mark.parametrize("command", ["start", "restart"])
+def test_one_check_takes_the_foreground(place: Place, command: str) -> None:
+    """Of a daemon that ends by itself nobody would hear how."""
+    done = place.run(command, "--run-once")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--run-once: goes with --daemon foreground" in done.stderr
+    assert not place.pid_file().exists()
 
 
 def test_stop_with_a_word_too_many(place: Place) -> None:
@@ -818,13 +828,6 @@ def test_one_check_in_the_foreground(place: Place) -> None:
     assert (held, place.pid_file().exists()) == ([True], False)
     place.server.faults.append(always("GetMetricData", AwsFault("InternalServerError", status=500)))
     assert place.run("fg", "--run-once").returncode == 1
-
-
-def test_one_check_in_a_daemon(place: Place) -> None:
-    done = place.run("start", "--run-once")
-    assert (done.returncode, done.stderr) == (0, "")
-    place.wait_for("my-table - reads 50.0 %")
-    until(lambda: not place.pid_file().exists())
 
 
 def test_a_plain_loop_takes_no_pid_file(place: Place, run: Run) -> None:

@@ -358,7 +358,7 @@ def test_stop(place: Place) -> None:
     until(lambda: not lives(pid))
     assert not place.path.exists()
     again = place.run("stop")
-    assert (again.returncode, again.stdout) == (0, "dynamic-dynamodb: instance test is not running\n")
+    assert (again.returncode, again.stdout) == (0, not_running(place))
 
 
 def test_stop_waits_for_the_end_of_the_work(place: Place) -> None:
@@ -403,9 +403,13 @@ def test_restart_starts_nothing_beside_a_daemon_that_does_not_end(place: Place) 
     assert len(place.born()) == 1
 
 
+def not_running(place: Place) -> str:
+    return f"dynamic-dynamodb: instance test is not running (pid file {place.path})\n"
+
+
 def test_status(place: Place) -> None:
     done = place.run("status")
-    assert (done.returncode, done.stdout) == (3, "dynamic-dynamodb: instance test is not running\n")
+    assert (done.returncode, done.stdout) == (3, not_running(place))
     before = int(time.time())
     pid = place.start()
     done = place.run("status")
@@ -442,7 +446,7 @@ def test_stale_files_are_replaced_and_nobody_is_signalled(
     assert place.instance.running() is None
     assert daemonizer.status(place.instance) == 3
     assert daemonizer.stop(place.instance) == 0
-    assert capsys.readouterr().out == "dynamic-dynamodb: instance test is not running\n" * 2
+    assert capsys.readouterr().out == not_running(place) * 2
     assert place.path.read_bytes() == text
     pid = place.start()
     assert place.path.read_bytes() == b"%d\n" % pid

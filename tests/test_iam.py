@@ -88,6 +88,13 @@ def test_the_console_script_prints_it_and_touches_nothing(run: Run) -> None:
     assert policy["Statement"][1]["Resource"] == ["arn:aws:dynamodb:eu-west-1:*:table/orders"]
 
 
+def test_a_name_without_an_end_may_mean_more_than_the_policy_lets_it(run: Run) -> None:
+    flags = ("--region", "eu-west-1", "--print-iam-policy")
+    assert "^my-table$ means the one name" in run("--table-name", "my-table", *flags, env={}).stderr
+    for sure in ("^my-table$", "my-.*"):
+        assert run("--table-name", sure, *flags, env={}).stderr == ""
+
+
 def test_the_readme_has_the_policy_for_any_configuration(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
     shown = json.loads(readme.split("```json\n")[1].split("```")[0])
