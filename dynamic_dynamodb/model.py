@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 Axis = Literal["reads", "writes"]
@@ -102,12 +103,13 @@ class Usage:
     throttled: Fraction  # events, summed over the window
     seconds: int  # length of the window
 
-    @property
+    # Cached: a decision asks for them again and again, and exact fractions take their time.
+    @cached_property
     def rate(self) -> Fraction:
         """Capacity units consumed per second, on average."""
         return self.consumed / self.seconds
 
-    @property
+    @cached_property
     def consumed_percent(self) -> Fraction:
         """Consumption in percent of what is provisioned; may exceed 100 (burst capacity)."""
         return 100 * self.rate / self.provisioned
