@@ -73,7 +73,18 @@ SLOW = ("boto3", "botocore", "logging", "configparser", "dataclasses", "typing",
 
 # These compute and do nothing else: no logging, no clock, no input or output.
 PURE = {"options", "model", "masking", "matching", "calculator", "windows", "iam"}
-PURE_IMPORTS = {"__future__", "collections", "dataclasses", "datetime", "decimal", "fractions", "math", "re", "typing"}
+PURE_IMPORTS = {
+    "__future__",
+    "collections",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "fractions",
+    "functools",
+    "math",
+    "re",
+    "typing",
+}
 IMPURE_CALLS = {"open", "print", "input", ".now", ".utcnow", ".today"}
 
 
