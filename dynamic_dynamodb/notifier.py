@@ -147,7 +147,7 @@ class Notifier:
                 Message=message.text,
             )
         except AwsError as error:
-            if getattr(error.__cause__, "response", None) is None:  # SNS did not refuse it: there was no answer
+            if not error.answered:
                 self._silent[message.topic] = error
             return error
         return None

@@ -45,8 +45,7 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
     problems = _problems(unknown)
     if flags.get("daemon") in ("stop", "status"):
         return _look_at_daemon(flags, problems)
-    load = partial(config.load, flags, problems)
-    configuration = load()
+    configuration = config.load(flags, problems)
     if configuration.command["show_config"]:
         return _print(configuration, config.show)
     if configuration.command["print_iam_policy"]:
@@ -60,7 +59,7 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
         base = Path.cwd()
         reload = partial(_load_from, base, flags, problems)
         return _daemon(_absolute(configuration, base), reload)
-    return _scale(configuration, load)
+    return _scale(configuration)
 
 
 def _print(configuration: Configuration, document: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
@@ -111,8 +110,8 @@ def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
 # Run
 
 
-def _scale(configuration: Configuration, load: Callable[[], Configuration]) -> int:
-    return _end(runner := Runner(configuration, load, _connect), runner.run())
+def _scale(configuration: Configuration) -> int:
+    return _end(runner := Runner(configuration, _connect), runner.run())
 
 
 def _end(runner: Runner, code: int) -> int:
@@ -156,7 +155,7 @@ def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -
     instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
 
     def body(ready: Callable[[], None]) -> int:
-        runner = Runner(configuration, reload, _connect, reloads=True, attached=attached)
+        runner = Runner(configuration, _connect, reload=reload, attached=attached)
         code = runner.run(ready, instance.hold)
         return _end(runner, code) if attached else code
 

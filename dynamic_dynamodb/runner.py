@@ -27,26 +27,25 @@ _WHERE = ("region", "endpoint_url", "profile", "aws_access_key_id")
 class Runner:
     """Checks once, or until told to end.
 
-    `load` reads the configuration (ConfigError), `connect` makes clients of
-    the [global] part of a config dict (ConfigError too), which repeat no call
-    when its `stopping` says so. `reloads`: SIGHUP is for reading the
-    configuration again; otherwise it ends the program. `attached`: somebody may read stderr.
+    `connect` makes clients of the [global] part of a config dict (ConfigError),
+    which repeat no call when its `stopping` says so. `reload` is how SIGHUP reads
+    the configuration again (ConfigError too); without it SIGHUP ends the program.
+    `attached`: somebody may read stderr.
     """
 
     def __init__(
         self,
         configuration: Configuration,
-        load: Callable[[], Configuration],
         connect: Callable[..., loop.Clients],
         *,
-        reloads: bool = False,
+        reload: Callable[[], Configuration] | None = None,
         attached: bool = True,
     ) -> None:
         self._configuration = configuration
-        self._load = load
+        self._load = reload
         self._connect = connect
         self._attached = attached
-        self._signals = Signals(reloads=reloads)
+        self._signals = Signals(reloads=reload is not None)
         self._workers = Workers(self._signals.stopping)
         self._moved = False  # whether the loop runs with a scaler that has been replaced
 
@@ -114,8 +113,8 @@ class Runner:
         """Sleep until the next check is due, and read the configuration again when told to."""
         ended = time.monotonic()
         while not self._signals.stopping():
-            if self._signals.reload_asked():
-                self._reload()
+            if self._load is not None and self._signals.reload_asked():
+                self._reload(self._load)
                 seconds = self._scaler.interval
             left = ended + seconds - time.monotonic()
             if left <= 0:
@@ -124,11 +123,11 @@ class Runner:
 
     # SIGHUP
 
-    def _reload(self) -> None:
+    def _reload(self, load: Callable[[], Configuration]) -> None:
         """Take over a new configuration from the next check on; a bad one is reported and the old one stays."""
         service.sd_notify(service.RELOADING)
         try:
-            new = self._load()
+            new = load()
             clients = self._clients(new)
             logs.set_up(new.config["logging"], dry_run=new.command["dry_run"], console=self._attached)
         except StoppedError:

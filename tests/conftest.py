@@ -39,6 +39,15 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **CLEAN, **more}
 
 
+def lives(pid: int) -> bool:
+    """Whether this process runs: a zombie, which nobody has reaped, does not."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
 @pytest.fixture(autouse=True)
 def _no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from aws_server import AwsFault, AwsServer, MutateFault, SilenceFault, always
-from conftest import ACCOUNT, SCRIPT, Program, Run, environment
+from conftest import ACCOUNT, SCRIPT, Program, Run, environment, lives
 
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 from dynamic_dynamodb.model import Target, Throughput
@@ -40,14 +40,6 @@ def until(happened: Callable[[], object], what: Callable[[], str] = lambda: "it 
     while not happened():
         assert time.monotonic() < end, what()
         time.sleep(0.02)
-
-
-def lives(pid: int) -> bool:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 class Place:
@@ -283,7 +275,7 @@ def test_the_pid_file_appears_when_the_signal_handlers_stand() -> None:
         raise DynamicDynamoDBError("held by another")
         yield
 
-    runner = Runner(None, lambda: None, lambda _: None, reloads=True)  # type: ignore[arg-type, return-value]
+    runner = Runner(None, lambda _: None, reload=lambda: None)  # type: ignore[arg-type, return-value]
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(DynamicDynamoDBError, match="held by another"):
         runner.run(hold=hold)

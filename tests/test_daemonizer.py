@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import lives
 
 from dynamic_dynamodb import daemonizer, pidfile, service
 
@@ -94,14 +95,6 @@ def ours(pid: int, notes: Path) -> bool:
     except OSError:
         return False
     return os.fsencode(notes) in words or words[:2] == [b"/bin/sleep", b"60"]
-
-
-def lives(pid: int) -> bool:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def until(happened: Callable[[], object]) -> None:

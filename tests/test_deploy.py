@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SCRIPT, Program, environment
-from test_daemon import LONG, Place, lives, placed, until
+from conftest import SCRIPT, Program, environment, lives
+from test_daemon import LONG, Place, placed, until
 from test_service import Manager
 
 Spawn = Callable[..., Program]
