@@ -32,7 +32,10 @@ class State:
 
     def memory(self, target: Target) -> Memory:
         """What is remembered of this target; nothing yet, the first time."""
-        return self._memories.setdefault(target, Memory())
+        found = self._memories.get(target)
+        if found is None:
+            found = self._memories[target] = Memory()
+        return found
 
     def __len__(self) -> int:
         """How many targets are remembered."""

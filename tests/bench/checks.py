@@ -22,6 +22,7 @@ from botocore.config import Config
 
 from dynamic_dynamodb import aws, config, logs, updater
 from dynamic_dynamodb.loop import Scaler
+from dynamic_dynamodb.runner import settle
 from dynamic_dynamodb.workers import Workers
 
 
@@ -32,6 +33,7 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
     workers = Workers(threads=plan["threads"])
     scaler = Scaler(merged, clients, workers, lambda: datetime.now(timezone.utc))
     kinds: dict[str, Callable[[], object]] = {"check": scaler.check, "bare": Bare(plan["threads"], merged["global"])}
+    settle()
     steps = []
     for kind, latency in plan["steps"]:
         asked(plan["url"], latency)
