@@ -1,0 +1,62 @@
+"""The pages of docs/ as tests read them: code blocks and tables, in their order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced code block."""
+
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its rows as column -> cell, the text of the cells as it stands."""
+
+    rows: tuple[dict[str, str], ...]
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.rows[0])
+
+
+def read(page: str) -> str:
+    return (DOCS / page).read_text("utf-8")
+
+
+def items(text: str) -> Iterator[Block | Table]:
+    """The code blocks and tables of a page."""
+    for match in re.finditer(r"^```(\w*)\n((?:.*\n)*?)```$|(?:^\|.*\|\n)+", text, re.M):
+        if match.group(2) is not None:
+            yield Block(match.group(1), match.group(2))
+        else:
+            yield _table(match.group())
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of this language on a page."""
+    return [item.text for item in items(read(page)) if isinstance(item, Block) and item.language == language]
+
+
+def tables(page: str, *columns: str) -> list[Table]:
+    """The tables of a page that have all these columns."""
+    return [item for item in items(read(page)) if isinstance(item, Table) and set(columns) <= set(item.columns)]
+
+
+def _table(text: str) -> Table:
+    head, _rule, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines())
+    return Table(tuple(dict(zip(head, row, strict=True)) for row in rows))
+
+
+def spans(text: str) -> list[str]:
+    """The code spans of a piece of Markdown."""
+    return re.findall(r"`([^`]+)`", text)
