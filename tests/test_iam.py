@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pages
 import pytest
 from conftest import Run
 
@@ -102,3 +103,26 @@ def test_the_readme_has_the_policy_for_any_configuration(tmp_path: Path) -> None
     wanted = statements(text, tmp_path)
     wanted["Notify"] = (wanted["Notify"][0], ["*"])
     assert {one["Sid"]: (one["Action"], one["Resource"]) for one in shown["Statement"]} == wanted
+
+
+def test_the_page_shows_what_is_printed(run: Run, tmp_path: Path) -> None:
+    whole, one_table, _trust = (json.loads(text) for text in pages.blocks("iam.md", "json"))
+    (text,) = pages.blocks("iam.md", "ini")
+    assert printed(run, tmp_path, text) == whole
+    without_last_section = text.rpartition("[table:")[0]
+    assert printed(run, tmp_path, without_last_section)["Statement"][1] == one_table
+
+
+def printed(run: Run, folder: Path, text: str) -> Any:
+    file = folder / "page.conf"
+    file.write_text(text)
+    done = run("--config", str(file), "--print-iam-policy")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def test_the_page_explains_each_statement() -> None:
+    (whole, *_) = (json.loads(text) for text in pages.blocks("iam.md", "json"))
+    (table,) = pages.tables("iam.md", "statement")
+    explained = list(dict.fromkeys(pages.spans(row["statement"])[0] for row in table.rows))
+    assert explained == [one["Sid"] for one in whole["Statement"]]
