@@ -22,8 +22,9 @@ from typing import Any
 
 from dynamic_dynamodb import config
 from dynamic_dynamodb.loop import Clients, Scaler
-from dynamic_dynamodb.model import AXES, Target
+from dynamic_dynamodb.model import AXES, Axis, Target
 from dynamic_dynamodb.simulation import START, RefusedError, Rules, World
+from dynamic_dynamodb.simulation.metrics import Served
 from dynamic_dynamodb.workers import Workers
 
 Units = tuple[int, int]
@@ -282,6 +283,7 @@ class Day:
     updates_sent: int = 0
     updates_accepted: int = 0
     unit_hours: float = 0
+    consumed: tuple[float, float] = (0, 0)  # unit hours of reads and writes
     throttled_share: float = 0  # of what was asked for
     decreases: dict[str, int] = field(default_factory=dict)
 
@@ -400,19 +402,21 @@ def simulate_day() -> Day:
             day.ups += sum(then > now for now, then in pairs)
             day.downs += sum(then < now for now, then in pairs)
             day.decreases[name] = day.decreases.get(name, 0) + any(then < now for now, then in pairs)
-    day.throttled_share = _throttled_share(scene.world, names)
+    served = [_served(scene.world, names, axis) for axis in AXES]
+    throttled = sum(axis.throttled for axis in served)
+    day.consumed = served[0].consumed / 3600, served[1].consumed / 3600
+    day.throttled_share = throttled / (throttled + sum(axis.consumed for axis in served))
     return day
 
 
-def _throttled_share(world: World, names: Sequence[str]) -> float:
-    consumed = throttled = 0.0
-    for minute in range(24 * 60):
-        for name in names:
-            for axis in AXES:
-                served = world.served(target(name), axis, START + timedelta(minutes=minute))
-                consumed += served.consumed
-                throttled += served.throttled
-    return throttled / (consumed + throttled)
+def _served(world: World, names: Sequence[str], axis: Axis) -> Served:
+    """What became of the load of the whole day."""
+    minutes = [
+        world.served(target(name), axis, START + timedelta(minutes=minute))
+        for minute in range(24 * 60)
+        for name in names
+    ]
+    return Served(sum(one.consumed for one in minutes), sum(one.throttled for one in minutes))
 
 
 if __name__ == "__main__":
