@@ -26,11 +26,12 @@ demo: $(VENV)/.demo ## the main job, on a local stand-in for AWS
 test: $(VENV)/.test ## all tests; ARGS="-k breaker" hands words to pytest
 	@$(VPY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-check: $(VENV)/.test ## lint, format, types, generated files current, who imports whom
+check: $(VENV)/.test ## lint, format, types, template, generated files current, who imports whom
 	@$(VPY) -m ruff check .
 	@$(VPY) -m ruff format --check .
 	@$(VPY) -m mypy
 	@$(VPY) docs/generate.py --check
+	@$(VENV)/bin/cfn-lint --regions us-east-1 -- deploy/cloudformation.yaml
 	@$(VPY) -m pytest -q tests/test_layers.py
 
 bench: $(VENV)/.test ## speed and scale; ARGS=--write updates docs/performance.md
