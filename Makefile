@@ -61,17 +61,26 @@ else
 	$(PYTHON) -m pip install .
 endif
 
-release: $(VENV)/.test ## dist/, checked; uploaded only with TWINE_* set
+# From what git has, so that nothing else of this folder gets in.
+release: $(VENV)/.release ## dist/, built and checked; UPLOAD=1 with TWINE_* set: uploaded, too
 	@test -z "$$(git status --porcelain)" || { echo "make release: commit first: a release is what git has" >&2; exit 1; }
-	@rm -rf build dist
-	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VPY) -m build --quiet --no-isolation --outdir dist .
+ifdef UPLOAD
+	@test -n "$$TWINE_USERNAME" && test -n "$$TWINE_PASSWORD" && test -n "$$TWINE_REPOSITORY_URL" \
+	  || { echo "make release: UPLOAD takes TWINE_USERNAME, TWINE_PASSWORD and TWINE_REPOSITORY_URL in the environment" >&2; exit 1; }
+endif
+	@rm -rf build dist && mkdir -p build/source
+	@git archive HEAD | tar -xf - -C build/source
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VPY) -m build --quiet --no-isolation --outdir dist build/source
+	@rm -rf build
+	@$(VPY) -m twine --no-color check --strict dist/*
 	@DIST=dist $(VPY) -m pytest -q tests/test_packaging.py
+	@$(VPY) tests/release.py dist
 	@cd dist && sha256sum *.tar.gz *.whl > SHA256SUMS && cat SHA256SUMS
-	@if test -z "$$TWINE_PASSWORD" || test -z "$$TWINE_REPOSITORY$$TWINE_REPOSITORY_URL"; then \
-	  echo "Checked, and not uploaded: that takes TWINE_USERNAME, TWINE_PASSWORD and TWINE_REPOSITORY_URL in the environment."; \
-	else \
-	  $(PIP) install -r tests/requirements-release.txt && $(VPY) -m twine upload --non-interactive dist/*.tar.gz dist/*.whl; \
-	fi
+ifdef UPLOAD
+	@$(VPY) -m twine upload --non-interactive dist/*.tar.gz dist/*.whl
+else
+	@echo "Checked, and not uploaded: that takes UPLOAD=1 (see docs/release.md)."
+endif
 
 clean: ## remove all that was made here, .venv too
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -87,7 +96,7 @@ $(1) -c 'import ensurepip, venv' 2>/dev/null \
 endef
 
 ifneq ($(USABLE),yes)
-$(VPY) $(VENV)/.demo $(VENV)/.test: FORCE
+$(VPY) $(VENV)/.demo $(VENV)/.test $(VENV)/.release: FORCE
 endif
 
 $(VPY):
@@ -104,3 +113,7 @@ $(VENV)/.test: tests/requirements.txt docs/demo/requirements.txt setup.py | $(VP
 	@$(PIP) install -r tests/requirements.txt
 	@$(PIP) install --no-build-isolation -e .
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.release: tests/requirements-release.txt $(VENV)/.test
+	@$(PIP) install -r tests/requirements-release.txt
+	@touch $@

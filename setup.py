@@ -16,11 +16,16 @@ def version() -> str:
     return found.group(1)
 
 
+def description() -> str:
+    """README.md for a package index, where links into this folder lead nowhere: their words alone stay."""
+    return re.sub(r"!?\[([^]]*)\]\((?!https?://)[^)]*\)", r"\1", (HERE / "README.md").read_text("utf-8"))
+
+
 setup(
     name="dynamic-dynamodb",
     version=version(),
     description="Scales the provisioned throughput of DynamoDB tables and global secondary indexes automatically",
-    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description=description(),
     long_description_content_type="text/markdown",
     author="The Dynamic DynamoDB maintainers",
     license="Apache-2.0",

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.xdist_group("packaging")  # built once, by one worker
 ROOT = Path(__file__).parent.parent
 LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist")
 DIST = os.environ.get("DIST")
+LED_ASTRAY = ("PYTHON", "AWS_", "MAKE", "MFLAGS", "UPLOAD", "TWINE_")  # how variables begin that stay outside
 
 
 class Built(NamedTuple):
@@ -37,11 +38,11 @@ class Built(NamedTuple):
     wheel: Path
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, **env: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own words
         [str(word) for word in command],
         cwd=cwd,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AWS_"))},
+        env={name: value for name, value in os.environ.items() if not name.startswith(LED_ASTRAY)} | env,
         capture_output=True,
         text=True,
         timeout=240,
@@ -134,6 +135,18 @@ def test_sdist_holds_what_a_packager_needs(built: Built) -> None:
     assert not [name for name in names if re.search(r"\.pyc$|__pycache__|^\.venv|^\.git/", name)]
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git checkout: nothing to compare with")
+def test_sdist_holds_what_git_has(built: Built) -> None:
+    """Files of git's own and CI's apart; and, in a release, nothing else."""
+    with tarfile.open(built.sdist) as archive:
+        names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+    tracked = {name for name in run("git", "ls-files", cwd=ROOT).splitlines() if not name.startswith(".")}
+    assert tracked - names == set()
+    if DIST:
+        made = {"PKG-INFO", "setup.cfg"}
+        assert {name for name in names - tracked - made if not name.startswith("dynamic_dynamodb.egg-info/")} == set()
+
+
 def test_metadata_says_what_this_is(metadata: Message) -> None:
     assert metadata["Name"] == "dynamic-dynamodb"
     assert metadata["Version"] == __version__
@@ -146,15 +159,36 @@ def test_metadata_says_what_this_is(metadata: Message) -> None:
     assert description.startswith("# Dynamic DynamoDB")
 
 
+def test_the_index_gets_no_link_into_the_checkout(metadata: Message) -> None:
+    description = str(metadata.get_payload())
+    targets = re.findall(r"\]\(([^)]*)\)|(?:src|srcset|href)=\"([^\"]*)\"", description)
+    assert [target for pair in targets for target in pair if target and not target.startswith("http")] == []
+    words = re.findall(r"[^!]\[([^]]+)\]\((?!http)[^)]+\)", (ROOT / "README.md").read_text("utf-8"))
+    assert words
+    assert [text for text in words if text not in description] == []
+
+
+def sources() -> Iterator[Path]:
+    """The files of the project, Markdown apart: that is prose, and may show what `--version` prints."""
+    tops = [path for path in ROOT.iterdir() if path.name in {"dynamic_dynamodb", "tests", "docs", "deploy"}]
+    for path in [*ROOT.glob("*"), *(inside for top in tops for inside in top.rglob("*"))]:
+        left_out = {"__pycache__", "_build"} & {*path.parts}
+        if path.is_file() and path.suffix != ".md" and not left_out:
+            yield path
+
+
 def test_version_stands_in_one_place() -> None:
-    sources = [
-        ROOT / "setup.py",
-        ROOT / "pyproject.toml",
-        ROOT / "Makefile",
-        *(ROOT / "dynamic_dynamodb").rglob("*.py"),
-    ]
-    found = [path.relative_to(ROOT) for path in sources if f'"{__version__}"' in path.read_text("utf-8")]
+    version = re.compile(rf"(?<![\w.=]){re.escape(__version__)}(?![\w.])".encode())
+    found = [path.relative_to(ROOT) for path in sources() if version.search(path.read_bytes())]
     assert found == [Path("dynamic_dynamodb/__init__.py")]
+
+
+def test_the_change_log_begins_with_this_version() -> None:
+    """With its day, where it is uploaded."""
+    found = re.search(r"^## (\S+) \((.+)\)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert found
+    assert found[1] == __version__
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d" if os.environ.get("UPLOAD") else r"unreleased|\d{4}-\d\d-\d\d", found[2])
 
 
 # At work
@@ -183,3 +217,48 @@ def test_installed_script_reads_a_configuration(scripts: Path, tmp_path: Path) -
     demo = ROOT / "docs" / "demo" / "demo.conf"
     shown = run(scripts / "dynamic-dynamodb", "--config", demo, "--show-config", cwd=tmp_path)
     assert '"^orders$"' in shown
+
+
+# What `make release` does
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+def test_nothing_is_uploaded_unless_asked() -> None:
+    """Not by credentials alone, which may be in the environment for something else; and they are asked for first."""
+    credentials = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "secret", "TWINE_REPOSITORY_URL": "http://127.0.0.1:9"}
+    plan = run("make", "--dry-run", "release", cwd=ROOT, **credentials)
+    assert "twine --no-color check" in plan
+    assert "twine upload" not in plan
+    asked = run("make", "--dry-run", "release", "UPLOAD=1", cwd=ROOT)
+    steps = [asked.index(step) for step in ("UPLOAD takes TWINE_USERNAME", " -m build ", "SHA256SUMS", "twine upload")]
+    assert steps == sorted(steps)
+
+
+# In new environments, as `make release` has it: what it says of the Pythons it finds
+
+ANSWERS = 'case "$1 $2" in "-c "*) echo 3.12.9 && exit;; "-m venv")'
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("exit 127", 1, "python3.12: not on PATH, not tried\n"),  # a stand-in of pyenv's
+        (f"{ANSWERS} echo no ensurepip >&2 && exit 1;; esac", 1, "no ensurepip\n"),
+        (f'{ANSWERS} mkdir -p "$3/bin" && cp "$0" "$3/bin/python";; esac', 0, "does what it should"),
+    ],
+    ids=["none", "failing", "working"],
+)
+def test_each_python_is_tried_or_named(script: str, code: int, said: str, built: Built, tmp_path: Path) -> None:
+    fake = tmp_path / "python3.12"
+    fake.write_text(f"#!/bin/sh\nPATH={os.defpath}\n{script}\n")
+    fake.chmod(0o755)
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(ROOT / "tests" / "release.py"), str(built.wheel.parent)],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, said in done.stdout) == (code, True), done.stdout + done.stderr
+    assert "python3.13: not on PATH, not tried\n" in done.stdout
