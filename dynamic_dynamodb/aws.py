@@ -18,6 +18,7 @@ from botocore.utils import parse_timestamp
 from dynamic_dynamodb import __version__
 from dynamic_dynamodb.errors import ConfigError, one_line
 from dynamic_dynamodb.loop import Clients
+from dynamic_dynamodb.masking import hide
 from dynamic_dynamodb.workers import THREADS, StoppedError
 
 
@@ -124,7 +125,11 @@ class _Credentials(botocore.credentials.Credentials):  # type: ignore[misc]  # b
         found = self._look()
         if found is None:
             raise botocore.exceptions.NoCredentialsError
-        return found.get_frozen_credentials()
+        frozen = found.get_frozen_credentials()
+        # An error may quote them: AWS shows what it would have signed, http.client a header that it cannot send.
+        hide("the secret key that signs", frozen.secret_key or "")
+        hide("the session token", frozen.token or "")
+        return frozen
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         """What DynamoDB's endpoint is made of where it has the account's number in it."""

@@ -15,8 +15,9 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from dynamic_dynamodb import inifile, options
-from dynamic_dynamodb.converters import check_regex, convert, did_you_mean, plain, printable, quote, show_value
+from dynamic_dynamodb.converters import check_regex, convert, did_you_mean, plain, quote, secret_in, show_value
 from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.masking import hide, safe
 from dynamic_dynamodb.model import AXES, Axis, Policy
 from dynamic_dynamodb.options import Option
 
@@ -312,6 +313,8 @@ class _Loader:
         except ValueError as error:
             self.problems.append(f"{where}: {error}")
             return None
+        if secret := secret_in(option, value):
+            hide(where, secret)
         if option.kind != "list":
             return value
         self.warnings += [
@@ -406,7 +409,7 @@ def _default(option: Option) -> Any:
 
 def _lines(found: Sequence[str]) -> tuple[str, ...]:
     """Each once (what stands in [default_options] is found for each table), each one line."""
-    return tuple(dict.fromkeys(printable(line) for line in found))
+    return tuple(dict.fromkeys(safe(line) for line in found))
 
 
 def _did_you_mean_section(name: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dynamic_dynamodb import options, windows
-from dynamic_dynamodb.masking import mask_url
+from dynamic_dynamodb.masking import mask_text, mask_url, password
 from dynamic_dynamodb.model import Scale
 from dynamic_dynamodb.options import Option
 
@@ -49,6 +49,13 @@ def show_value(option: Option, value: Any) -> Any:
 
 def plain(number: Fraction) -> int | float:
     return int(number) if number.denominator == 1 else float(number)
+
+
+def secret_in(option: Option, value: Any) -> str:
+    """What nobody else may read in a checked value, or nothing."""
+    if option.kind == "secret":
+        return str(value)
+    return password(value) if option.kind == "url" else ""
 
 
 def convert(option: Option, text: str) -> Any:
@@ -226,14 +233,8 @@ _CONVERTERS: dict[str, Callable[[Option, str], Any]] = {
 
 
 def quote(text: str, longest: int = 60) -> str:
+    text = mask_text(text)  # before it is cut; a URL may stand where none belongs
     return repr(text if len(text) <= longest else text[: longest - 3] + "...")
-
-
-def printable(line: str) -> str:
-    """The same line with control characters escaped: a name of a section may hold any."""
-    if line.isprintable():
-        return line
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

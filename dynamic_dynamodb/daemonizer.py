@@ -21,7 +21,8 @@ from typing import NoReturn, TextIO
 
 from daemon import DaemonContext
 
-from dynamic_dynamodb.errors import DynamicDynamoDBError
+from dynamic_dynamodb.errors import DynamicDynamoDBError, one_line
+from dynamic_dynamodb.masking import safe
 from dynamic_dynamodb.pidfile import DaemonError, Instance
 
 OK, FAILED, NOT_RUNNING, UNKNOWN, INTERRUPTED = 0, 1, 3, 4, 130  # 3 and 4 are what LSB says of `status`
@@ -222,7 +223,7 @@ def _live(body: Body, starter: _Starter) -> int:
 
 
 def _describe(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return one_line(f"{type(error).__name__}: {error}")
 
 
 # In the command
@@ -287,7 +288,7 @@ class _Birth:
 
 
 def _say(stream: TextIO, text: str) -> None:
-    stream.write(f"{_PROGRAM}: {text}\n")
+    stream.write(f"{_PROGRAM}: {safe(text)}\n")
     stream.flush()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from dynamic_dynamodb.masking import mask_text
+from dynamic_dynamodb.masking import safe
 
 T = TypeVar("T")
 
@@ -18,8 +18,8 @@ _LONGEST = 1000  # characters of somebody else's text; a proxy may answer with a
 
 
 def one_line(text: str) -> str:
-    """Somebody else's text as one line of bounded length, the password of a URL in it masked."""
-    line = mask_text(" ".join(text.split()))
+    """Somebody else's text as one line of bounded length that may be shown."""
+    line = safe(" ".join(text.split()))
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
 
 
@@ -88,11 +88,11 @@ class AwsError(DynamicDynamoDBError):
         self, operation: str, code: str, message: str, *, answered: bool = True, repeated: bool = False
     ) -> None:
         self.operation = operation
-        self.code = code
+        self.code = one_line(code)
         self.answered = answered
         self.repeated = repeated
         self.message = one_line(message)
-        super().__init__(operation, code, message)
+        super().__init__(operation, self.code, self.message)
 
     def __str__(self) -> str:
         hint = self.hint

@@ -8,15 +8,43 @@ import logging.config
 import logging.handlers
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dynamic_dynamodb.errors import ConfigError, one_line
+from dynamic_dynamodb.masking import safe
 
 NAME = "dynamic-dynamodb"
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _OLD_FILES = 5
+_LIBRARIES = ("boto3", "botocore", "urllib3")
+
+
+def make_safe() -> None:
+    """From now on, whatever is logged in this process is safe to show, whichever handler it reaches."""
+    logging.setLogRecordFactory(_Record)
+
+
+class _Record(logging.LogRecord):
+    """A record that is safe from its beginning: a handler or a format of the user's finds nothing else in it."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        try:
+            text = self.getMessage()
+        except (TypeError, ValueError, KeyError):  # which logging would tell in a traceback, with the arguments in it
+            text = f"{self.msg} {self.args}"
+        self.msg, self.args = safe(text), ()
+        if self.exc_info:
+            self.exc_text = _trace(self.exc_info)
+            self.exc_info = None
+
+
+def _trace(error: Any) -> str:
+    """The traceback of what sys.exc_info() says; no line of it can be taken for a line of the log's own."""
+    lines = logging.Formatter().formatException(error).splitlines()
+    return "\n".join(f"  {safe(line)}" for line in lines)
 
 
 def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) -> None:
@@ -35,6 +63,7 @@ def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) ->
         logger.addFilter(_mark)
     if config["log_config_file"]:
         _from_file(config["log_config_file"])
+        _quiet_libraries()
         return
     handlers: list[logging.Handler] = [_file(config["log_file"])] if config["log_file"] else []
     if console:
@@ -53,6 +82,15 @@ def _mark(record: logging.LogRecord) -> bool:
     """Every line of a dry run says so, whatever format a logging configuration file gives it."""
     record.msg = f"dryrun - {record.msg}"
     return True
+
+
+def _quiet_libraries() -> None:
+    """At debug level they log whole requests and answers: session tokens, and the keys that STS hands out."""
+    named = {*_LIBRARIES, *logging.root.manager.loggerDict}
+    for name in sorted(named):  # so that parents come first
+        logger = logging.getLogger(name) if name.partition(".")[0] in _LIBRARIES else None
+        if logger is not None and logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
 
 
 # The log file
@@ -75,7 +113,7 @@ class _LogFile(logging.handlers.TimedRotatingFileHandler):
             self._said = True
             why = _why(sys.exc_info()[1])
             with contextlib.suppress(OSError):
-                sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {why}\n")
+                sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {safe(why)}\n")
 
 
 def _why(error: BaseException | None) -> str:
@@ -144,4 +182,24 @@ def _from_file(path: str) -> None:
         present.go_on()
         problem = f"log-config-file {path}: cannot be used: {type(error).__name__}: {one_line(str(error))}"
         raise ConfigError([problem]) from error
+    for handler in {handler for one in _loggers() for handler in one.handlers}:
+        if type(handler).handleError is logging.Handler.handleError:
+            handler.handleError = _telling_once(handler)  # type: ignore[assignment, method-assign]
     _before_file = before
+
+
+def _telling_once(handler: logging.Handler) -> Callable[[logging.LogRecord], None]:
+    """What a handler of the user's that fails is worth: one traceback that is safe to show.
+
+    logging's own way shows the errors behind the error as they stand, and for each line of the log again.
+    """
+    said = False
+
+    def tell(_record: logging.LogRecord) -> None:
+        nonlocal said
+        if not said:
+            said = True
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{NAME}: logging fails: {type(handler).__name__}\n{_trace(sys.exc_info())}\n")
+
+    return tell

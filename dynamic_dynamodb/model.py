@@ -13,6 +13,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from dynamic_dynamodb.masking import printable
+
 Axis = Literal["reads", "writes"]
 Unit = Literal["percent", "units"]
 Direction = Literal["up", "down", "stay"]
@@ -31,7 +33,8 @@ class Target:
     index: str | None = None
 
     def __str__(self) -> str:
-        return self.table if self.index is None else f"{self.table} - GSI: {self.index}"
+        # In messages of SNS, too; and a name is what an answer says it is.
+        return printable(self.table if self.index is None else f"{self.table} - GSI: {self.index}")
 
 
 class Throughput(NamedTuple):

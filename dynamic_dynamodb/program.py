@@ -15,14 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dynamic_dynamodb import config, iam, options
+from dynamic_dynamodb import config, iam, logs, options
 from dynamic_dynamodb.config import Configuration
 from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
 from dynamic_dynamodb.loop import Clients
+from dynamic_dynamodb.masking import hide, password, safe
 from dynamic_dynamodb.runner import Runner
 
 OK, FAILED, MISUSED = 0, 1, 2
 _PROGRAM = "dynamic-dynamodb"
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")  # of the environment
 
 
 def run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
@@ -30,6 +32,8 @@ def run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
 
     `unknown` are the words of the command line that are no flags.
     """
+    logs.make_safe()
+    _hide_environment()
     try:
         return _run(flags, unknown)
     except ConfigError as error:
@@ -39,6 +43,20 @@ def run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
     except DynamicDynamoDBError as error:
         _say(f"error: {error}")
         return FAILED
+    except OSError:
+        raise  # a full disk, which cli.py tells
+    except Exception:
+        logging.getLogger(logs.NAME).exception("ended by an unforeseen error")
+        return FAILED
+
+
+def _hide_environment() -> None:
+    """The secrets that come from there shall be in no message, be it about a proxy or a header that cannot be sent."""
+    for name, value in os.environ.items():
+        if name in _SECRETS:
+            hide(name, value)
+        elif "://" in value:
+            hide(name, password(value))
 
 
 def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
@@ -73,7 +91,7 @@ def _print(configuration: Configuration, document: Callable[[dict[str, Any]], di
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # a reader who has gone; the exit code tells all the same
-        sys.stderr.write(f"{_PROGRAM}: {text}\n")
+        sys.stderr.write(f"{_PROGRAM}: {safe(text)}\n")
 
 
 def _problems(unknown: Sequence[str]) -> list[str]:

@@ -185,7 +185,7 @@ def test_a_dry_run_tells_nobody() -> None:
         (Target("orders"), "Dynamic DynamoDB: scale-up: orders"),
         (Target("t" * 72), "Dynamic DynamoDB: scale-up: " + "t" * 72),
         (Target("a" * 40 + "z" * 40), "Dynamic DynamoDB: scale-up: " + "a" * 34 + "..." + "z" * 34),
-        (Target("tablé\n\x00€"), "Dynamic DynamoDB: scale-up: tabl????"),
+        (Target("tablé\n\x00€"), "Dynamic DynamoDB: scale-up: tabl?\\n\\x00?"),
     ],
 )
 def test_a_subject_is_100_printable_ascii_characters_at_most(name: Target, expected: str) -> None:

@@ -1,0 +1,381 @@
+"""What SECURITY.md promises: secrets stay secret, hostile text stays text, files stay ours, work stays bounded."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aws_server import AwsFault, AwsServer, Fault, MutateFault, always
+from conftest import Run
+from hypothesis import given
+from hypothesis import strategies as st
+from test_bad_input import before_all
+from test_breaker import Handler, Server
+from test_daemon import Place, placed
+
+from dynamic_dynamodb import config
+from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.masking import hide, printable, safe
+from dynamic_dynamodb.model import Target
+from dynamic_dynamodb.simulation import Rules, World
+
+ROOT = Path(__file__).parent.parent
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+
+# Secrets. Each in a form that a mask by pattern alone would miss somewhere.
+
+KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+TOKEN = "IQoJb3JpZ2luX2VjEXAMPLE/token+1=="  # noqa: S105 - of the tests
+GATE = "open'sesame@3"  # the circuit breaker's password
+DOOR = "let'me:in:4"  # the endpoint's
+PROXY = "prox'y@pass:5"
+BASIC = base64.b64encode(f"me:{GATE}".encode()).decode()
+SECRETS = (KEY, TOKEN, GATE, DOOR, PROXY, BASIC)
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
+UNFORESEEN = f"quoted {KEY} {TOKEN} http://me:{GATE}@h/ http://me:{DOOR}@h/"
+
+
+class Stage(NamedTuple):
+    """A server for AWS with two tables that ask for more reads, a circuit breaker, and a folder."""
+
+    server: AwsServer
+    breaker: Server
+    folder: Path
+
+    def file(self, general: str = "", logging: str = "") -> str:
+        """Write a configuration with a password in two URLs; its path."""
+        path = self.folder / "orders.conf"
+        gate = self.breaker.url("/", f"me:{GATE}@")
+        path.write_text(
+            f"[global]\nregion: us-east-1\ncircuit-breaker-url: {gate}\n"
+            f"endpoint-url: http://me:{DOOR}@127.0.0.1:{self.server.port}\n{general}\n[logging]\n{logging}\n"
+            f"[table: ^orders]\nsns-topic-arn: {TOPIC}\nsns-message-types: scale-up\n"
+        )
+        path.chmod(0o600)
+        return str(path)
+
+    def log_config(self, handler: str = "FileHandler", more: str = "") -> str:
+        """A logging configuration file that has everything from every logger written down; the option for it."""
+        path = self.folder / "logging.conf"
+        path.write_text(
+            "[loggers]\nkeys=root,urllib3\n[handlers]\nkeys=own\n[formatters]\nkeys=own\n"
+            "[logger_root]\nlevel=DEBUG\nhandlers=own\n"
+            "[logger_urllib3]\nlevel=DEBUG\nhandlers=\nqualname=urllib3.connectionpool\n"
+            "[formatter_own]\nformat=%(name)s %(message)s\n"
+            f"[handler_own]\nclass={handler}\nformatter=own\nargs=({str(self.folder / 'all.log')!r},)\n{more}"
+        )
+        return f"log-config-file: {path}"
+
+    def said(self) -> str:
+        """Whatever was written to files, and published."""
+        logs = "".join(path.read_text() for path in self.folder.glob("*.log"))
+        return logs + "".join(f"{message.subject}\n{message.message}\n" for message in self.server.world.messages)
+
+
+def gatekeeper(handler: Handler) -> None:
+    """One table may be scaled, the other not, and the gate quotes what it was told."""
+    told = handler.headers.get("Authorization", "")
+    handler.answer(503 if handler.headers["x-table-name"] == "orders-eu" else 200, X_Told=told)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    world = World(clock=lambda: datetime.now(timezone.utc), rules=Rules(update_seconds=0))
+    for name in ("orders-eu", "orders-us"):
+        world.add_table(name, 100, 100)
+        world.set_load(Target(name), "reads", 95)
+    breaker = Server(gatekeeper, None)
+    with AwsServer(world) as server:
+        try:
+            yield Stage(server, breaker, tmp_path)
+        finally:
+            breaker.stop()
+
+
+def given_by_file() -> str:
+    return f"aws-access-key-id: AKIDTEST\naws-secret-access-key: {KEY}"
+
+
+def at_work(stage: Stage) -> tuple[str, dict[str, str]]:
+    return stage.file(given_by_file(), stage.log_config()), {}
+
+
+def at_debug_level(stage: Stage) -> tuple[str, dict[str, str]]:
+    return stage.file(given_by_file(), f"log-level: debug\nlog-file: {stage.folder}/dd.log"), {}
+
+
+def from_the_environment(stage: Stage) -> tuple[str, dict[str, str]]:
+    return stage.file("", stage.log_config()), environment_keys()
+
+
+def environment_keys(token: str = TOKEN) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": KEY, "AWS_SESSION_TOKEN": token}
+
+
+def from_a_process(stage: Stage) -> tuple[str, dict[str, str]]:
+    """As from a role: the program sees them when it signs."""
+    keys = {"Version": 1, "AccessKeyId": "AKIDTEST", "SecretAccessKey": KEY, "SessionToken": TOKEN}
+    (stage.folder / "keys.json").write_text(json.dumps(keys))
+    aws = stage.folder / "aws.conf"
+    aws.write_text(f"[default]\ncredential_process = cat {stage.folder / 'keys.json'}\n")
+    stage.server.faults.append(quote)
+    return stage.file("", stage.log_config()), {"AWS_CONFIG_FILE": str(aws)}
+
+
+def quote(_operation: str, _body: Any) -> Fault:
+    """As AWS does: the text that should have been signed, with the headers of the request."""
+    text = f"The Canonical String should have been 'POST\n/\n\nx-amz-security-token:{TOKEN}\n' {KEY}"
+    return AwsFault("SignatureDoesNotMatch", text, 403)
+
+
+def a_quoted_token(stage: Stage) -> tuple[str, dict[str, str]]:
+    stage.server.faults.append(quote)
+    return stage.file(), environment_keys()
+
+
+def a_token_that_is_no_header(stage: Stage) -> tuple[str, dict[str, str]]:
+    return stage.file(), environment_keys(f"{TOKEN}\n")
+
+
+def an_endpoint_that_refuses(stage: Stage) -> tuple[str, dict[str, str]]:
+    path = Path(stage.file(given_by_file()))
+    path.write_text(path.read_text().replace(f":{stage.server.port}", ":1"))
+    return str(path), {}
+
+
+def a_proxy_that_refuses(stage: Stage) -> tuple[str, dict[str, str]]:
+    path = Path(stage.file(given_by_file()))
+    path.write_text(path.read_text().replace(f"127.0.0.1:{stage.server.port}", "aws.invalid"))
+    return str(path), {"HTTP_PROXY": f"ftp://me:{PROXY}@127.0.0.1:1"}  # with http:// botocore masks it itself
+
+
+def broken(stage: Stage, what: str, **more: str) -> tuple[str, dict[str, str]]:
+    """Somewhere in the program an error that nobody foresaw, with every secret in its text and in that of its cause."""
+    code = (
+        "from dynamic_dynamodb import loop, runner\ndef broken(*_):\n"
+        f"    try:\n        raise KeyError({UNFORESEEN!r})\n"
+        f"    except KeyError as error:\n        raise RuntimeError({UNFORESEEN!r}) from error\n{what} = broken\n"
+    )
+    env = {**before_all(stage.folder, "sitecustomize", code), **environment_keys()}
+    return stage.file(**more), env
+
+
+def an_error_in_a_check(stage: Stage) -> tuple[str, dict[str, str]]:
+    return broken(stage, "loop.Scaler._verdict", logging=f"log-file: {stage.folder}/dd.log")
+
+
+def an_error_in_the_log_of_the_users(stage: Stage) -> tuple[str, dict[str, str]]:
+    return broken(stage, "loop.Scaler._verdict", logging=stage.log_config())
+
+
+def an_error_at_the_start(stage: Stage) -> tuple[str, dict[str, str]]:
+    return broken(stage, "runner.Runner._new_scaler", logging=f"log-file: {stage.folder}/dd.log")
+
+
+def an_error_before_the_log(stage: Stage) -> tuple[str, dict[str, str]]:
+    return broken(stage, "runner.Runner._set_up")
+
+
+def a_log_that_cannot_be_written(stage: Stage) -> tuple[str, dict[str, str]]:
+    """Logging itself would show what failed, and the errors behind it."""
+    stage.server.faults.append(quote)
+    config = stage.log_config("trap.Trap")
+    code = "import logging\nclass Trap(logging.FileHandler):\n    def format(self, record):\n        return 1 / 0\n"
+    return stage.file("", config), {**before_all(stage.folder, "trap", code), **environment_keys()}
+
+
+# What must have been reached by each, so that the test cannot pass by looking elsewhere.
+SITUATIONS: dict[Callable[[Stage], tuple[str, dict[str, str]]], tuple[int, str]] = {
+    at_work: (0, "dynamic-dynamodb orders-eu - circuit breaker"),
+    at_debug_level: (0, "DEBUG - orders-us - UpdateTable"),
+    from_the_environment: (0, "botocore.credentials Found credentials in environment variables"),
+    from_a_process: (1, r"x-amz-security-token:\*\*\*"),
+    a_quoted_token: (1, r"x-amz-security-token:\*\*\*"),
+    a_token_that_is_no_header: (1, r"Invalid header value b'\*\*\*"),
+    an_endpoint_that_refuses: (1, r'endpoint URL: "http://me:\*\*\*@127.0.0.1:1/'),
+    a_proxy_that_refuses: (1, r"proxy URL: .*:\*\*\*@127.0.0.1:1"),
+    an_error_in_a_check: (1, "ERROR - orders-us - failed on something unforeseen"),
+    an_error_in_the_log_of_the_users: (1, "orders-us - failed on something unforeseen"),
+    an_error_at_the_start: (1, "ended by an unforeseen error"),
+    an_error_before_the_log: (1, "ended by an unforeseen error"),
+    a_log_that_cannot_be_written: (1, "logging fails: Trap\n(.*\n)*.*ZeroDivisionError"),
+}
+
+
+def secrets_in(text: str) -> list[str]:
+    folded = " ".join(text.split())
+    return [secret for secret in SECRETS if secret in folded]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda one: one.__name__)
+def test_no_secret_in_any_output(
+    stage: Stage, run: Run, situation: Callable[[Stage], tuple[str, dict[str, str]]]
+) -> None:
+    path, env = situation(stage)
+    done = run("--config", path, "--run-once", env=env)
+    output = done.stdout + done.stderr + stage.said()
+    code, reached = SITUATIONS[situation]
+    assert re.search(reached, output), output
+    assert done.returncode == code, output
+    assert secrets_in(output) == [], output
+
+
+def test_the_secrets_were_used(stage: Stage, run: Run) -> None:
+    """Else there would have been nothing to keep out."""
+    path, env = at_work(stage)
+    assert run("--config", path, "--run-once", env=env).returncode == 0
+    assert {request.authorization for request in stage.breaker.requests} == {f"Basic {BASIC}"}
+    assert [message.subject for message in stage.server.world.messages] == ["Dynamic DynamoDB: scale-up: orders-us"]
+
+
+@pytest.mark.parametrize("flag", ["--show-config", "--print-iam-policy"])
+def test_no_secret_in_a_document(stage: Stage, run: Run, flag: str) -> None:
+    done = run("--config", stage.file(given_by_file()), flag, env=environment_keys())
+    assert done.returncode == 0
+    assert secrets_in(done.stdout + done.stderr) == []
+    assert json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "log-level: http://me:{}@h/",
+        "check-interval: http://me:{}@h/a/long/path/that/makes/the/message/cut/the/value/off/somewhere",
+        "circuit-breaker-url: ftp://me:{}@h/",
+        "circuit-breaker-url: http://me:{} {}@h/",
+        "endpoint-url: http://me:{}@h:port/",
+        "http://me:{}@h/: 1",
+        "[http://me:{}@h/]",
+        "[table: http://me:{}@h/(]",
+    ],
+)
+def test_no_message_about_a_bad_line_repeats_a_password(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "bad.conf"
+    path.write_text(f"[DEFAULT]\n{line.replace('{}', GATE)}\n[table: t]\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load({"config": str(path)})
+    assert secrets_in(str(caught.value)) == []
+    assert caught.value.problems
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with placed(tmp_path) as made:
+        yield made
+
+
+def test_no_secret_in_the_process_list_nor_in_a_daemons_log(place: Place) -> None:
+    gate = f"http://me:{GATE}@127.0.0.1:1/"
+    place.configure(interval=1, general=f"{given_by_file()}\ncircuit-breaker-url: {gate}")
+    place.conf.chmod(0o600)
+    pid = place.start("--log-level", "debug", env=environment_keys())
+    place.wait_for("circuit breaker", count=1)
+    assert Path(f"/proc/{pid}/cmdline").read_text().split("\0")[2:-1] == [*place.flags("start"), "--config", str(place.conf), "--log-level", "debug"]  # fmt: skip # noqa: E501
+    place.conf.write_text(place.conf.read_text().replace("^my-", "(^my-"))
+    place.hang_up(pid, "the old one stays")
+    told = place.run("status").stdout + place.run("stop").stdout
+    assert secrets_in(place.text() + told) == []
+
+
+# Hostile text: from AWS, from whoever answers in its place, from a file
+
+FORGED = "2026-01-01 00:00:00,000 - dynamic-dynamodb - INFO - all is well"
+HOSTILE = f"orders\n{FORGED}\r\x1b[2J\x9b31m\x07\x00\x85{FORGED}\u2028{FORGED}\u2029\u202e\ud83d\ufeff"
+
+
+def assert_harmless(output: str, reached: str = "all is well") -> None:
+    """Nothing that a terminal obeys, and no line that the program has not logged itself."""
+    lines = output.split("\n")
+    assert all(line.isprintable() for line in lines), output
+    assert not any(line.startswith(FORGED[:10]) for line in lines), output
+    assert reached in output
+
+
+def test_hostile_names(stage: Stage, run: Run) -> None:
+    """A stand-in for AWS names tables as it likes; they reach the log, and the messages of SNS."""
+
+    def rename(body: Any) -> None:
+        body.get("Table", {})["TableName"] = HOSTILE
+
+    stage.server.faults += [
+        always("ListTables", MutateFault(lambda body: body.update(TableNames=[HOSTILE]))),
+        always("DescribeTable", MutateFault(rename)),
+    ]
+    done = run("--config", stage.file(given_by_file(), "log-level: debug"), "--run-once")
+    assert_harmless(done.stderr + stage.said())
+
+
+@pytest.mark.parametrize("operation", ["ListTables", "UpdateTable"])
+def test_hostile_errors(stage: Stage, run: Run, operation: str) -> None:
+    stage.server.faults.append(always(operation, AwsFault(HOSTILE, HOSTILE)))
+    path = stage.file(given_by_file())
+    gate = stage.breaker.url("/", f"me:{GATE}@")
+    Path(path).write_text(Path(path).read_text().replace(gate, stage.breaker.url()))
+    done = run("--config", path, "--run-once")
+    assert done.returncode == 1
+    assert_harmless(done.stderr)
+
+
+@pytest.mark.parametrize("where", ["", "http://h/"], ids=["plain", "in a URL"])
+def test_a_hostile_error_that_nobody_foresaw(stage: Stage, run: Run, where: str) -> None:
+    """A traceback has lines of its own, indented; none of them begins like a line of the log."""
+    code = f"from dynamic_dynamodb import loop\ndef broken(*_):\n    raise ValueError({where + HOSTILE!r})\nloop.Scaler._verdict = broken\n"  # noqa: E501
+    done = run("--config", stage.file(), "--run-once", env={**before_all(stage.folder, "sitecustomize", code)})
+    assert "Traceback" in done.stderr
+    assert_harmless(done.stderr)
+
+
+@pytest.mark.parametrize("flag", ["--config", "--log-file", "--log-config-file", "--table-name", "--profile"])
+def test_hostile_words(run: Run, flag: str) -> None:
+    word = f"\x1b[2J\u202e\x85{FORGED}\u2028("
+    done = run("--table-name", "orders", "--run-once", flag, f"/nowhere/{word}", "--check-interval", "300")
+    assert done.returncode in (1, 2)
+    assert_harmless(done.stderr, r"/nowhere/\x1b[2J\u202e")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("\u00e9 \u4e2d \U0001f600", "\u00e9 \u4e2d \U0001f600"),
+        ("a\tb\nc", r"a\tb\nc"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("\x85\u2028\u2029", r"\x85\u2028\u2029"),
+        ("\u202e\u200b\ufeff", r"\u202e\u200b\ufeff"),
+        ("\udcff", r"\udcff"),
+        ("http://a:b@c", "http://a:***@c"),
+        ("0" * 12_000, "0" * 5_000 + "..." + "0" * 5_000),
+    ],
+)
+def test_text_that_is_safe_to_show(text: str, shown: str) -> None:
+    assert safe(text) == shown
+    assert safe(shown) == shown or len(text) > 10_000
+
+
+def test_a_secret_is_masked_wherever_it_stands() -> None:
+    hide("the first", "hunter2hunter2")
+    hide("the other", "hunter2hunter2-and-more\nof-it-below pw")
+    for text in ("x{}x", "http://{}", "{}\x1b"):
+        for secret in ("hunter2hunter2", "hunter2hunter2-and-more", "of-it-below"):
+            assert safe(text.format(secret)) == printable(text.format("***"))
+    hide("the first", "")
+    hide("the other", "")
+    assert safe("hunter2hunter2") == "hunter2hunter2"
+
+
+@given(st.text(), st.text(min_size=8).filter(lambda text: len("".join(text.split())) >= 8), st.text())
+def test_no_secret_survives(before: str, secret: str, after: str) -> None:
+    hide("the first", secret)
+    shown = safe(before + secret.strip() + after) if len(secret.split()) == 1 else safe(" ".join(secret.split()))
+    hide("the first", "")
+    assert shown.isprintable()
+    assert printable(" ".join(secret.split())) not in shown or "***" in shown
