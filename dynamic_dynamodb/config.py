@@ -136,6 +136,7 @@ class _Section:
 
 _NOTHING = _Section()
 _FLAGS = {option.name: option.flag for option in options.OPTIONS}
+_OPTIONS = {option.name: option for option in options.OPTIONS}
 
 # The options that each kind of section may hold, by all their names.
 _KNOWN = {
@@ -234,7 +235,19 @@ class _Loader:
                 sections.setdefault(name, _Section(where, values))
             else:
                 self.problems.append(f"{where}: unknown section{_did_you_mean_section(name)}")
+        self._check_readers(path, sections)
         return sections
+
+    def _check_readers(self, path: str, sections: Mapping[str, _Section]) -> None:
+        secrets = (
+            section.at(name)
+            for section in sections.values()
+            for name, value in section.values.items()
+            if value is not None and secret_in(_OPTIONS[name], value)
+        )
+        mode, secret = inifile.exposed(path), next(secrets, None)
+        if secret and mode is not None:
+            self.warnings.append(f"{secret}: holds a secret that others can read (mode {mode:04o}); chmod 600 {path}")
 
     def _section_values(self, items: Mapping[str, str], known: Mapping[str, Option], where: str) -> Values:
         values: Values = {}

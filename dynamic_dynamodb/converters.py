@@ -28,7 +28,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]+")
 _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_LONGEST_SCALE = 10_000  # characters; the parser's memory is not for a file to exhaust
+_LONGEST, _LONGEST_REGEX = 10_000, 100_000  # characters; memory and time are not for a file to exhaust
+_LONGEST_NAME = 100
 _SEVERAL_LINES = ("scale", "windows", "list")  # kinds whose values read well over several lines
 
 
@@ -66,6 +67,8 @@ def convert(option: Option, text: str) -> Any:
     text = text.strip()
     if text in ("", '""'):  # Python 2's ConfigParser read "" as empty
         raise ValueError("has no value; leave the option out, or give it one")
+    if len(text) > _LONGEST and option.kind != "regex":
+        raise ValueError(f"is longer than {_LONGEST} characters")
     if "\n" in text and option.kind not in _SEVERAL_LINES:
         # Not quoted: the second line may be another option, and its value a secret.
         raise ValueError("has a value of several lines; an indented line continues the one above it")
@@ -133,6 +136,8 @@ def _to_regex(_option: Option, text: str) -> str:
 
 def check_regex(text: str) -> None:
     """Raises ValueError, with the rest of a sentence, where `text` is no regular expression."""
+    if len(text) > _LONGEST_REGEX:
+        raise ValueError(f"the regular expression is longer than {_LONGEST_REGEX} characters")
     try:
         with warnings.catch_warnings():
             # Python 3.10 only deprecates what 3.11 refuses ("(?i)" in the
@@ -161,8 +166,6 @@ def _to_url(_option: Option, text: str) -> str:
 
 def _to_scale(_option: Option, text: str) -> Scale:
     """A literal dict, threshold -> amount. Never evaluated: its syntax tree is read, and may hold numbers alone."""
-    if len(text) > _LONGEST_SCALE:
-        raise ValueError(f"the scale is longer than {_LONGEST_SCALE} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "5in": a SyntaxWarning on the way to our own error
@@ -238,5 +241,5 @@ def quote(text: str, longest: int = 60) -> str:
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    close = get_close_matches(word.lower(), known, n=1, cutoff=0.7)
+    close = get_close_matches(word[:_LONGEST_NAME].lower(), known, n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else ""

@@ -8,10 +8,13 @@ from __future__ import annotations
 import configparser
 import io
 import re
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
 _REM = re.compile(r"(?i)^rem(?=\s|$)")  # a comment, too
+_LARGEST = 10_000_000  # bytes of a file; 2,000 sections have 200,000
+_MOST_DUPLICATES = 100  # the file is read again for each
 
 
 class Section(NamedTuple):
@@ -30,7 +33,7 @@ class Section(NamedTuple):
 def read(path: str) -> tuple[list[Section], list[str]]:
     """The sections of a file, and what is wrong with it; no message holds the text of a value."""
     try:
-        text = _decode(Path(path).read_bytes())
+        text = _decode(_content(path))
     except (OSError, ValueError) as error:
         return [], [f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]
     lines = [_REM.sub("#rem", line) for line in io.StringIO(text, newline=None)]
@@ -41,6 +44,24 @@ def read(path: str) -> tuple[list[Section], list[str]]:
     if parser is None:
         return [], problems
     return [_section(header, parser.items(header), marker) for header in parser.sections()], problems
+
+
+def _content(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"it is larger than {_LARGEST // 10**6} MB")
+    return content
+
+
+def exposed(path: str) -> int | None:
+    """The mode of a file that more users than its owner may read; None for any other, and for a pipe."""
+    try:
+        found = Path(path).stat()  # of the file that a link leads to
+    except OSError:
+        return None
+    mode = stat.S_IMODE(found.st_mode)
+    return mode if stat.S_ISREG(found.st_mode) and mode & (stat.S_IRGRP | stat.S_IROTH) else None
 
 
 def _section(header: str, items: list[tuple[str, str]], marker: str) -> Section:
@@ -57,6 +78,8 @@ def _parse(path: str, lines: list[str], marker: str) -> tuple[_Parser | None, li
     # renamed, and the file read again.
     problems: list[str] = []
     while True:
+        if len(problems) == _MOST_DUPLICATES:
+            return None, [*problems, f"{path}: and perhaps more; this is where the reading ends"]
         parser = _Parser()
         try:
             parser.read_file(lines, source=path)
@@ -101,6 +124,8 @@ def shown(name: str) -> str:
 class _Parser(configparser.RawConfigParser):
     # The expression in a header may hold "]". Python 2 did not mind what follows the header.
     SECTCRE = re.compile(r"\[(?P<header>.+?)\](?:\s+[#;].*|[^]]*)$")
+    # Python's own takes time with the square of the blanks in a line.
+    OPTCRE = re.compile(r"(?P<option>[^:=]*)(?P<vi>[:=])\s*(?P<value>.*)$")
 
     def __init__(self) -> None:
         super().__init__(

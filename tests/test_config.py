@@ -36,6 +36,7 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "test.conf"
+        self.path.touch(0o600)  # some hold secrets
 
     def load(self, text: str | bytes, **flags: str) -> Configuration:
         self.path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -625,7 +626,7 @@ def test_what_is_no_scale(files: Files, name: str) -> None:
         ("{0: -1}", "the scale has a negative amount, -1"),
         ("{70: 1, 70: 2}", "the scale has the threshold 70 twice"),
         ("{70: 1, 70.0: 2}", "the scale has the threshold 70 twice"),
-        ("{0: 0}" + " " * 20_000 + "#", "the scale is longer than 10000 characters"),
+        ("{0: 0}" + " " * 20_000 + "#", "is longer than 10000 characters"),
         ("", "has no value; leave the option out, or give it one"),
     ],
 )
@@ -1249,6 +1250,7 @@ min-provisioned-reads: 1
 
 
 def test_show_config(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "a.conf").touch(0o600)
     (tmp_path / "a.conf").write_text(
         "[global]\nregion: eu-west-1\naws-access-key-id: AKID\naws-secret-access-key-id: " + KEY + "\n"
         "circuit-breaker-url: http://me:hunter2@h/\n[logging]\nlog-level: DEBUG\n"

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -379,3 +380,141 @@ def test_no_secret_survives(before: str, secret: str, after: str) -> None:
     hide("the first", "")
     assert shown.isprintable()
     assert printable(" ".join(secret.split())) not in shown or "***" in shown
+
+
+# The configuration file: who may read it, and how much it may ask for
+
+HOLDS = {
+    "key": f"[global]\naws-access-key-id: a\naws-secret-access-key: {KEY}\n[table: t]\n",
+    "password in a global URL": "[global]\ncircuit-breaker-url: http://me:pw@h/\n[table: t]\n",
+    "password in a table's URL": "[table: t]\ncircuit-breaker-url: http://me:pw@h/\n",
+    "password in the defaults": "[DEFAULT]\nendpoint-url: http://me:pw@h/\n[table: t]\n[table: u]\n",
+}
+HOLDS_NONE = {
+    "nothing": "[table: t]\n",
+    "no password": "[global]\nprofile: p\ncircuit-breaker-url: http://me@h:80/\n[table: t]\n",
+}
+
+
+def readers_warned_of(path: Path | str) -> list[str]:
+    return [warning for warning in config.load({"config": str(path)}).warnings if "others can read" in warning]
+
+
+def conf(folder: Path, text: str, mode: int) -> Path:
+    path = folder / "dd.conf"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600, 0o400, 0o622, 0o700])
+@pytest.mark.parametrize("name", [*HOLDS, *HOLDS_NONE])
+def test_a_file_with_a_secret_that_others_can_read(tmp_path: Path, name: str, mode: int) -> None:
+    path = conf(tmp_path, HOLDS.get(name) or HOLDS_NONE[name], mode)
+    found = readers_warned_of(path)
+    assert len(found) == (name in HOLDS and bool(mode & 0o044))
+    if found:
+        assert found[0].endswith(f": holds a secret that others can read (mode {mode:04o}); chmod 600 {path}")
+
+
+def test_the_mode_that_counts_is_the_files_not_the_links(tmp_path: Path) -> None:
+    path = conf(tmp_path, HOLDS["key"], 0o600)
+    link = tmp_path / "link.conf"
+    link.symlink_to(path)
+    assert readers_warned_of(link) == []
+    path.chmod(0o644)
+    assert len(readers_warned_of(link)) == 1
+
+
+def test_a_pipe_has_no_other_readers(tmp_path: Path, run: Run) -> None:
+    """As `--config <(decrypt orders.conf)` makes one."""
+    reader, writer = os.pipe()
+    os.write(writer, HOLDS["key"].encode())
+    os.close(writer)
+    done = run("--config", f"/dev/fd/{reader}", "--show-config", pass_fds=[reader])
+    os.close(reader)
+    assert (done.returncode, done.stderr) == (0, "")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo, 0o666)
+    fifo.chmod(0o666)
+    thread = threading.Thread(target=fifo.write_text, args=(HOLDS["key"],))
+    thread.start()
+    assert readers_warned_of(fifo) == []
+    thread.join()
+
+
+def test_a_daemon_tells_of_other_readers(place: Place) -> None:
+    """At the start, where somebody sees it; in the log, then and when a reload finds the mode changed."""
+    place.configure(general="circuit-breaker-url: http://me:pw@127.0.0.1:1/")
+    place.conf.chmod(0o644)
+    done = place.run("start")
+    assert done.returncode == 0
+    (warning,) = done.stderr.splitlines()
+    assert warning.endswith(f"holds a secret that others can read (mode 0644); chmod 600 {place.conf}")
+    pid = place.pid()
+    assert len(place.lines("others can read")) == 1
+    place.conf.chmod(0o600)
+    place.hang_up(pid)
+    assert len(place.lines("others can read")) == 1
+    place.conf.chmod(0o640)
+    place.hang_up(pid)
+    assert "mode 0640" in place.lines("others can read")[1]
+
+
+IMMENSE = {
+    "number": "check-interval: " + "9" * 9_000_000,
+    "exponent": "circuit-breaker-timeout: 1e" + "9" * 1_000_000,
+    "URL": "circuit-breaker-url: http://h/" + "a" * 9_000_000,
+    "path": "log-file: " + "$HOME" * 1_800_000,
+    "windows": "maintenance-windows: " + ",".join(["00:00-01:00"] * 700_000),
+    "message types": "sns-message-types: " + ",".join(map(str, range(1_000_000))),
+    "scale": "increase-consumed-reads-scale: {" + ",".join(f"{step}: 1" for step in range(500_000)) + "}",
+    "scale of many lines": "increase-consumed-reads-scale: {" + ",\n ".join(f"{step}: 1" for step in range(500_000)),
+    "name": "a" * 9_000_000 + ": 1",
+    "blanks": "check-interval" + " " * 500_000 + "300",
+    "header": f"[table: {'a' * 9_000_000}]",
+    "file": "#" + " " * 10_000_000,
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", IMMENSE)
+def test_an_immense_value_is_one_line(tmp_path: Path, name: str) -> None:
+    """Each of them in a second; without bounds the blanks alone would take an hour."""
+    path = tmp_path / "dd.conf"
+    path.write_text(f"[DEFAULT]\n{IMMENSE[name]}\n[table: t]\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load({"config": str(path)})
+    (problem,) = caught.value.problems
+    assert len(problem) < 10_100
+
+
+@pytest.mark.timeout(60)
+def test_a_file_without_an_end() -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load({"config": "/dev/zero"})
+    assert caught.value.problems == ("/dev/zero: cannot be read: it is larger than 10 MB",)
+
+
+@pytest.mark.timeout(60)
+def test_ten_thousand_duplicates(tmp_path: Path) -> None:
+    path = tmp_path / "dd.conf"
+    path.write_text("[table: t]\n" + "reads-upper-threshold: 90\n" * 10_000)
+    with pytest.raises(ConfigError) as caught:
+        config.load({"config": str(path)})
+    assert len(caught.value.problems) == 101
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", ["1e400", "9**9**9", "1e1000000", "0x" + "f" * 9_000, "9" * 9_000, "1e-99999999"])
+def test_an_immense_number_is_one_line(tmp_path: Path, number: str) -> None:
+    lines = [f"reads-upper-threshold: {number}", f"increase-consumed-reads-scale: {{0: {number}}}"]
+    path = tmp_path / "dd.conf"
+    path.write_text("\n".join(["[table: t]", f"min-provisioned-reads: {number}", *lines, ""]))
+    try:
+        config.load({"config": str(path)})
+    except ConfigError as error:
+        assert all(len(problem) < 300 for problem in error.problems)
+        assert 2 <= len(error.problems) <= 3  # a scale takes 1e-99999999 for the 0 that it is to Python
+    else:
+        pytest.fail(number)
