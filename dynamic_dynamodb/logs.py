@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import logging.config
 import logging.handlers
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -108,12 +110,32 @@ class _LogFile(logging.handlers.TimedRotatingFileHandler):
 
     _said = False
 
+    def _open(self) -> Any:
+        _refuse_planted(Path(self.baseFilename))
+        return super()._open()
+
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         if not self._said:
             self._said = True
             why = _why(sys.exc_info()[1])
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {safe(why)}\n")
+
+
+def _refuse_planted(path: Path) -> None:
+    """Raises PermissionError for a file or a link that another user left where anybody may leave one, as in /tmp.
+
+    A link would lead what we write into a file of ours; a file of another's is that user's to read and to change.
+    Linux can refuse both itself (fs.protected_symlinks, fs.protected_regular), and then without a moment between
+    look and use; not all systems have that switched on.
+    """
+    try:
+        owner, folder = path.lstat().st_uid, path.parent.stat()
+    except FileNotFoundError:
+        return
+    anybody = folder.st_mode & stat.S_IWOTH and folder.st_mode & stat.S_ISVTX
+    if anybody and owner not in (os.geteuid(), folder.st_uid):
+        raise PermissionError(errno.EPERM, f"it is user {owner}'s, in a folder where anybody may leave a file")
 
 
 def _why(error: BaseException | None) -> str:

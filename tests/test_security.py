@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -518,3 +519,74 @@ def test_an_immense_number_is_one_line(tmp_path: Path, number: str) -> None:
         assert 2 <= len(error.problems) <= 3  # a scale takes 1e-99999999 for the 0 that it is to Python
     else:
         pytest.fail(number)
+
+
+# Files in folders that are everybody's
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder such as /tmp; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)
+        yield Path(folder)
+
+
+def log_to(path: Path, run: Run) -> str:
+    """What the program says of a log file; nothing, where it uses it."""
+    done = run("--table-name", "orders", "--run-once", "--endpoint-url", "http://127.0.0.1:1", "--log-file", str(path))
+    assert done.returncode == (2 if "cannot be written" in done.stderr else 1)
+    return done.stderr if done.returncode == 2 else ""
+
+
+@as_root
+@pytest.mark.parametrize("kind", ["link", "dangling link", "file", "file of mode 666"])
+def test_a_log_file_planted_by_another_user(shared: Path, tmp_path: Path, run: Run, kind: str) -> None:
+    path, precious = shared / "dd.log", tmp_path / "precious"
+    if "link" in kind:
+        path.symlink_to(precious)
+    else:
+        path.touch()
+        path.chmod(0o666 if "666" in kind else 0o644)
+    if kind == "link":
+        precious.write_text("precious")
+    os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    assert log_to(path, run) == (
+        f"dynamic-dynamodb: error: log-file {path}: cannot be written: "
+        f"it is user {NOBODY}'s, in a folder where anybody may leave a file\n"
+    )
+    assert precious.exists() == (kind == "link")
+    assert not precious.exists() or precious.read_text() == "precious"
+
+
+def test_a_log_file_behind_a_link_of_ones_own(shared: Path, tmp_path: Path, run: Run) -> None:
+    (shared / "dd.log").symlink_to(tmp_path / "elsewhere")
+    assert log_to(shared / "dd.log", run) == ""
+    assert "Dynamic DynamoDB" in (tmp_path / "elsewhere").read_text()
+
+
+@as_root
+def test_a_log_file_of_another_user_in_a_folder_of_ones_own(tmp_path: Path, run: Run) -> None:
+    """As logrotate's `create` makes it, for a daemon that runs as root."""
+    path = tmp_path / "dd.log"
+    path.touch()
+    os.chown(path, NOBODY, NOBODY)
+    assert log_to(path, run) == ""
+    assert path.read_text()
+
+
+@as_root
+def test_a_log_file_planted_meanwhile(shared: Path, place: Place) -> None:
+    """Found at the next reload; the log goes on where it is."""
+    log = shared / "dd.log"
+    place.log = log
+    place.configure()
+    pid = place.start()
+    place.wait_for("a check every 300 s")
+    log.rename(shared / "moved.log")
+    log.symlink_to(place.home / "precious")
+    os.chown(log, NOBODY, NOBODY, follow_symlinks=False)
+    place.log = shared / "moved.log"
+    place.hang_up(pid, "the old one stays")
+    assert place.lines(f"log-file {log}: cannot be written: it is user {NOBODY}'s")
+    assert not (place.home / "precious").exists()
