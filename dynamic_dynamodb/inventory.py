@@ -134,7 +134,8 @@ class Inventory:
 
     def _section_of(self, table: str) -> tuple[str, Section]:
         match = self._matcher.match(table)
-        assert match is not None, table  # only matched tables are described
+        if match is None:
+            raise LookupError(table)  # never: only matched tables are described
         return match.section, self._sections[match.section]
 
     # Indexes
