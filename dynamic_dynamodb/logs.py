@@ -20,6 +20,7 @@ from dynamic_dynamodb.masking import safe
 NAME = "dynamic-dynamodb"
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _OLD_FILES = 5
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _LIBRARIES = ("boto3", "botocore", "urllib3")
 
 
@@ -56,7 +57,7 @@ def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) ->
     or understood; what was open before stays in use then.
     """
     # Whatever the caller's umask, nobody else shall write into a log.
-    os.umask(os.umask(0o022) | 0o022)
+    os.umask(os.umask(_OTHERS_WRITE) | _OTHERS_WRITE)
     # What Python and boto3 warn their programmers of (a Python that is going out of support)
     # is for a logging configuration file that asks for it, not for the terminal.
     logging.captureWarnings(True)
@@ -112,7 +113,12 @@ class _LogFile(logging.handlers.TimedRotatingFileHandler):
 
     def _open(self) -> Any:
         _refuse_planted(Path(self.baseFilename))
-        return super()._open()
+        stream = super()._open()
+        mode = os.fstat(stream.fileno()).st_mode
+        if stat.S_ISREG(mode) and mode & _OTHERS_WRITE:  # it was there before
+            with contextlib.suppress(PermissionError):  # somebody else's, who lets us write
+                os.fchmod(stream.fileno(), stat.S_IMODE(mode) & ~_OTHERS_WRITE)
+        return stream
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         if not self._said:
