@@ -118,7 +118,16 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> Non
 def test_sdist_holds_what_a_packager_needs(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    top = {"LICENSE", "README.md", "CHANGELOG.md", "example-config.conf", "setup.py", "pyproject.toml", "Makefile"}
+    top = {
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "example-config.conf",
+        "setup.py",
+        "pyproject.toml",
+        "Makefile",
+    }
     inside = {
         "dynamic_dynamodb/cli.py",
         "dynamic_dynamodb/py.typed",

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -462,19 +463,19 @@ def test_a_daemon_tells_of_other_readers(place: Place) -> None:
     assert "mode 0640" in place.lines("others can read")[1]
 
 
-IMMENSE = {
-    "number": "check-interval: " + "9" * 9_000_000,
-    "exponent": "circuit-breaker-timeout: 1e" + "9" * 1_000_000,
-    "URL": "circuit-breaker-url: http://h/" + "a" * 9_000_000,
-    "path": "log-file: " + "$HOME" * 1_800_000,
-    "windows": "maintenance-windows: " + ",".join(["00:00-01:00"] * 700_000),
-    "message types": "sns-message-types: " + ",".join(map(str, range(1_000_000))),
-    "scale": "increase-consumed-reads-scale: {" + ",".join(f"{step}: 1" for step in range(500_000)) + "}",
-    "scale of many lines": "increase-consumed-reads-scale: {" + ",\n ".join(f"{step}: 1" for step in range(500_000)),
-    "name": "a" * 9_000_000 + ": 1",
-    "blanks": "check-interval" + " " * 500_000 + "300",
-    "header": f"[table: {'a' * 9_000_000}]",
-    "file": "#" + " " * 10_000_000,
+IMMENSE = {  # a beginning, and what follows so many times
+    "number": ("check-interval: ", "9", 9_000_000),
+    "exponent": ("circuit-breaker-timeout: 1e", "9", 1_000_000),
+    "URL": ("circuit-breaker-url: http://h/", "a", 9_000_000),
+    "path": ("log-file: ", "$HOME", 1_800_000),
+    "windows": ("maintenance-windows: ", "00:00-01:00,", 700_000),
+    "message types": ("sns-message-types: ", "a,", 4_000_000),
+    "scale": ("increase-consumed-reads-scale: {", "1: 1, ", 1_000_000),
+    "scale of many lines": ("increase-consumed-reads-scale: {", "1: 1,\n ", 100_000),
+    "name": ("", "a", 9_000_000),
+    "blanks": ("check-interval", " ", 500_000),
+    "header": ("[table: ", "a", 9_000_000),
+    "file": ("#", " ", 10_000_000),
 }
 
 
@@ -483,7 +484,9 @@ IMMENSE = {
 def test_an_immense_value_is_one_line(tmp_path: Path, name: str) -> None:
     """Each of them in a second; without bounds the blanks alone would take an hour."""
     path = tmp_path / "dd.conf"
-    path.write_text(f"[DEFAULT]\n{IMMENSE[name]}\n[table: t]\n")
+    begin, piece, times = IMMENSE[name]
+    end = {"name": ": 1", "blanks": "300", "header": "]"}.get(name, "")
+    path.write_text(f"[DEFAULT]\n{begin}{piece * times}{end}\n[table: t]\n")
     with pytest.raises(ConfigError) as caught:
         config.load({"config": str(path)})
     (problem,) = caught.value.problems
@@ -575,6 +578,15 @@ def test_a_log_file_of_another_user_in_a_folder_of_ones_own(tmp_path: Path, run:
     assert path.read_text()
 
 
+@pytest.mark.parametrize(("before", "after"), [(0o666, 0o644), (0o660, 0o640), (0o600, 0o600)])
+def test_a_log_file_that_others_may_write_to(tmp_path: Path, run: Run, before: int, after: int) -> None:
+    path = tmp_path / "dd.log"
+    path.touch()
+    path.chmod(before)
+    assert log_to(path, run) == ""
+    assert stat.S_IMODE(path.stat().st_mode) == after
+
+
 @as_root
 def test_a_log_file_planted_meanwhile(shared: Path, place: Place) -> None:
     """Found at the next reload; the log goes on where it is."""
@@ -590,3 +602,54 @@ def test_a_log_file_planted_meanwhile(shared: Path, place: Place) -> None:
     place.hang_up(pid, "the old one stays")
     assert place.lines(f"log-file {log}: cannot be written: it is user {NOBODY}'s")
     assert not (place.home / "precious").exists()
+
+
+# What the documents promise
+
+PAGES = [ROOT / name for name in ("SECURITY.md", "docs/running.md", "docs/reliability.md")]
+
+
+def named_tests(text: str) -> list[tuple[str, str]]:
+    """The tests that a page names, as `test_x.py::test_y`."""
+    return re.findall(r"\b(test_\w+\.py)::(\w+)", text)
+
+
+def missing_tests(text: str) -> list[str]:
+    """Those of them that there are not."""
+    files = {file: ROOT / "tests" / file for file, _ in named_tests(text)}
+    there = {file: path.read_text("utf-8") if path.exists() else "" for file, path in files.items()}
+    return [f"{file}::{name}" for file, name in named_tests(text) if f"def {name}(" not in there[file]]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+def test_the_tests_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert named_tests(text)
+    assert missing_tests(text) == []
+
+
+def test_a_test_that_is_missing_is_found() -> None:
+    names = ("test_security.py::test_hostile_names", "test_security.py::test_no", "test_not.py::test_a")
+    assert missing_tests(f"`{'`, `'.join(names)}` |") == [*names[1:]]
+
+
+def test_every_promise_has_a_test() -> None:
+    rows = [line for line in PAGES[0].read_text("utf-8").splitlines() if line.startswith("| ")]
+    assert len(rows) > 10
+    assert [row for row in rows[1:] if not named_tests(row.rpartition(" | ")[2])] == []
+
+
+def test_the_rules_for_security_are_on() -> None:
+    settings = (ROOT / "pyproject.toml").read_text("utf-8")
+    lists = re.findall(r"^(?:select|ignore) = \[([^\]]*)\]", settings, re.M)
+    selected, ignored = (set(re.findall(r'"(\w+)"', one)) for one in lists)
+    assert "S" in selected
+    assert not {rule for rule in ignored if re.match(r"S\d", rule)}
+    exceptions = [
+        line
+        for path in (ROOT / "dynamic_dynamodb").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"# (ruff: )?noqa.*\bS\d", line) or re.search(r"noqa(?!:)", line)
+    ]
+    assert len(exceptions) >= 1
+    assert [line for line in exceptions if not re.search(r"noqa: [A-Z0-9, ]+ - \w", line)] == []
