@@ -678,7 +678,10 @@ def test_no_tls_where_it_is_due(start: bytes, then: bytes, expected: str, execut
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
-            connection, _ = listener.accept()
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # on a busy machine its time was over before the client came
+                return
             connection.settimeout(0.02)
             with connection, contextlib.suppress(ConnectionError):
                 connection.sendall(start)
@@ -692,6 +695,7 @@ def test_no_tls_where_it_is_due(start: bytes, then: bytes, expected: str, execut
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
         assert ask(url, executor, HASTY if expected == LATE else PATIENT) == expected
+        listener.shutdown(socket.SHUT_RDWR)  # ends accept()
         thread.join()
 
 
