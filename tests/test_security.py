@@ -41,7 +41,8 @@ GATE = "open'sesame@3"  # the circuit breaker's password
 DOOR = "let'me:in:4"  # the endpoint's
 PROXY = "prox'y@pass:5"
 BASIC = base64.b64encode(f"me:{GATE}".encode()).decode()
-SECRETS = (KEY, TOKEN, GATE, DOOR, PROXY, BASIC)
+STS_KEY = "9drTJvcXLB89EXAMPLELB8923FB892xMFI"
+SECRETS = (KEY, TOKEN, GATE, DOOR, PROXY, BASIC, STS_KEY)
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
 UNFORESEEN = f"quoted {KEY} {TOKEN} http://me:{GATE}@h/ http://me:{DOOR}@h/"
@@ -134,9 +135,33 @@ def from_a_process(stage: Stage) -> tuple[str, dict[str, str]]:
     return stage.file("", stage.log_config()), {"AWS_CONFIG_FILE": str(aws)}
 
 
+def from_sts(stage: Stage) -> tuple[str, dict[str, str]]:
+    """Its answer holds the keys before the program has met them, and botocore's debug lines hold its answer."""
+    stage.breaker.behaviour = sts
+    arn = "arn:aws:iam::123456789012:role/scaler"
+    aws = stage.folder / "aws.conf"
+    base = f"[profile base]\naws_access_key_id = AKIDTEST\naws_secret_access_key = {KEY}\n"
+    aws.write_text(f"[default]\nrole_arn = {arn}\nsource_profile = base\n{base}")
+    stage.server.faults.append(quote)
+    path = Path(stage.file("", stage.log_config()))
+    path.write_text(path.read_text().replace("circuit-breaker-url", "# circuit-breaker-url"))
+    return str(path), {"AWS_CONFIG_FILE": str(aws), "AWS_ENDPOINT_URL_STS": stage.breaker.url()}
+
+
+def sts(handler: Handler) -> None:
+    handler.rfile.read(int(handler.headers["Content-Length"]))
+    keys = f"<AccessKeyId>ASIATEST</AccessKeyId><SecretAccessKey>{STS_KEY}</SecretAccessKey>"
+    body = (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+        f"{keys}<SessionToken>{TOKEN}</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration>"
+        "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    ).encode()
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
 def quote(_operation: str, _body: Any) -> Fault:
     """As AWS does: the text that should have been signed, with the headers of the request."""
-    text = f"The Canonical String should have been 'POST\n/\n\nx-amz-security-token:{TOKEN}\n' {KEY}"
+    text = f"The Canonical String should have been 'POST\n/\n\nx-amz-security-token:{TOKEN}\n'"
     return AwsFault("SignatureDoesNotMatch", text, 403)
 
 
@@ -201,6 +226,7 @@ SITUATIONS: dict[Callable[[Stage], tuple[str, dict[str, str]]], tuple[int, str]]
     at_work: (0, "dynamic-dynamodb orders-eu - circuit breaker"),
     at_debug_level: (0, "DEBUG - orders-us - UpdateTable"),
     from_the_environment: (0, "botocore.credentials Found credentials in environment variables"),
+    from_sts: (1, r"x-amz-security-token:\*\*\*"),
     from_a_process: (1, r"x-amz-security-token:\*\*\*"),
     a_quoted_token: (1, r"x-amz-security-token:\*\*\*"),
     a_token_that_is_no_header: (1, r"Invalid header value b'\*\*\*"),
