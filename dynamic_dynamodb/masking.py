@@ -6,6 +6,7 @@ by its place, between the user and the host of a URL.
 
 from __future__ import annotations
 
+import functools
 import re
 
 _MASK = "***"
@@ -14,7 +15,7 @@ _LONGEST = 10_000  # characters of somebody else's text
 _IN_TEXT = re.compile(r"(://[^\s:]*:)\S*@")
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 
-_hidden: dict[str, list[str]] = {}
+_hidden: dict[str, tuple[str, ...]] = {}
 
 
 def hide(place: str, secret: str) -> None:
@@ -23,17 +24,22 @@ def hide(place: str, secret: str) -> None:
     Text that is shown has its white space folded or escaped, hence so has the secret, and each word of it is one.
     """
     words = secret.split()
-    _hidden[place] = [word for word in (" ".join(words), *words) if len(word) >= _SHORTEST]
+    _hidden[place] = tuple(word for word in (" ".join(words), *words) if len(word) >= _SHORTEST)
 
 
 def safe(text: str) -> str:
     """Any text as one line that may be shown: no secret, no control character, and no more than 10,000 characters."""
-    words = {word for found in list(_hidden.values()) for word in found}
-    for word in sorted(words, key=len, reverse=True):  # one may hold another
+    for word in _longest_first(tuple(_hidden.values())):
         text = text.replace(word, _MASK)
     if len(text) > _LONGEST:  # in the middle: what is wrong stands at the end
         text = f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
     return printable(mask_text(text))
+
+
+@functools.lru_cache(maxsize=1)  # asked for each line of the log
+def _longest_first(found: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """The words to mask: one may hold another."""
+    return tuple(sorted({word for words in found for word in words}, key=len, reverse=True))
 
 
 def password(url: str) -> str:
