@@ -26,13 +26,14 @@ demo: $(VENV)/.demo ## the main job, on a local stand-in for AWS
 test: $(VENV)/.test ## all tests; ARGS="-k breaker" hands words to pytest
 	@$(VPY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-check: $(VENV)/.test ## lint, format, types, template, generated files current, who imports whom
+check: $(VENV)/.test ## lint, format, types, template, generated files current, who imports whom, docs
 	@$(VPY) -m ruff check .
 	@$(VPY) -m ruff format --check .
 	@$(VPY) -m mypy
 	@$(VPY) docs/generate.py --check
 	@$(VENV)/bin/cfn-lint --regions us-east-1 -- deploy/cloudformation.yaml
 	@$(VPY) -m pytest -q tests/test_layers.py
+	@$(MAKE) --no-print-directory docs
 
 bench: $(VENV)/.test ## speed and scale; ARGS=--write updates docs/performance.md
 	@$(VPY) tests/bench/run.py $(ARGS)
@@ -40,8 +41,10 @@ bench: $(VENV)/.test ## speed and scale; ARGS=--write updates docs/performance.m
 generated: $(VENV)/.test ## write the generated files anew
 	@$(VPY) docs/generate.py
 
-docs: ## where the documentation is
-	@echo "Nothing to build: the documentation is Markdown. Start with README.md; docs/ has the rest."
+docs: $(VENV)/.docs ## the documentation as HTML, in docs/_build; a warning is an error
+	@rm -rf docs/_build
+	@$(VPY) -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
+	@echo "The documentation: docs/_build/html/index.html"
 
 soak: $(VENV)/.test ## the slow tests: races, 100 times over; five minutes
 	@SOAK=1 $(VPY) -m pytest -q tests/test_daemonizer.py $(ARGS)
@@ -83,7 +86,7 @@ else
 endif
 
 clean: ## remove all that was made here, .venv too
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -exec rm -rf {} +
 
 # One clear line where the Python will not do.
@@ -96,7 +99,7 @@ $(1) -c 'import ensurepip, venv' 2>/dev/null \
 endef
 
 ifneq ($(USABLE),yes)
-$(VPY) $(VENV)/.demo $(VENV)/.test $(VENV)/.release: FORCE
+$(VPY) $(VENV)/.demo $(VENV)/.docs $(VENV)/.test $(VENV)/.release: FORCE
 endif
 
 $(VPY):
@@ -109,10 +112,14 @@ $(VENV)/.demo: docs/demo/requirements.txt setup.py | $(VPY)
 	@$(PIP) install --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: tests/requirements.txt docs/demo/requirements.txt setup.py | $(VPY)
+$(VENV)/.docs: docs/requirements.txt | $(VPY)
+	@$(PIP) install -r docs/requirements.txt
+	@touch $@
+
+$(VENV)/.test: tests/requirements.txt docs/requirements.txt docs/demo/requirements.txt setup.py | $(VPY)
 	@$(PIP) install -r tests/requirements.txt
 	@$(PIP) install --no-build-isolation -e .
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.docs
 
 $(VENV)/.release: tests/requirements-release.txt $(VENV)/.test
 	@$(PIP) install -r tests/requirements-release.txt

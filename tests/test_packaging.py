@@ -132,6 +132,7 @@ def test_sdist_holds_what_a_packager_needs(built: Built) -> None:
         "dynamic_dynamodb/cli.py",
         "dynamic_dynamodb/py.typed",
         "docs/behaviour.md",
+        "docs/conf.py",
         "docs/demo/demo.conf",
         "docs/demo/demo.py",
         "docs/demo/requirements.txt",
@@ -141,7 +142,7 @@ def test_sdist_holds_what_a_packager_needs(built: Built) -> None:
         "tests/test_packaging.py",
     }
     assert (top | inside) - names == set()
-    assert not [name for name in names if re.search(r"\.pyc$|__pycache__|^\.venv|^\.git/", name)]
+    assert not [name for name in names if re.search(r"\.pyc$|__pycache__|^\.venv|^\.git/|^docs/_build/.", name)]
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git checkout: nothing to compare with")

@@ -1,0 +1,28 @@
+"""How Sphinx builds the documentation: `make docs`, and .readthedocs.yaml. Nothing is fetched."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the checkout's own package, installed or not
+
+from dynamic_dynamodb import __version__
+
+project = "Dynamic DynamoDB"
+author = "The Dynamic DynamoDB maintainers"
+version = release = __version__
+
+extensions = ["myst_parser"]
+exclude_patterns = ["_build", "demo"]
+
+# Links are written as a code host wants them: files, and headings by their text.
+myst_heading_anchors = 4
+nitpicky = True
+myst_enable_extensions = ["attrs_inline"]
+
+html_theme = "furo"
+html_title = f"{project} {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_show_sphinx = False
+html_show_copyright = False
+html_copy_source = False
