@@ -17,6 +17,7 @@ exclude_patterns = ["_build", "demo"]
 # Links are written as a code host wants them: files, and headings by their text.
 myst_heading_anchors = 4
 nitpicky = True
+smartquotes = False  # they make one dash of the two of a flag
 myst_enable_extensions = ["attrs_inline"]
 
 html_theme = "furo"

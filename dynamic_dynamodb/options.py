@@ -44,7 +44,8 @@ class Option:
     `flag` is the flag on the command line, or None where only a file can set
     the option. `axis` is "reads" or "writes" and `field` the name of the
     [Policy][dynamic_dynamodb.model.Policy] field, for options that speak of an axis.
-    `example` is what example-config.conf shows where there is no default.
+    `example` is a value other than the default, or, for an option of the
+    command line alone, the words after the program's name.
     """
 
     __slots__ = (
@@ -123,8 +124,18 @@ class Option:
         return f"{self.kind} {self.unit}".strip()
 
 
-def _switch(name: str, since: str, help: str) -> Option:
-    return Option(name, "switch", (COMMAND_LINE,), since, help, default=False, flag=f"--{name}", group=GENERAL_GROUP)
+def _switch(name: str, since: str, help: str, example: str) -> Option:
+    return Option(
+        name,
+        "switch",
+        (COMMAND_LINE,),
+        since,
+        help,
+        default=False,
+        flag=f"--{name}",
+        group=GENERAL_GROUP,
+        example=example,
+    )
 
 
 _COMMAND_LINE_OPTIONS = (
@@ -138,16 +149,23 @@ _COMMAND_LINE_OPTIONS = (
         flag="--config",
         short="-c",
         group=GENERAL_GROUP,
+        example="--config dynamic-dynamodb.conf",
     ),
-    _switch("dry-run", "0.2.0", "Decide and log, change nothing at AWS: no UpdateTable, no SNS publish."),
-    _switch("run-once", "1.13.0", "One check of every table, then exit."),
+    _switch(
+        "dry-run",
+        "0.2.0",
+        "Decide and log, change nothing at AWS: no UpdateTable, no SNS publish.",
+        "--config dynamic-dynamodb.conf --dry-run --run-once",
+    ),
+    _switch("run-once", "1.13.0", "One check of every table, then exit.", "--config dynamic-dynamodb.conf --run-once"),
     _switch(
         "show-config",
         "2.4.0",
         "Print the merged, validated configuration as JSON on stdout and exit, without touching AWS. "
         "Secrets are masked.",
+        "--config dynamic-dynamodb.conf --show-config",
     ),
-    _switch("version", "0.4.0", "Print the version and exit 0."),
+    _switch("version", "0.4.0", "Print the version and exit 0.", "--version"),
     Option(
         "daemon",
         "choice",
@@ -157,6 +175,7 @@ _COMMAND_LINE_OPTIONS = (
         choices=("start", "stop", "restart", "status", "foreground", "fg"),
         flag="--daemon",
         group=DAEMON_GROUP,
+        example="--daemon start --config dynamic-dynamodb.conf",
     ),
     Option(
         "instance",
@@ -167,6 +186,7 @@ _COMMAND_LINE_OPTIONS = (
         default="default",
         flag="--instance",
         group=DAEMON_GROUP,
+        example="--daemon start --instance orders --config orders.conf",
     ),
     Option(
         "pid-file-dir",
@@ -177,6 +197,7 @@ _COMMAND_LINE_OPTIONS = (
         default="/tmp",  # noqa: S108 - the contract's default
         flag="--pid-file-dir",
         group=DAEMON_GROUP,
+        example="--daemon status --pid-file-dir /var/lib/dynamic-dynamodb",
     ),
     Option(
         "table-name",
@@ -188,6 +209,7 @@ _COMMAND_LINE_OPTIONS = (
         flag="--table-name",
         short="-t",
         group=DYNAMODB_GROUP,
+        example="--table-name '^orders$' --reads-upper-threshold 80",
     ),
 )
 
@@ -212,7 +234,12 @@ _GLOBAL_OPTIONS = (
         group=GENERAL_GROUP,
         example="http://127.0.0.1:5000",
     ),
-    _switch("print-iam-policy", "new", "Print the least IAM policy for this configuration as JSON and exit."),
+    _switch(
+        "print-iam-policy",
+        "new",
+        "Print the least IAM policy for this configuration as JSON and exit.",
+        "--config dynamic-dynamodb.conf --print-iam-policy",
+    ),
     Option(
         "region",
         "str",
@@ -223,6 +250,7 @@ _GLOBAL_OPTIONS = (
         flag="--region",
         short="-r",
         group=GENERAL_GROUP,
+        example="eu-west-1",
     ),
     Option(
         "aws-access-key-id",
@@ -257,6 +285,7 @@ _GLOBAL_OPTIONS = (
         minimum=1,
         flag="--check-interval",
         group=GENERAL_GROUP,
+        example="60",
     ),
 )
 
@@ -280,6 +309,7 @@ _BREAKER_OPTIONS = (
         default=10000,
         unit="ms",
         minimum=1,
+        example="2000",
     ),
 )
 
@@ -294,6 +324,7 @@ _LOGGING_OPTIONS = (
         choices=("debug", "info", "warning", "error"),
         flag="--log-level",
         group=GENERAL_GROUP,
+        example="debug",
     ),
     Option(
         "log-file",
@@ -369,6 +400,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             default=90,
             unit="%",
             minimum=0,
+            example="80",
         ),
         option(
             "{reads}-lower-threshold",
@@ -379,6 +411,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             default=30,
             unit="%",
             minimum=0,
+            example="40",
         ),
         option(
             "increase-{reads}-with",
@@ -388,6 +421,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             flag=True,
             default=50,
             minimum=1,
+            example="30",
         ),
         option(
             "decrease-{reads}-with",
@@ -397,12 +431,25 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             flag=True,
             default=50,
             minimum=1,
+            example="20",
         ),
         option(
-            "increase-{reads}-unit", "choice", "1.1.0", "Unit of increase-{reads}-with.", flag=True, default="percent"
+            "increase-{reads}-unit",
+            "choice",
+            "1.1.0",
+            "Unit of increase-{reads}-with.",
+            flag=True,
+            default="percent",
+            example="units",
         ),
         option(
-            "decrease-{reads}-unit", "choice", "1.1.0", "Unit of decrease-{reads}-with.", flag=True, default="percent"
+            "decrease-{reads}-unit",
+            "choice",
+            "1.1.0",
+            "Unit of decrease-{reads}-with.",
+            flag=True,
+            default="percent",
+            example="units",
         ),
         option(
             "min-provisioned-{reads}",
@@ -432,6 +479,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             default=0,
             unit="events",
             minimum=0,
+            example="10",
         ),
         option(
             "num-{read}-checks-before-scale-down",
@@ -441,6 +489,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             flag=True,
             default=1,
             minimum=1,
+            example="3",
         ),
         option(
             "num-{read}-checks-reset-percent",
@@ -451,6 +500,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             default=0,
             unit="%",
             minimum=0,
+            example="60",
         ),
         option(
             "allow-scaling-down-{reads}-on-0-percent",
@@ -458,6 +508,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             "0.5.0",
             "Also scale down when nothing at all was consumed.",
             default=False,
+            example="true",
         ),
         option(
             "enable-{reads}-autoscaling",
@@ -465,15 +516,31 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             "1.11.0",
             "Deprecated: false switches both directions of {reads} off.",
             default=True,
+            example="false",
         ),
-        option("enable-{reads}-up-scaling", "bool", "1.18.0", "false: {reads} are never increased.", default=True),
-        option("enable-{reads}-down-scaling", "bool", "1.18.0", "false: {reads} are never decreased.", default=True),
+        option(
+            "enable-{reads}-up-scaling",
+            "bool",
+            "1.18.0",
+            "false: {reads} are never increased.",
+            default=True,
+            example="false",
+        ),
+        option(
+            "enable-{reads}-down-scaling",
+            "bool",
+            "1.18.0",
+            "false: {reads} are never decreased.",
+            default=True,
+            example="false",
+        ),
         option(
             "increase-consumed-{reads}-unit",
             "choice",
             "2.0.0",
             "Unit of the increase that consumption asks for.",
             fallback="increase-{reads}-unit",
+            example="units",
         ),
         option(
             "increase-consumed-{reads}-with",
@@ -482,6 +549,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             "Amount of the increase that consumption asks for.",
             fallback="increase-{reads}-with",
             minimum=1,
+            example="100",
         ),
         option(
             "increase-consumed-{reads}-scale",
@@ -496,6 +564,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             "2.0.0",
             "Unit of the amounts in increase-throttled-by-provisioned-{reads}-scale.",
             fallback="increase-{reads}-unit",
+            example="units",
         ),
         option(
             "increase-throttled-by-provisioned-{reads}-scale",
@@ -510,6 +579,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             "2.0.0",
             "Unit of the amounts in increase-throttled-by-consumed-{reads}-scale.",
             fallback="increase-{reads}-unit",
+            example="units",
         ),
         option(
             "increase-throttled-by-consumed-{reads}-scale",
@@ -524,6 +594,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             "2.1.0",
             "Unit of the decrease that low consumption asks for.",
             fallback="decrease-{reads}-unit",
+            example="units",
         ),
         option(
             "decrease-consumed-{reads}-with",
@@ -532,6 +603,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             "Amount of the decrease that low consumption asks for.",
             fallback="decrease-{reads}-with",
             minimum=1,
+            example="25",
         ),
         option(
             "decrease-consumed-{reads}-scale",
@@ -548,6 +620,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             default=0,
             unit="%",
             minimum=0,
+            example="95",
         ),
         option(
             "{reads}-lower-alarm-threshold",
@@ -557,6 +630,7 @@ def _resource_options(axis: str) -> tuple[Option, ...]:
             default=0,
             unit="%",
             minimum=0,
+            example="5",
         ),
     )
 
@@ -569,6 +643,7 @@ _SHARED_RESOURCE_OPTIONS = (
         "0.5.0",
         "Scale down only when reads and writes both ask for less, or the other is at its minimum already.",
         default=False,
+        example="true",
     ),
     Option(
         "maintenance-windows",
@@ -586,6 +661,7 @@ _SHARED_RESOURCE_OPTIONS = (
         "new",
         "true: outside the windows, increases still happen (what releases 1.12.0 and later did).",
         default=False,
+        example="true",
     ),
     Option(
         "lookback-window-start",
@@ -598,6 +674,7 @@ _SHARED_RESOURCE_OPTIONS = (
         unit="minutes",
         minimum=1,
         maximum=15 * 24 * 60,
+        example="20",
     ),
     Option(
         "lookback-period",
@@ -609,6 +686,7 @@ _SHARED_RESOURCE_OPTIONS = (
         unit="minutes",
         minimum=1,
         maximum=15 * 24 * 60,
+        example="10",
     ),
     Option(
         "sns-topic-arn",

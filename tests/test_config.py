@@ -469,7 +469,7 @@ def _valid_text(option: Option) -> str:
     """A valid text other than the default."""
     if option.kind == "bool":
         return "no" if option.default else "yes"
-    return option.example or (option.choices[-1] if option.choices else "7")
+    return option.example
 
 
 @pytest.mark.parametrize("key", ["log-file", "log-config-file"])

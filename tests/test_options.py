@@ -48,6 +48,12 @@ def test_every_option_says_what_it_means() -> None:
     assert [option.name for option in OPTIONS if not option.help] == []
 
 
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_option_has_an_example_other_than_its_default(option: Option) -> None:
+    assert option.example
+    assert option.example != str(option.default).lower()
+
+
 # Reads and writes
 
 
@@ -136,7 +142,7 @@ def _generator() -> ModuleType:
     return module
 
 
-def test_the_example_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+def test_generated_files_are_current(capsys: pytest.CaptureFixture[str]) -> None:
     assert _generator().main(["--check"]) == 0
     assert capsys.readouterr().err == ""
 
@@ -146,11 +152,13 @@ def test_a_stale_file_is_named_and_written(
 ) -> None:
     generator = _generator()
     monkeypatch.setattr(generator, "ROOT", tmp_path)
+    (tmp_path / "docs").mkdir()
     (tmp_path / "example-config.conf").write_text(f"{TEXT}\n", encoding="utf-8")
     assert generator.main(["--check"]) == 1
-    assert "example-config.conf is not current" in capsys.readouterr().err
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == list(generator.FILES)
     assert generator.main([]) == 0
-    assert (tmp_path / "example-config.conf").read_text(encoding="utf-8") == TEXT
+    for name in generator.FILES:
+        assert (tmp_path / name).read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
     assert generator.main(["--check"]) == 0
 
 

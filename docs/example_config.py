@@ -1,0 +1,131 @@
+"""example-config.conf: every option with its explanation and default."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from facts import default_text, named, type_of
+
+from dynamic_dynamodb import options
+from dynamic_dynamodb.options import Option
+
+_WIDTH = 80
+
+_INTRODUCTION = """\
+Example configuration of Dynamic DynamoDB: every option, with its default.
+
+This file is valid as it stands: name your tables at its end, and try it with
+
+    dynamic-dynamodb --config example-config.conf --dry-run --run-once
+
+Options are written "name: value" or "name = value". A line that begins with
+"#" or ";" is a comment, and so is what follows " ;" after a value. An
+indented line continues the value above it. Where an option has no default, or
+is rarely wanted, its line is commented out; remove the "#" to use it.
+"""
+
+_GLOBAL = "What holds for the whole program. Flags on the command line outrank it."
+_LOGGING = "Where the log goes, besides the standard error output, and how much of it."
+_DEFAULT_OPTIONS = """\
+What holds for all tables and indexes that do not say otherwise in their own
+[table:] or [gsi:] section. Those may hold the same options as this one.
+"""
+_TABLE = r"""
+One section for each table, or for each group of tables. The name is a regular
+expression, matched from the start of the tables' names: ^my_table$ is one
+table, ^my_ all whose names begin so. A table belongs to the first section
+that matches it.
+
+What is not set here comes from [default_options].
+"""
+_GSI = """
+The same for global secondary indexes: the expression of the index, then that
+of the table, letter for letter as in its [table:] section. An index takes
+nothing over from its table's section.
+"""
+
+# Headings before an option, by its name.
+_HEADINGS = {
+    "reads-upper-threshold": "Reads: when to scale, how much, and how far",
+    "allow-scaling-down-reads-on-0-percent": "Reads: what is allowed",
+    "increase-consumed-reads-unit": "Reads: granular scaling, an amount for each degree of load",
+    "reads-upper-alarm-threshold": "Reads: alarms",
+    "writes-upper-threshold": "Writes: the same options as for reads, with the same meaning",
+    "always-decrease-rw-together": "Reads and writes together",
+}
+_TABLE_SHOWS = ("min-provisioned-reads", "max-provisioned-reads", "min-provisioned-writes", "max-provisioned-writes")
+_GSI_SHOWS = ("reads-upper-threshold", "writes-upper-threshold", *_TABLE_SHOWS)
+# Commented out though they have a default: without a region AWS's own settings count, and two are deprecated.
+_LEFT_OUT = ("region", "enable-reads-autoscaling", "enable-writes-autoscaling")
+
+
+def example_config() -> str:
+    """The whole of example-config.conf."""
+    lines = [
+        *_comment(_INTRODUCTION),
+        *_section("global", _GLOBAL, options.of_section(options.GLOBAL)),
+        *_section("logging", _LOGGING, options.of_section(options.LOGGING)),
+        *_section("default_options", _DEFAULT_OPTIONS, options.of_section(options.TABLE)),
+        *_resource("table: ^my_table$", _TABLE, _TABLE_SHOWS),
+        *_resource("gsi: ^my_index$ table: ^my_table$", _GSI, _GSI_SHOWS),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _section(header: str, text: str, held: Sequence[Option]) -> Iterator[str]:
+    yield from ("", "", f"[{header}]", *_comment(text))
+    for option in held:
+        if option.name in _HEADINGS:
+            heading = f"--- {_HEADINGS[option.name]} "
+            yield from ("", f"# {heading.ljust(_WIDTH - 2, '-')}")
+            if option.axis == "writes":
+                yield ""
+        if option.axis != "writes":  # those are explained where they speak of reads
+            yield from ("", *_explanation(option, header))
+        yield _setting(option, header)
+
+
+def _resource(header: str, text: str, names: Sequence[str]) -> Iterator[str]:
+    yield from ("", "", *_comment(text.strip("\n")), f"[{header}]")
+    for name in names:
+        yield f"{name}: {_value(named(name))}"
+
+
+def _explanation(option: Option, header: str) -> Iterator[str]:
+    yield from _wrapped(option.help)
+    facts = [type_of(option), _default(option, header)]
+    facts.append("Not in the original" if option.since == "new" else f"Since {option.since}")
+    yield from _wrapped(" ".join(f"{fact}." for fact in facts))
+
+
+def _default(option: Option, header: str) -> str:
+    if option.fallback:
+        return f"Default: that of {option.fallback}"
+    if _inherits_global(option, header):
+        return "Default: that of [global]"
+    return "No default" if option.default is None else f"Default: {_value(option)}"
+
+
+def _setting(option: Option, header: str) -> str:
+    # What is left out here falls back to another option, and must not stand in its way.
+    live = option.default is not None and not _inherits_global(option, header) and option.name not in _LEFT_OUT
+    return f"{'' if live else '#'}{option.name}: {_value(option)}"
+
+
+def _inherits_global(option: Option, header: str) -> bool:
+    return options.GLOBAL in option.sections and header != "global"
+
+
+def _value(option: Option) -> str:
+    return default_text(option) or option.example
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}".rstrip() for line in text.rstrip("\n").split("\n")]

@@ -1,0 +1,45 @@
+"""What an option is, in words: for the example file and for the reference."""
+
+from __future__ import annotations
+
+from dynamic_dynamodb import options
+from dynamic_dynamodb.options import Option
+
+_TYPES = {
+    "arn": "ARN of an SNS topic",
+    "bool": "true or false",
+    "float": "Number",
+    "int": "Whole number",
+    "list": "List of words, separated by commas",
+    "path": "Path; ~ and $VARIABLES are expanded",
+    "scale": "Scale, {percent: amount, ...}",
+    "secret": "Text",
+    "str": "Text",
+    "url": "http:// or https:// URL",
+    "windows": "Times of the day, UTC",
+}
+_UNITS = {"%": " in %", "": "", "(UTC)": ""}
+
+
+def type_of(option: Option) -> str:
+    """What may be written: "Number in %, 0 or more"."""
+    if option.kind == "choice":
+        return " or ".join(filter(None, (", ".join(option.choices[:-1]), option.choices[-1])))
+    name = _TYPES[option.kind] + _UNITS.get(option.unit, f" of {option.unit}")
+    if option.minimum is None:
+        return name
+    if option.maximum == options.LARGEST:
+        return f"{name}, {option.minimum} or more"
+    return f"{name}, {option.minimum} to {option.maximum}"
+
+
+def default_text(option: Option) -> str | None:
+    """The default as a file would have it, that of the option it falls back to included; None where there is none."""
+    if option.fallback:
+        return default_text(named(option.fallback))
+    return None if option.default is None else str(option.default).lower()
+
+
+def named(name: str) -> Option:
+    """The option of that name."""
+    return next(option for option in options.OPTIONS if option.name == name)
