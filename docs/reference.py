@@ -185,8 +185,8 @@ def _flag_entry(option: Option) -> Iterator[str]:
     yield f"### `{option.flag}`\n"
     yield f"{_marked(option.help, [option], _REFERENCE)}\n"
     yield f"- Written: {', '.join(f'`{spelling}`' for spelling in _flags()[option.name])}"
-    if option.kind != "switch":
-        yield f"- Default: {default_text(option) or 'none'}"
+    if option.kind != "switch" and option.default is not None:
+        yield f"- Default: {default_text(option)}"
     yield f"- Since: {_since(option)}\n"
     yield from _block("console", [f"$ {cli.PROGRAM} {option.example}"])
 
