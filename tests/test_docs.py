@@ -15,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,7 +53,7 @@ class Block(NamedTuple):
 
 def blocks(page: str, text: str) -> Iterator[Block]:
     for match in re.finditer(r"^( *)(`{3,})([^`\n]*)\n(.*?)^\1\2 *$", text, re.M | re.S):
-        yield Block(page, text.count("\n", 0, match.start()) + 1, match[3].strip(), match[4])
+        yield Block(page, text.count("\n", 0, match.start()) + 1, match[3].strip(), textwrap.dedent(match[4]))
 
 
 BLOCKS = [block for path in PAGES for block in blocks(path.name, path.read_text("utf-8"))]
@@ -220,10 +221,11 @@ def test_commands(block: Block, folder: Path, capsys: pytest.CaptureFixture[str]
 
 def runs(command: Command) -> bool:
     """Whether the stand-in can show what this command of ours prints."""
-    return command.text.startswith(cli.PROGRAM) and any(flag in command.text.split() for flag in RUN)
+    program, *words = simple_commands(command.text)[0]
+    return Path(program).name == cli.PROGRAM and not RUN.isdisjoint(words)
 
 
-RUN = ("--version", "--help", "--show-config", "--print-iam-policy", "--run-once")
+RUN = {"--version", "--help", "--show-config", "--print-iam-policy", "--run-once"}
 PRINTING = [
     block
     for block in BLOCKS
