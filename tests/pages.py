@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,16 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced code block."""
+    """A fenced code block, and where it begins."""
 
     language: str
     text: str
+    page: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.page}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -33,13 +40,24 @@ def read(page: str) -> str:
     return (DOCS / page).read_text("utf-8")
 
 
+_FENCE = r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>[^`\n]*)\n(?P<text>.*?)^(?P=indent)(?P=ticks) *$"
+_TABLE = r"(?:^\|[^\n]*\|\n)+"
+
+
 def items(text: str) -> Iterator[Block | Table]:
     """The code blocks and tables of a page."""
-    for match in re.finditer(r"^```(\w*)\n((?:.*\n)*?)```$|(?:^\|.*\|\n)+", text, re.M):
-        if match.group(2) is not None:
-            yield Block(match.group(1), match.group(2))
-        else:
-            yield _table(match.group())
+    for match in re.finditer(f"{_FENCE}|{_TABLE}", text, re.M | re.S):
+        yield _table(match.group()) if match["ticks"] is None else _block(match)
+
+
+def fences(path: Path) -> Iterator[Block]:
+    """The code blocks of a file."""
+    yield from (_block(match, path.name) for match in re.finditer(_FENCE, path.read_text("utf-8"), re.M | re.S))
+
+
+def _block(match: re.Match[str], page: str = "") -> Block:
+    line = match.string.count("\n", 0, match.start()) + 1
+    return Block(match["language"].strip(), textwrap.dedent(match["text"]), page, line)
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -15,18 +15,19 @@ import shlex
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pages
 import pytest
 import yaml
 from aws_server import AwsServer
 from conftest import ACCOUNT, Run
 from mdit_py_plugins.anchors.index import slugify
+from pages import DOCS, Block
 
 from dynamic_dynamodb import __version__, cli, daemonizer
 from dynamic_dynamodb.model import Target
@@ -34,30 +35,11 @@ from dynamic_dynamodb.options import COMMAND_LINE, OPTIONS
 from dynamic_dynamodb.simulation import Rules, World
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT / "docs"
 AT_THE_ROOT = [path for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md") if path.exists()]
 PAGES = [*AT_THE_ROOT, *sorted(DOCS.glob("*.md"))]
 
 
-class Block(NamedTuple):
-    """A fenced code block, and where it begins."""
-
-    page: str
-    line: int
-    language: str
-    text: str
-
-    @property
-    def place(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def blocks(page: str, text: str) -> Iterator[Block]:
-    for match in re.finditer(r"^( *)(`{3,})([^`\n]*)\n(.*?)^\1\2 *$", text, re.M | re.S):
-        yield Block(page, text.count("\n", 0, match.start()) + 1, match[3].strip(), textwrap.dedent(match[4]))
-
-
-BLOCKS = [block for path in PAGES for block in blocks(path.name, path.read_text("utf-8"))]
+BLOCKS = [block for path in PAGES for block in pages.fences(path)]
 
 
 def of(*languages: str) -> pytest.MarkDecorator:
