@@ -126,6 +126,7 @@ PAIR = [number for number in COMMENTED_OUT if "access-key" in LINES[number]]
 
 
 def _load(path: Path, text: str) -> config.Configuration:
+    path.touch(mode=0o600)  # it may hold secrets, and others who can read it are warned of
     path.write_text(text, encoding="utf-8")
     return config.load({"config": str(path)})
 
