@@ -7,20 +7,16 @@ Every case is written for reads and runs for writes too.
 from __future__ import annotations
 
 import itertools
-import math
-import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dynamic_dynamodb import config
 from dynamic_dynamodb.calculator import decide, join, stay
-from dynamic_dynamodb.model import AXES, Axis, Decision, Policy, Scale, Unit, Usage
+from dynamic_dynamodb.model import AXES, Axis, Decision, Policy, Usage
 
 SECONDS = 300  # of the window: the default look-back period
 
@@ -566,208 +562,6 @@ def test_the_reason_of_a_held_decrease(writes: Side, reason: str) -> None:
     usages = (usage_of(100, 10), usage_of(writes.provisioned, writes.rate))
     decisions = (decide(policies[0], usages[0], 0), decide(policies[1], usages[1], writes.streak))
     assert join(decisions, policies, usages)[0].reason == reason
-
-
-# What holds for every policy and every usage
-
-NUMBERS = st.one_of(
-    st.integers(0, 200).map(Fraction),
-    st.decimals(0, 1000, places=4).map(Fraction),
-    st.sampled_from([Fraction(1, 10**9), Fraction("0.1"), Fraction("27.5"), Fraction(10**9)]),
-)
-AMOUNTS = st.one_of(st.integers(1, 200), st.sampled_from([1000, 10**9]))
-KEYS = st.one_of(NUMBERS, st.integers(-50, -1).map(Fraction))
-UNITS: st.SearchStrategy[Unit] = st.sampled_from(["percent", "units"])
-CAPACITY = st.one_of(st.integers(1, 300), st.sampled_from([40_000, 10**9]))
-
-
-def scales(amounts: st.SearchStrategy[Fraction] = NUMBERS) -> st.SearchStrategy[Scale]:
-    steps = st.dictionaries(KEYS, amounts, min_size=1, max_size=4)
-    return steps.map(lambda found: tuple(sorted(found.items())))
-
-
-@st.composite
-def policies(draw: st.DrawFn) -> Policy:
-    least, most = draw(st.none() | CAPACITY), draw(st.none() | CAPACITY)
-    if least is not None and most is not None:
-        least, most = min(least, most), max(least, most)
-    return Policy(
-        axis=draw(st.sampled_from(AXES)),
-        upper_threshold=draw(NUMBERS),
-        lower_threshold=draw(NUMBERS),
-        increase_with=draw(AMOUNTS),
-        increase_unit=draw(UNITS),
-        min_provisioned=least,
-        max_provisioned=most,
-        throttled_upper_threshold=draw(st.integers(0, 20)),
-        num_checks_before_scale_down=draw(st.integers(1, 4)),
-        num_checks_reset_percent=draw(NUMBERS),
-        allow_scaling_down_on_0_percent=draw(st.booleans()),
-        enable_autoscaling=draw(st.integers(0, 9)) > 0,
-        enable_up_scaling=draw(st.integers(0, 4)) > 0,
-        enable_down_scaling=draw(st.integers(0, 4)) > 0,
-        increase_consumed_unit=draw(UNITS),
-        increase_consumed_with=draw(AMOUNTS),
-        increase_consumed_scale=draw(st.none() | scales()),
-        increase_throttled_by_provisioned_unit=draw(UNITS),
-        increase_throttled_by_provisioned_scale=draw(st.none() | scales()),
-        increase_throttled_by_consumed_unit=draw(UNITS),
-        increase_throttled_by_consumed_scale=draw(st.none() | scales()),
-        decrease_consumed_unit=draw(UNITS),
-        decrease_consumed_with=draw(AMOUNTS),
-        decrease_consumed_scale=draw(st.none() | scales()),
-    )
-
-
-RATES = st.one_of(NUMBERS, st.fractions(0, 500, max_denominator=1000))
-USAGES = st.builds(
-    lambda provisioned, rate, events, seconds: Usage(provisioned, rate * seconds, Fraction(events), seconds),
-    CAPACITY,
-    RATES,
-    st.one_of(st.just(0), st.integers(0, 50), st.just(10**9)),
-    st.sampled_from([60, 300, 900]),
-)
-STREAKS = st.integers(0, 5)
-many = settings(deadline=None, max_examples=250)
-
-
-@many
-@given(policies(), USAGES, STREAKS)
-def test_units_limits_switches_and_words(policy: Policy, usage: Usage, streak: int) -> None:
-    decision = decide(policy, usage, streak)
-    now, units = usage.provisioned, decision.units
-    assert type(units) is int
-    assert units >= 1
-    assert decision.direction == ("up" if units > now else "down" if units < now else "stay")
-    assert policy.enable_autoscaling or (units == now and decision.streak == 0)
-    assert policy.enable_up_scaling or units <= now
-    assert policy.enable_down_scaling or units >= now
-    if policy.enable_autoscaling and policy.max_provisioned is not None and policy.enable_down_scaling:
-        assert units <= policy.max_provisioned
-    if policy.enable_autoscaling and policy.enable_up_scaling:
-        assert units >= policy.minimum
-    assert 0 <= decision.streak <= policy.num_checks_before_scale_down
-    assert not decision.ripe or decision.streak == policy.num_checks_before_scale_down
-    assert not decision.warn or (decision.forced and units < usage.rate)
-    assert decision.forced == (decision.direction == "down" and now > (policy.max_provisioned or now))
-    assert decision.direction != "down" or decision.ripe or decision.forced
-    check_words(decision, policy, usage)
-
-
-NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
-
-
-def check_words(decision: Decision, policy: Policy, usage: Usage) -> None:
-    """The reason names the axis, tells the change, and claims nothing that its own numbers deny."""
-    reason = decision.reason
-    assert policy.axis in reason
-    assert "Fraction" not in reason
-    assert "\n" not in reason
-    moves = re.findall(r"([0-9]+) -> ([0-9]+)", reason)
-    assert moves == ([] if decision.direction == "stay" else [(str(usage.provisioned), str(decision.units))])
-    for left, sign, right in re.findall(rf"{NUMBER} %[a-z0-9 ]* (>=|<=) {NUMBER} %", reason):
-        assert Fraction(left) >= Fraction(right) if sign == ">=" else Fraction(left) <= Fraction(right), reason
-    shown = re.match(rf"(?:reads|writes) {NUMBER} % of .*: stays", reason)
-    for word, number in re.findall(rf", (above|below) {NUMBER} %", reason):
-        if shown:
-            left, right = Fraction(shown[1]), Fraction(number)
-            assert left > right if word == "above" else left < right, reason
-
-
-@many
-@given(policies(), USAGES, STREAKS)
-def test_moves_respect_the_load(policy: Policy, usage: Usage, streak: int) -> None:
-    decision = decide(policy, usage, streak)
-    bounded_by_max = policy.max_provisioned is not None and decision.units == policy.max_provisioned
-    by_min = decision.units == policy.minimum
-    if decision.direction == "up" and not bounded_by_max and not by_min:
-        assert decision.units >= usage.rate
-    if decision.direction == "down" and not bounded_by_max:
-        assert decision.units >= math.ceil(usage.rate)
-
-
-@many
-@given(policies(), USAGES, STREAKS)
-def test_reads_and_writes_are_symmetric(policy: Policy, usage: Usage, streak: int) -> None:
-    reads, writes = (decide(replace(policy, axis=axis), usage, streak) for axis in AXES)
-    assert writes == replace(reads, reason=reads.reason.replace("reads", "writes"))
-
-
-@st.composite
-def ordered(draw: st.DrawFn) -> Policy:
-    """Policies whose steps ask for more (up) and for less (down) the further the measured is off."""
-    policy = draw(policies())
-    unit = draw(UNITS)
-    rising, falling = policy.increase_consumed_scale, policy.decrease_consumed_scale
-    if rising:
-        rising = tuple(zip((key for key, _ in rising), sorted(amount for _, amount in rising), strict=True))
-    if falling:
-        amounts = sorted((amount for _, amount in falling), reverse=True)
-        falling = tuple(zip((key for key, _ in falling), amounts, strict=True))
-    return replace(
-        policy,
-        increase_consumed_unit=unit,
-        increase_consumed_scale=rising,
-        decrease_consumed_scale=falling,
-        allow_scaling_down_on_0_percent=True,
-        increase_throttled_by_consumed_scale=None,  # the same events weigh less where more is consumed
-    )
-
-
-@many
-@given(ordered(), CAPACITY, RATES, RATES, st.integers(0, 50), STREAKS)
-def test_more_consumed_is_never_less_provisioned(
-    policy: Policy, provisioned: int, one: Fraction, two: Fraction, events: int, streak: int
-) -> None:
-    less, more = sorted((one, two))
-    low, high = (decide(policy, usage_of(provisioned, rate, events), streak) for rate in (less, more))
-    assert low.units <= high.units
-
-
-@st.composite
-def steady(draw: st.DrawFn) -> Policy:
-    """Policies under which some capacity is enough, and no more than some hundred steps away."""
-    sizes = st.decimals(5, 200, places=1).map(Fraction)  # of a step
-    rising, falling = draw(st.none() | scales(sizes)), draw(st.none() | scales(sizes))
-    if rising:
-        keys = sorted(draw(st.sets(st.integers(10, 200), min_size=len(rising), max_size=len(rising))))
-        amounts = sorted(amount for _, amount in rising)
-        amounts[0] *= draw(st.integers(0, 1))
-        rising = tuple(zip(map(Fraction, keys), amounts, strict=True))
-    upper = draw(st.decimals(10, 200, places=2).map(Fraction))
-    least, most = sorted(draw(st.tuples(st.integers(1, 400), st.integers(1, 400))))
-    return replace(
-        draw(policies()),
-        upper_threshold=upper,
-        lower_threshold=upper * draw(st.integers(0, 99)) / 100,
-        increase_consumed_with=draw(st.integers(5, 200)),
-        decrease_consumed_with=draw(st.integers(5, 200)),
-        increase_consumed_scale=rising,
-        decrease_consumed_scale=falling,
-        min_provisioned=draw(st.sampled_from([None, least])),
-        max_provisioned=draw(st.sampled_from([None, most])),
-        num_checks_before_scale_down=1,
-        allow_scaling_down_on_0_percent=True,
-        enable_autoscaling=True,
-    )
-
-
-@settings(deadline=None, max_examples=150)
-@given(steady(), st.integers(1, 300), st.fractions(0, 300, max_denominator=1000))
-def test_a_steady_load_comes_to_rest(policy: Policy, provisioned: int, rate: Fraction) -> None:
-    """Up until it is served, then down to what it needs, and never up again: no flapping."""
-    came_down = False
-    for _ in range(1000):
-        decision = decide(policy, usage_of(provisioned, rate), 0)
-        if decision.direction == "stay":
-            break
-        assert not (came_down and decision.direction == "up"), decision.reason
-        came_down |= decision.ripe
-        provisioned = decision.units
-    else:
-        pytest.fail(f"still moving at {provisioned}: {decision.reason}")
-    for _ in range(3):
-        assert decide(policy, usage_of(provisioned, rate), 0).units == provisioned
 
 
 @both_axes

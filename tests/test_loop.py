@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scripts import TOPIC, Scene, Step, Units, captured, simulate_day, target
+from scripts import TOPIC, Scene, Step, captured, simulate_day, target
 
 from dynamic_dynamodb import loop
 from dynamic_dynamodb.simulation import START, Rules, World
@@ -938,62 +934,6 @@ def test_what_nobody_foresaw_does_not_end_the_loop() -> None:
     ]
     scene.scaler._clock = scene.world.clock
     assert loop.attempt(scene.scaler) is True
-
-
-# For every sequence
-
-
-_loads = st.sampled_from([0, 1, 7, 20, 48, 60, 90, 99, 150, 400])
-_troubles = st.sampled_from(["", "", "", "everything is refused", "decreases are refused"])
-_steps = st.tuples(st.integers(5, 90), _loads, _loads, _troubles)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(_steps, max_size=40))
-def test_an_increase_is_never_lost(steps: list[tuple[int, int, int, str]]) -> None:
-    """Whatever the load, and whatever DynamoDB refuses: an axis that must go up does so in the first call accepted."""
-    scene = Scene(
-        INDEXED + "reads-lower-threshold: 60\n",
-        {"orders": (100, 50), "orders/by-date": (50, 100)},
-        rules=Rules(capped=False, update_seconds=90),
-    )
-    decreases: Counter[tuple[str, int]] = Counter()
-    for minutes, own, index, trouble in steps:
-        loads = {"orders": (own, index), "orders/by-date": (index, own)}
-        for name, load in loads.items():
-            scene.load(name, *load)
-        scene.world.advance(60 * minutes)
-        before = {name: scene.provisioned(name) for name in loads}
-        scene.on_call = partial(_make_trouble, scene, trouble, before)
-        scene.check()
-        for name, load in loads.items():
-            reached, wanted = scene.provisioned(name), tuple(map(_increase, before[name], load))
-            if trouble == "everything is refused":
-                assert reached == before[name]
-            else:
-                assert all(now >= least for now, least in zip(reached, wanted, strict=True)), (name, before[name], load)
-            decreases[name, scene.world.now.day] += _falls(before[name], reached)
-    assert max(decreases.values(), default=0) <= 27
-
-
-def _make_trouble(scene: Scene, trouble: str, before: Mapping[str, Units], operation: str, _: object) -> None:
-    scene.refuses = {}
-    if operation == "UpdateTable" and trouble == "everything is refused":
-        scene.refuses = {"UpdateTable": "InternalServerError: oh"}
-    elif operation == "UpdateTable" and trouble == "decreases are refused":
-        wanted = scene.sent()[-1]
-        if any(_falls(before[name], units) for name, units in wanted.items()):
-            scene.refuses = {"UpdateTable": "LimitExceededException: decreases are limited within a given UTC day"}
-
-
-def _falls(before: Units, after: Units) -> bool:
-    return any(then < now for now, then in zip(before, after, strict=True))
-
-
-def _increase(provisioned: int, load: int) -> int:
-    """What 90 % and +50 % ask for at least; 0: nothing."""
-    base = max(provisioned, load)
-    return -(-base * 3 // 2) if 100 * load >= 90 * provisioned else 0
 
 
 # A day
