@@ -161,7 +161,7 @@ def _answer(request: _Request, answer: Body) -> _Response:
     fields = "".join(f"<{key}>{escape(str(value))}</{key}>" for key, value in answer.items())
     metadata = "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>"
     text = f'<{name}Response xmlns="{_SNS}"><{name}Result>{fields}</{name}Result>{metadata}</{name}Response>'
-    return _Response(200, text.encode(), _XML)
+    return _Response(200, text.encode(errors="xmlcharrefreplace"), _XML)
 
 
 def _refusal(service: str, code: str, message: str, status: int) -> _Response:

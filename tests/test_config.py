@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
-import string
 import time
 from decimal import Decimal
 from fractions import Fraction
@@ -18,8 +16,9 @@ from typing import Any
 
 import pytest
 from conftest import Run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from trials import trials
 
 from dynamic_dynamodb import config, inifile, options
 from dynamic_dynamodb.config import Configuration
@@ -1407,105 +1406,10 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, run: Run, path: str) -> None
     assert re.fullmatch(rf"dynamic-dynamodb: error: {re.escape(path)}: cannot be read: [\w ]+\n", done.stderr)
 
 
-# Properties
-
-_NUMBERS = {
-    "int": st.integers(1, 1440).map(str),
-    "float": st.decimals(1, 1_000_000, places=3, allow_nan=False).map(str),
-}
-_TIMES = st.tuples(st.integers(0, 23), st.integers(0, 59)).map(lambda time: f"{time[0]:02}:{time[1]:02}")
-_WORDS = st.text(string.ascii_letters + string.digits + "_.%#=:[]~ -", min_size=1, max_size=20).filter(
-    lambda text: text == text.strip()
-)
+# Exactness
 
 
-def _texts(option: Option) -> st.SearchStrategy[str]:
-    """Valid texts of an option."""
-    if option.kind in _NUMBERS:
-        return _NUMBERS[option.kind]
-    if option.kind == "list":
-        return st.lists(st.sampled_from(option.choices), min_size=1, unique=True).map(", ".join)
-    scale = st.dictionaries(st.decimals(0, 200, places=2), st.decimals(0, 200, places=2), min_size=1, max_size=4)
-    return {
-        "choice": st.sampled_from(option.choices or ("-",)),
-        "bool": st.sampled_from(["true", "false", "Yes", "no", "ON", "off", "1", "0"]),
-        "scale": scale.map(lambda steps: "{" + ", ".join(f"{key}: {value}" for key, value in steps.items()) + "}"),
-        "windows": st.lists(st.tuples(_TIMES, _TIMES).map("-".join), min_size=1, max_size=3).map(",".join),
-        "arn": st.just("arn:aws:sns:eu-west-1:123456789012:topic"),
-        "url": st.sampled_from(["http://a", "https://a:8443/b?c=%20#d", "http://[::1]/"]),
-        "path": st.sampled_from(["/var/log/a.log", "a b", "%d"]),
-        "str": _WORDS,
-    }[option.kind]
-
-
-def _bodies(section: str) -> st.SearchStrategy[dict[str, str]]:
-    known = [option for option in options.of_section(section) if "access-key" not in option.name]
-    bodies = st.fixed_dictionaries({}, optional={option.name: _texts(option) for option in known})
-    return bodies.map(_consistent)
-
-
-def _consistent(body: dict[str, str]) -> dict[str, str]:
-    for name in ("min-provisioned-reads", "min-provisioned-writes", "lookback-window-start", "lookback-period"):
-        body.pop(name, None)
-    return body
-
-
-def _ini(sections: dict[str, dict[str, str]]) -> str:
-    return "".join(
-        f"[{header}]\n" + "".join(f"{name}: {text}\n" for name, text in body.items())
-        for header, body in sections.items()
-    )
-
-
-def _written_back(printed: dict[str, Any]) -> str:
-    """What --show-config prints, as an INI file: each value in the notation of the option's type."""
-    names = {option.key: option.name for option in options.OPTIONS}
-
-    def body(values: dict[str, Any]) -> dict[str, str]:
-        return {
-            names[key]: ", ".join(value) if isinstance(value, list) else _text(value)
-            for key, value in values.items()
-            if key != "gsis" and value is not None
-        }
-
-    sections = {"global": body(printed["global"]), "logging": body(printed["logging"])}
-    for regex, table in printed["tables"].items():
-        sections[f"table: {regex}"] = body(table)
-        sections |= {f"gsi: {index} table: {regex}": body(gsi) for index, gsi in table["gsis"].items()}
-    return _ini(sections)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {amount}" for key, amount in value.items()) + "}"
-    return str(value)
-
-
-QUICK = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-
-
-@QUICK
-@given(_bodies("global"), _bodies("logging"), _bodies("table"), _bodies("table"), _bodies("gsi"))
-def test_show_config_written_back_as_a_file_means_the_same(
-    files: Files,
-    general: dict[str, str],
-    logging: dict[str, str],
-    shared: dict[str, str],
-    table: dict[str, str],
-    gsi: dict[str, str],
-) -> None:
-    sections = {"global": {"region": "r", **general}, "logging": logging, "default_options": shared}
-    text = _ini({**sections, "gsi: ^i:]$ table: ^t[ab]$": gsi, "table: ^t[ab]$": table, "table: u": {}})
-    first = files.load(text)
-    printed = json.loads(json.dumps(shown(first)))
-    second = files.load(_written_back(printed))
-    assert second.config == first.config
-    assert list(second.config["tables"]) == list(first.config["tables"])
-
-
-@QUICK
+@trials(test=100, soak=1000)
 @given(st.decimals(0, 1_000_000, allow_nan=False, places=9))
 def test_exact_decimals_survive(files: Files, number: Decimal) -> None:
     table = files.table(
@@ -1515,66 +1419,6 @@ def test_exact_decimals_survive(files: Files, number: Decimal) -> None:
     assert table["reads_upper_threshold"] == Fraction(number)
     if len(number.as_tuple().digits) <= 15:  # a scale is a Python literal, with Python's floats
         assert table["increase_consumed_writes_scale"] == ((0, Fraction(number)),)
-
-
-def _survives(files: Files, content: bytes) -> None:
-    """Either it loads, and can be shown, or ConfigError says why in printable lines."""
-    try:
-        json.dumps(shown(files.load(content)))
-    except ConfigError as error:
-        assert error.problems
-        assert all(line.isprintable() for line in error.problems)
-
-
-@QUICK
-@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass")))
-def test_any_content_loads_or_is_refused(files: Files, content: bytes) -> None:
-    _survives(files, content)
-
-
-PIECES = st.sampled_from(
-    [
-        "[global]", "[DEFAULT]", "[default_options]", "[table: t]", "[table:t]", "[gsi: i table: t]", "[gsi: table: ]",
-        "[", "]", "\n", "\n ", "\n\t", " ;", "#", "rem ", ":", "=", ": ", "{", "}", "{0: 1}", "reads-upper-threshold",
-        "increase-consumed-reads-scale: ", "circuit-breaker-url: ", "maintenance-windows: ", "duplicate", "duplicate 2",
-        "log-file: ~x/", "$", "\0", "\x0b", "\x1c", "\x85", "\u2028", "\ufeff", "%", "(", "(?i)", "-", "1e5", "\ud800",
-    ]
-)  # fmt: skip
-
-
-@QUICK
-@given(st.lists(PIECES | st.text(max_size=3), max_size=40))
-def test_any_pieces_of_a_file_load_or_are_refused(files: Files, pieces: list[str]) -> None:
-    _survives(files, "".join(pieces).encode(errors="surrogatepass"))
-
-
-@QUICK
-@given(st.randoms(use_true_random=False))
-def test_the_mutated_example_loads_or_is_refused(files: Files, chance: random.Random) -> None:
-    lines = (ROOT / "example-config.conf").read_text(encoding="utf-8").splitlines()
-    lines = [line[1:] if re.match("#[a-z]", line) else line for line in lines if not line.startswith("# ")]
-    for _ in range(chance.randint(1, 6)):
-        first, second = chance.randrange(len(lines)), chance.randrange(len(lines))
-        place = chance.randrange(len(lines[first]) + 1)
-        lines[first] = chance.choice(
-            [
-                lines[second],
-                lines[first][:place] + lines[second][place:],
-                lines[first][:place],
-                lines[first][:place] + chance.choice("[]{}:;#=%\n \t\0\xe4()") + lines[first][place:],
-                " " + lines[first],
-            ]
-        )
-    _survives(files, "\n".join(lines).encode())
-
-
-@QUICK
-@given(st.sampled_from([option for option in options.OPTIONS if option.kind != "switch"]), st.text(max_size=30))
-def test_any_text_of_a_flag_is_accepted_or_refused(option: Option, text: str) -> None:
-    try:
-        config.load({"table-name": "t", option.name: text})
-    except ConfigError as error:
-        assert all(line.isprintable() for line in error.problems)
 
 
 def test_the_marker_of_duplicates_is_not_in_the_file(files: Files) -> None:
