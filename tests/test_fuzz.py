@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import io
 import itertools
 import json
@@ -25,12 +26,14 @@ from conftest import ACCOUNT, Run
 from hypothesis import event, given
 from hypothesis import strategies as st
 from scripts import LOOKBACK, TOPIC, WORKERS, captured, configuration, target
-from trials import trials
+from trials import PATIENCE, trials
 
 from dynamic_dynamodb import aws, cli, options
 from dynamic_dynamodb.loop import Clients, Scaler, attempt
 from dynamic_dynamodb.options import Option
 from dynamic_dynamodb.simulation import Rules, World
+
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 HERE = Path(__file__).parent
 
@@ -356,7 +359,7 @@ class Mutation(NamedTuple):
         elif self.how == "rename" and isinstance(node, dict):
             node[f"{key}x"] = node.pop(key)
         else:
-            node[key] = self.garbage
+            node[key] = copy.deepcopy(self.garbage)  # a later mutation may change it
 
 
 def _nodes(value: Json) -> list[Any]:

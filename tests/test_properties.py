@@ -20,12 +20,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripts import Scene, Seen, Units, configuration
-from trials import SOAK, trials
+from trials import PATIENCE, SOAK, trials
 
 from dynamic_dynamodb.calculator import decide, join
 from dynamic_dynamodb.loop import Clients
 from dynamic_dynamodb.model import AXES, Decision, Policy, Scale, Unit, Usage
 from dynamic_dynamodb.simulation import START, RefusedError, Rules
+
+pytestmark = pytest.mark.timeout(PATIENCE)
+
 
 # One axis
 

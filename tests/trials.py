@@ -7,6 +7,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 SOAK = bool(os.environ.get("SOAK"))
+PATIENCE = 7200 if SOAK else 300  # seconds for one test; ten thousand examples take their time
 
 
 def trials(test: int, soak: int) -> settings:
