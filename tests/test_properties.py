@@ -105,7 +105,7 @@ USAGES = st.one_of(
 STREAKS = st.integers(0, 5)
 
 
-many = trials(test=150, soak=10_000)
+many = trials(test=150, soak=2000)
 
 
 @many
@@ -170,7 +170,7 @@ def test_reads_and_writes_are_symmetric(policy: Policy, usage: Usage, streak: in
     assert writes == replace(reads, reason=reads.reason.replace("reads", "writes"))
 
 
-@trials(test=60, soak=5000)
+@trials(test=60, soak=1000)
 @given(st.tuples(policies(), policies()), st.tuples(USAGES, USAGES), st.tuples(STREAKS, STREAKS))
 def test_joining_holds_decreases_and_nothing_else(
     policies: tuple[Policy, Policy], usages: tuple[Usage, Usage], streaks: tuple[int, int]
@@ -275,7 +275,7 @@ def test_a_decrease_is_not_taken_back_by_the_load_that_allowed_it(drawn: tuple[P
         assert again.direction != "up", again.reason
 
 
-@trials(test=100, soak=5000)
+@trials(test=100, soak=1000)
 @given(steady(), st.integers(1, 300), st.fractions(0, 300, max_denominator=1000))
 def test_a_steady_load_comes_to_rest(policy: Policy, provisioned: int, rate: Fraction) -> None:
     """Up until it is served, then down to what it needs, and never up again: no flapping."""
@@ -467,7 +467,7 @@ def wanted(provisioned: int, load: int) -> int:
     return min(-(-base * 3 // 2), LIMITS[1]) if 100 * load >= 90 * provisioned else 0
 
 
-@trials(test=60, soak=10_000)
+@trials(test=60, soak=2000)
 @given(st.integers(1, 3), st.integers(1, 3), st.lists(CHECKS, max_size=40))
 def test_whatever_happens_no_increase_is_lost(reads_checks: int, writes_checks: int, steps: list[Next]) -> None:
     """An axis that must go up does so in the first call that is carried out, whatever becomes of decreases.
@@ -519,7 +519,7 @@ UNIT_PAIRS = st.tuples(st.integers(1, 400), st.integers(1, 400))
 SHARES = st.tuples(st.integers(0, 150), st.integers(0, 150))
 
 
-@trials(test=25, soak=2500)
+@trials(test=25, soak=500)
 @given(STEADY_OPTIONS, UNIT_PAIRS, SHARES)
 def test_a_steady_load_comes_to_rest_in_the_loop(options: dict[str, Any], units: Units, shares: Units) -> None:
     """Streaks, axes that go together, decreases that run out: no axis goes up after it came down, and then all rest."""
