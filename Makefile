@@ -23,7 +23,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the main job, on a local stand-in for AWS
 	@$(VPY) docs/demo/demo.py
 
-test: $(VENV)/.test ## all tests; ARGS="-k breaker" hands words to pytest
+test: $(VENV)/.test $(VENV)/.dynalite ## all tests; ARGS="-k breaker" hands words to pytest
 	@$(VPY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.test ## lint, format, types, template, generated files current, who imports whom, docs
@@ -99,7 +99,7 @@ $(1) -c 'import ensurepip, venv' 2>/dev/null \
 endef
 
 ifneq ($(USABLE),yes)
-$(VPY) $(VENV)/.demo $(VENV)/.docs $(VENV)/.test $(VENV)/.release: FORCE
+$(VPY) $(VENV)/.demo $(VENV)/.docs $(VENV)/.test $(VENV)/.release $(VENV)/.dynalite: FORCE
 endif
 
 $(VPY):
@@ -124,3 +124,12 @@ $(VENV)/.test: tests/requirements.txt docs/requirements.txt docs/demo/requiremen
 $(VENV)/.release: tests/requirements-release.txt $(VENV)/.test
 	@$(PIP) install -r tests/requirements-release.txt
 	@touch $@
+
+# Where it cannot be installed, the tests that need it are skipped and say so, and the next `make test` tries again.
+DYNALITE := $(addprefix tests/dynalite/,package.json package-lock.json .npmrc)
+$(VENV)/.dynalite: $(DYNALITE) | $(VENV)/.test
+	@mkdir -p $(VENV)/dynalite
+	@cp $(DYNALITE) $(VENV)/dynalite
+	@if command -v node >/dev/null && command -v npm >/dev/null \
+	    && (cd $(VENV)/dynalite && npm --loglevel error ci >/dev/null); then touch $@; \
+	  else echo "make: no dynalite (it takes node and npm): its tests will be skipped" >&2; fi

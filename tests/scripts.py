@@ -161,7 +161,7 @@ class Scene:
     def sent(self) -> list[dict[str, Units]]:
         """The UpdateTable calls since the last check began."""
         calls = sorted(self._calls, key=lambda call: str(call["TableName"]))  # stable: a table's stay in order
-        return [_wanted(call) for call in calls]
+        return [wanted(call) for call in calls]
 
     def _fault(self, operation: str, arguments: Mapping[str, Any]) -> Exception | None:
         if operation == "UpdateTable":
@@ -235,7 +235,7 @@ def captured() -> Iterator[list[Line]]:
         logger.setLevel(level)
 
 
-def _wanted(call: Mapping[str, Any]) -> dict[str, Units]:
+def wanted(call: Mapping[str, Any]) -> dict[str, Units]:
     """What one UpdateTable asks for."""
     found = {call["TableName"]: call["ProvisionedThroughput"]} if "ProvisionedThroughput" in call else {}
     for entry in call.get("GlobalSecondaryIndexUpdates", ()):
