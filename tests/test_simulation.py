@@ -716,6 +716,17 @@ def test_a_deleted_table_has_no_metrics(world: World) -> None:
     assert values(world) == []
 
 
+def test_months_of_changes_leave_no_history_behind(world: World) -> None:
+    for number in range(50):
+        world.set_throughput(INDEX, 1 + number, 1)
+        world.set_billing_mode("table", "PAY_PER_REQUEST")
+        world.advance(3600)
+        world.set_billing_mode("table", "PROVISIONED", 5, 5)
+        world.set_load(TABLE, "reads", number)
+    kept = [len(capacity.units) for capacity in world.tables["table"].capacities()]
+    assert max(*kept, len(world.loads[TABLE, "reads"])) <= 4 * 24  # a day's
+
+
 @pytest.mark.parametrize("axis", ["reads", "writes"])
 def test_a_scenario_sees_what_became_of_a_load(world: World, axis: Axis) -> None:
     world.set_load(INDEX, axis, 25)

@@ -26,6 +26,11 @@ class Timeline(Generic[T]):
         self._since.append(moment)
         self._values.append(value)
 
+    def change(self, moment: datetime, value: T, horizon: datetime) -> None:
+        """As set; and what had ended by the horizon is forgotten."""
+        self.forget(horizon)
+        self.set(moment, value)
+
     def at(self, moment: datetime) -> T:
         return self._values[self._index(moment)]
 
@@ -42,6 +47,10 @@ class Timeline(Generic[T]):
         old = self._index(before)
         del self._since[:old], self._values[:old]
         self._since[0] = _EVER
+
+    def __len__(self) -> int:
+        """How many values are remembered."""
+        return len(self._values)
 
     def _index(self, moment: datetime) -> int:
         return bisect_right(self._since, moment) - 1

@@ -107,7 +107,7 @@ class World(Account):
         with self.lock:
             if self._table(target.table).on_demand:
                 raise ValueError(f"table {target.table} is on demand")
-            self._capacity(target).units.set(self.now, units)
+            self._capacity(target).units.change(self.now, units, self.horizon)
 
     def set_status(self, target: Target, status: str, *, backfilling: bool | None = None) -> None:
         """Hold a status until the next call of this; "ACTIVE" ends an update in progress."""
@@ -139,7 +139,7 @@ class World(Account):
             if units is None:
                 found.on_demand_since = self.now
             for capacity in found.capacities():
-                capacity.units.set(self.now, units)
+                capacity.units.change(self.now, units, self.horizon)
 
     # Load and metrics
 
@@ -156,8 +156,7 @@ class World(Account):
             if load is None:
                 self.loads[target, axis] = Timeline(demand)
                 return
-            load.forget(self.horizon)
-            load.set(whole_minute(self.now), demand)
+            load.change(whole_minute(self.now), demand, self.horizon)
 
     def put_metric(self, target: Target, metric_name: str, minute: datetime, value: float | None) -> None:
         """A literal 1-minute sum instead of what the load makes of that minute; None: nothing is published."""
