@@ -14,11 +14,11 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from memory import resident
 
 from dynamic_dynamodb import aws, config, logs, updater
 from dynamic_dynamodb.loop import Scaler
@@ -68,13 +68,6 @@ def asked(url: str, latency: float) -> dict[str, Any]:
     with urllib.request.urlopen(f"{url}/?latency={latency}", timeout=60) as answer:  # noqa: S310 - ours
         told: dict[str, Any] = json.load(answer)
     return told
-
-
-def resident(which: str) -> float:
-    """In MB; VmRSS is what is resident now, VmHWM the most that ever was. Linux only, elsewhere 0."""
-    status = Path("/proc/self/status")
-    lines = status.read_text("ascii").splitlines() if status.exists() else []
-    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{which}:")) / 1024
 
 
 if __name__ == "__main__":

@@ -1,29 +1,24 @@
 """What is left behind by many checks: `growth.py CONFIG TABLES CHECKS`, in the model and under its virtual clock.
 
-Prints JSON: MB resident after a tenth of the checks and after all of them, the KB that Python's objects took then (by
-tracemalloc, of what the last of the checks left), the UpdateTables that were made, and the seconds it all took.
+Prints JSON: what memory.growth tells, the UpdateTables that were made, and the seconds it all took.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
-import tracemalloc
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from checks import resident
+from memory import growth
 
 from dynamic_dynamodb import config, logs
 from dynamic_dynamodb.loop import Clients, Scaler
 from dynamic_dynamodb.model import AXES, Target
 from dynamic_dynamodb.simulation import Rules, World
 from dynamic_dynamodb.workers import Workers
-
-_TRACED = 10  # the last of so many parts of the checks is traced: that takes three times as long
 
 
 def main(path: str, tables: int, checks: int) -> dict[str, Any]:
@@ -35,7 +30,7 @@ def main(path: str, tables: int, checks: int) -> dict[str, Any]:
     scaler = Scaler(merged, clients, Workers(threads=1), world.clock)
     updates = 0
 
-    def run(count: int) -> float:
+    def run(count: int) -> None:
         nonlocal updates
         for _ in range(count):
             world.advance(300)
@@ -43,25 +38,9 @@ def main(path: str, tables: int, checks: int) -> dict[str, Any]:
                 raise SystemExit("the check failed")
             updates += len(world.updates)
             world.updates.clear()  # the model's own record
-        gc.collect()
-        return resident("VmRSS")
 
-    first = run(checks // 10)
-    run(checks - checks // 10 - checks // _TRACED)
-    tracemalloc.start()
-    run(checks // _TRACED // 2)
-    traced = tracemalloc.get_traced_memory()[0]
-    run(checks // _TRACED - checks // _TRACED // 2)
-    grown = tracemalloc.get_traced_memory()[0] - traced
-    tracemalloc.stop()
-    last = run(0)
-    return {
-        "first": first,
-        "last": last,
-        "traced": grown / 1024,
-        "updates": updates,
-        "seconds": time.perf_counter() - begun,
-    }
+    grown = growth(run, checks)
+    return {**grown, "updates": updates, "seconds": time.perf_counter() - begun}
 
 
 def _world(tables: int) -> World:
