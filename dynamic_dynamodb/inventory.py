@@ -66,6 +66,7 @@ class Inventory:
         self._dynamodb = dynamodb
         self._workers = workers
         self._state = state
+        state.keep_sections(set(self._all_shown()))
 
     def take(self) -> list[Job] | None:
         """The targets that may be changed now; of the others the log says why not. None: there is no table at all.
@@ -100,8 +101,9 @@ class Inventory:
         for expression, name in names.items():
             if name is None:
                 self._state.failed = True
-                level = logging.ERROR if self._state.once(f"needs ListTables: {expression}") else logging.DEBUG
-                log.log(level, "[table: %s] is a regular expression and needs dynamodb:ListTables", expression)
+                shown = _shown("table", expression)
+                level = logging.ERROR if self._state.once("needs ListTables", shown) else logging.DEBUG
+                log.log(level, "%s is a regular expression and needs dynamodb:ListTables", shown)
         return list(dict.fromkeys(name for name in names.values() if name is not None))
 
     def _matched(self, names: Sequence[str], *, listed: bool) -> list[str]:
@@ -206,12 +208,22 @@ class Inventory:
 
     # What the log says of the matching
 
+    def _all_shown(self) -> Iterator[str]:
+        """All sections, as the log shows them."""
+        for expression, section in self._sections.items():
+            yield _shown("table", expression)
+            yield from (_shown("gsi", gsi, f" table: {expression}") for gsi in section.gsis)
+
     def _tell_section(self, target: Target, kind: str, match: Match | None, of_table: str = "") -> None:
-        if match is not None and self._state.once(f"section {match.section}", target):
-            also = ", ".join(f"[{kind}: {section}{of_table}]" for section in match.also)
+        if match is None:
+            return
+        memory = self._state.memory(target)
+        if memory.section != match.section:
+            memory.section = match.section
+            also = ", ".join(_shown(kind, section, of_table) for section in match.also)
             verb = "matches" if len(match.also) == 1 else "match"
             more = f"; {also} {verb} too, the first one counts" if also else ""
-            log.info("%s - configured by [%s: %s%s]%s", target, kind, match.section, of_table, more)
+            log.info("%s - configured by %s%s", target, _shown(kind, match.section, of_table), more)
 
     def _tell_matches(
         self,
@@ -233,11 +245,11 @@ class Inventory:
             if match is not None:
                 matched[match.section].append(name)
         for expression, own in matched.items():
-            shown = f"[{kind}: {expression}{of_table}]"
-            if (own or complete) and self._state.begins(f"nothing: {shown}", not own):
+            shown = _shown(kind, expression, of_table)
+            if (own or complete) and self._state.begins("matches nothing", not own, shown):
                 log.warning("%s matches nothing", shown)
             longer = longer_names(expression, own)
-            if longer and self._state.once(f"longer: {shown}"):
+            if longer and self._state.once("matches longer names", shown):
                 more = f" and {len(longer) - _SHOWN} more" if len(longer) > _SHOWN else ""
                 log.warning(
                     "%s matches %s%s as well; write ^%s$ for the one name alone",
@@ -246,6 +258,11 @@ class Inventory:
                     more,
                     expression,
                 )
+
+
+def _shown(kind: str, expression: str, of_table: str = "") -> str:
+    """A section as the log shows it."""
+    return f"[{kind}: {expression}{of_table}]"
 
 
 def _targets(table: Table) -> list[Target]:

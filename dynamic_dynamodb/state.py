@@ -20,6 +20,7 @@ class Memory:
     waits_until: datetime | None = None  # decreases have run out until then
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
     said: set[str] = field(default_factory=set)  # states that were told, and last
+    section: str = ""  # the expression that it was last said to be configured by
 
 
 class State:
@@ -28,7 +29,7 @@ class State:
     def __init__(self) -> None:
         self.failed = False
         self._memories: dict[Target, Memory] = {}
-        self._said: set[str] = set()  # as in Memory, of no one target
+        self._said: dict[str, set[str]] = {}  # as in Memory, of sections of the configuration; of no one thing: ""
 
     def memory(self, target: Target) -> Memory:
         """What is remembered of this target; nothing yet, the first time."""
@@ -41,25 +42,32 @@ class State:
         """How many targets are remembered."""
         return len(self._memories)
 
-    def changes(self, what: str, holds: bool, target: Target | None = None) -> bool:
-        """Whether a state begins or ends to hold now, against when it was last asked for: time to say so."""
-        said = self._said if target is None else self.memory(target).said
+    def changes(self, what: str, holds: bool, of: Target | str = "") -> bool:
+        """Whether a state begins or ends to hold now, against when it was last asked for: time to say so.
+
+        `of`: a target, a section of the configuration, or no one thing.
+        """
+        said = self.memory(of).said if isinstance(of, Target) else self._said.setdefault(of, set())
         changes = holds != (what in said)
         (said.add if holds else said.discard)(what)
         return changes
 
-    def begins(self, what: str, holds: bool, target: Target | None = None) -> bool:
+    def begins(self, what: str, holds: bool, of: Target | str = "") -> bool:
         """Whether a state holds now that did not hold when it was last asked for."""
-        return self.changes(what, holds, target) and holds
+        return self.changes(what, holds, of) and holds
 
-    def once(self, what: str, target: Target | None = None) -> bool:
+    def once(self, what: str, of: Target | str = "") -> bool:
         """Whether this is the first time."""
-        return self.begins(what, True, target)
+        return self.begins(what, True, of)
 
     def fail(self, target: Target, error: Exception) -> None:
         """Log what went wrong with a target. It stays its own: the others go on."""
         self.failed = True
         log.error("%s - %s", target, error)
+
+    def keep_sections(self, sections: Collection[str]) -> None:
+        """Forget what was said of all sections of the configuration but these."""
+        self._said = {of: said for of, said in self._said.items() if not of or of in sections}
 
     def keep_tables(self, names: Collection[str]) -> None:
         """Forget all tables but these."""

@@ -133,6 +133,10 @@ class Scene:
         else:
             self.world.add_index(one.table, one.index, *units)
 
+    def reload(self, text: str) -> None:
+        """Another configuration, as SIGHUP brings it."""
+        self.scaler.reconfigure(configuration(text), self.scaler._clients)
+
     def load(self, name: str, reads: float, writes: float) -> None:
         """What is asked for a second, from now on; the first time: ever."""
         for axis, demand in zip(AXES, (reads, writes), strict=True):

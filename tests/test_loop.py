@@ -753,6 +753,25 @@ def test_a_table_deleted_between_list_and_describe_is_handled() -> None:
     )
 
 
+def test_what_was_said_of_a_section_is_forgotten_with_it() -> None:
+    scene = Scene("[table: ^orders$]\n", {"orders": (100, 50), "orders/by-date": (100, 50)})
+    for number in [*range(20), 0]:
+        shown = f"[table: ^job-{number}$]", f"[gsi: ^at-{number} table: ^orders$]"
+        scene.reload("\n".join([*shown, "[table: ^orders$]", "[gsi: ^by- table: ^orders$]"]))
+        assert sorted(scene.check().texts(logging.WARNING)) == sorted(f"{section} matches nothing" for section in shown)
+        assert scene.check().texts(logging.WARNING) == []
+        assert len(scene.scaler._state._said) <= 5  # the sections there are, and what is of none of them
+
+
+def test_another_section_for_the_same_table_is_said_each_time() -> None:
+    scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)})
+    said = []
+    for expression in ("^orders$", "^ord", "^orders$", "^orders$"):
+        scene.reload(f"[table: {expression}]\n")
+        said += [text for text in scene.check().texts() if "configured by" in text]
+    assert said == [f"orders - configured by [table: {name}]" for name in ("^orders$", "^ord", "^orders$")]
+
+
 def test_months_of_tables_that_come_and_go_leave_nothing_behind() -> None:
     scene = Scene("[table: .*]\n[gsi: .* table: .*]\n", {"orders": (100, 50), "orders/by-date": (100, 50)})
     for number in range(50):
