@@ -48,12 +48,13 @@ class Runner:
         self._attached = attached
         self._signals = Signals(reloads=reload is not None)
         self._workers = Workers(self._signals.stopping)
+        self._connector = Workers(self._signals.stopping, threads=1)
         self._moved = False  # whether the loop runs with a scaler that has been replaced
 
     @property
     def abandoned(self) -> bool:
         """Whether threads may still be reading what nobody waits for."""
-        return self._workers.abandoned
+        return self._workers.abandoned or self._connector.abandoned
 
     def run(
         self,
@@ -72,6 +73,7 @@ class Runner:
                 handled = self._check()
             service.sd_notify(service.STOPPING)
             self._workers.close()
+            self._connector.close()
             stopping = self._signals.stopping()
             if stopping:
                 log.info("told to end by a signal: ended")
@@ -88,9 +90,10 @@ class Runner:
         service.sd_notify(service.READY)
 
     def _clients(self, configuration: Configuration) -> loop.Clients:
-        # By a worker: importing boto3 takes a while, and a signal shall end that, too.
+        # By a worker: importing boto3 takes a while, and a signal shall end that, too. And always by the same one: the
+        # C library gives each thread a store of memory of its own, and clients made in any of them would fill them all.
         connect = partial(self._connect, stopping=self._signals.stopping)
-        (clients,) = self._workers.map(connect, [configuration.config["global"]])
+        (clients,) = self._connector.map(connect, [configuration.config["global"]])
         return clients
 
     def _new_scaler(self) -> loop.Scaler:

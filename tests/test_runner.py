@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from scripts import configuration
 
-from dynamic_dynamodb.runner import settle
+from dynamic_dynamodb.config import Configuration
+from dynamic_dynamodb.loop import Clients
+from dynamic_dynamodb.runner import Runner, settle
 
 
 class Cycle:
@@ -39,3 +45,20 @@ def test_what_an_earlier_configuration_has_left_is_freed() -> None:
     assert left() is not None  # frozen
     settle()
     assert left() is None
+
+
+def test_clients_are_always_made_by_the_same_thread() -> None:
+    """Each thread has a store of memory of its own, and 16 of them took 75 MB more after some SIGHUPs."""
+    made: list[int] = []
+
+    def connect(_general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
+        assert not stopping()
+        made.append(threading.get_ident())
+        return Clients(None, None, None)
+
+    plain = Configuration({}, configuration("[table: ^orders$]\n"), ())
+    runner = Runner(plain, connect)
+    for _ in range(20):
+        runner._workers.map(time.sleep, [0.001] * 16)
+        runner._clients(plain)
+    assert (len(made), len(set(made))) == (20, 1)
