@@ -126,10 +126,11 @@ $(VENV)/.release: tests/requirements-release.txt $(VENV)/.test
 	@touch $@
 
 # Where it cannot be installed, the tests that need it are skipped and say so, and the next `make test` tries again.
-DYNALITE := $(addprefix tests/dynalite/,package.json package-lock.json .npmrc)
+DYNALITE := $(addprefix tests/dynalite/,package.json package-lock.json npmrc)
 $(VENV)/.dynalite: $(DYNALITE) | $(VENV)/.test
 	@mkdir -p $(VENV)/dynalite
 	@cp $(DYNALITE) $(VENV)/dynalite
+	@mv $(VENV)/dynalite/npmrc $(VENV)/dynalite/.npmrc
 	@if command -v node >/dev/null && command -v npm >/dev/null \
 	    && (cd $(VENV)/dynalite && npm --loglevel error ci >/dev/null); then touch $@; \
 	  else echo "make: no dynalite (it takes node and npm): its tests will be skipped" >&2; fi
