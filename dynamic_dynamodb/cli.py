@@ -10,19 +10,25 @@ import re
 import sys
 
 from dynamic_dynamodb import __version__, options
+from dynamic_dynamodb.terminal import PROGRAM, tell
 
 TYPE_CHECKING = False  # typing itself is slow to import
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
-PROGRAM = "dynamic-dynamodb"
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes
 
+_USAGE = f"""\
+{PROGRAM} --table-name NAME [options]
+       {PROGRAM} --config FILE [options]
+"""
 _EXAMPLES = f"""\
 examples:
-  {PROGRAM} --table-name my-table --dry-run --run-once
+  {PROGRAM} --table-name '^my-table$' --dry-run --run-once
+      what one check would do
   {PROGRAM} --config dynamic-dynamodb.conf
+      scale what the file names
 """
 
 
@@ -42,7 +48,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     except OSError as error:
         # What the program itself opens is looked after where it is opened; this is a disk that is full.
         _discard_output()
-        sys.stderr.write(f"{PROGRAM}: error: {error.strerror or error}\n")
+        tell(error.strerror or str(error), "error")
         return FAILED
 
 
@@ -64,7 +70,7 @@ def _main(argv: "Sequence[str]") -> int:
         sys.stdout.write(f"Dynamic DynamoDB version: {__version__}\n")
         return 0
     if not argv:
-        sys.stderr.write(f"usage: {PROGRAM} [options]; {PROGRAM} --help lists them\n\n{_EXAMPLES}\n")
+        sys.stderr.write(f"usage: {_USAGE}       {PROGRAM} --help\n\n{_EXAMPLES}\n")
     from dynamic_dynamodb import program  # noqa: PLC0415 - slow, and not for --help and --version
 
     return program.run(flags, unknown)
@@ -75,16 +81,15 @@ def _main(argv: "Sequence[str]") -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> "NoReturn":
-        # An ambiguous --flag=value is quoted whole, and the value may be a secret.
-        shown = re.sub(r"=\S+", "", message)
-        self.exit(MISUSED, f"{PROGRAM}: error: {shown}; {PROGRAM} --help lists the flags\n")
+        tell(_reworded(message), "error")
+        sys.exit(MISUSED)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all declared flags. It checks and converts nothing: config.py does, for flags and file alike."""
     made = _Parser(
         prog=PROGRAM,
-        usage="%(prog)s --table-name NAME [options]\n       %(prog)s --config FILE [options]",
+        usage=_USAGE.rstrip(),
         description="Scales the provisioned throughput of DynamoDB tables and their global secondary indexes "
         "up and down, from what CloudWatch says was consumed and throttled.",
         epilog=_EXAMPLES,
@@ -98,6 +103,20 @@ def parser() -> argparse.ArgumentParser:
         if option.flag is not None and option.group is not None:
             _add_flag(groups[option.group], option)
     return made
+
+
+def _reworded(message: str) -> str:
+    """What argparse found wrong, in our words; in its own where it has others than these."""
+    # A --flag=value is quoted whole, and the value may be a secret.
+    shown = re.sub(r"=\S+", "", message)
+    if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): expected one argument", shown):
+        option = next(option for option in options.OPTIONS if option.flag == found[1])
+        return f"{found[1]}: has no value; write {found[1]} {_metavar(option)}"
+    if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): ignored explicit argument .*", shown, re.DOTALL):
+        return f"{found[1]}: takes no value"
+    if found := re.fullmatch(r"ambiguous option: (\S+) could match (.*)", shown):
+        return f"{found[1]}: could be any of {found[2]}; write more of it"
+    return f"{shown}; {PROGRAM} --help lists the flags"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

@@ -117,7 +117,8 @@ def unknown_flag(flag: str) -> str:
     # A flag may be shortened, and a shortened one mistyped.
     shortened = {known[: len(flag)]: f"; did you mean {known}?" for known in reversed(flags)}
     close = get_close_matches(flag.lower(), shortened, n=1, cutoff=0.7)
-    return f"{flag}: unknown flag{did_you_mean(flag, flags) or ''.join(shortened[match] for match in close)}"
+    meant = did_you_mean(flag, flags) or "".join(shortened[match] for match in close)
+    return f"{flag}: unknown flag{meant or '; --help lists them'}"
 
 
 @dataclass(frozen=True)

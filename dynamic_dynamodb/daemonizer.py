@@ -17,21 +17,21 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from daemon import DaemonContext
 
 from dynamic_dynamodb.errors import DynamicDynamoDBError, one_line
 from dynamic_dynamodb.masking import safe
 from dynamic_dynamodb.pidfile import DaemonError, Instance
+from dynamic_dynamodb.terminal import PROGRAM, tell
 
 OK, FAILED, NOT_RUNNING, UNKNOWN, INTERRUPTED = 0, 1, 3, 4, 130  # 3 and 4 are what LSB says of `status`
 
 Ready = Callable[[], None]
 Body = Callable[[Ready], int]
 
-_PROGRAM = "dynamic-dynamodb"
-_log = logging.getLogger(_PROGRAM)
+_log = logging.getLogger(PROGRAM)
 _PAUSE = 0.02  # seconds between two looks at a daemon that is to end
 _TO_DETACH = 2.0  # seconds that a daemon to be may take to leave its parent, on a busy machine
 _READY = b"ready\n"
@@ -76,7 +76,7 @@ def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
     try:
         with instance.holder() as found:
             if found is None:
-                _say(sys.stdout, _not_running(instance) + and_then)
+                _say(_not_running(instance) + and_then)
                 return OK
             found.terminate()
             until = time.monotonic() + timeout
@@ -87,7 +87,7 @@ def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
                         "its log may say what it waits for"
                     )
                 time.sleep(_PAUSE)
-            _say(sys.stdout, f"instance {instance.name} has ended (process {found.pid})")
+            _say(f"instance {instance.name} has ended (process {found.pid})")
             return OK
     except DaemonError as error:
         return _fail([f"instance {instance.name}: {error}"])
@@ -104,9 +104,9 @@ def status(instance: Instance) -> int:
     try:
         with instance.holder() as found:
             if found is None:
-                _say(sys.stdout, _not_running(instance))
+                _say(_not_running(instance))
                 return NOT_RUNNING
-            _say(sys.stdout, f"instance {instance.name} is running: process {found.pid}, since {found.since}")
+            _say(f"instance {instance.name} is running: process {found.pid}, since {found.since}")
             return OK
     except DaemonError as error:
         _fail([f"instance {instance.name}: {error}"])
@@ -287,14 +287,14 @@ class _Birth:
 # Shared
 
 
-def _say(stream: TextIO, text: str) -> None:
-    stream.write(f"{_PROGRAM}: {safe(text)}\n")
-    stream.flush()
+def _say(text: str) -> None:
+    sys.stdout.write(f"{PROGRAM}: {safe(text)}\n")
+    sys.stdout.flush()
 
 
 def _fail(reasons: list[str]) -> int:
     for reason in reasons:
-        _say(sys.stderr, f"error: {reason}")
+        tell(reason, "error")
     return FAILED
 
 

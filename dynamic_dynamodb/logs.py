@@ -16,6 +16,7 @@ from typing import Any
 
 from dynamic_dynamodb.errors import ConfigError, one_line
 from dynamic_dynamodb.masking import safe
+from dynamic_dynamodb.terminal import painted
 
 NAME = "dynamic-dynamodb"
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
@@ -70,14 +71,13 @@ def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) ->
         return
     handlers: list[logging.Handler] = [_file(config["log_file"])] if config["log_file"] else []
     if console:
-        handlers.append(logging.StreamHandler())
+        handlers.append(_console())
     _forget_file()
     logger.setLevel(config["log_level"].upper())
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()
     for handler in handlers or [logging.NullHandler()]:
-        handler.setFormatter(logging.Formatter(FORMAT))
         logger.addHandler(handler)
 
 
@@ -96,14 +96,37 @@ def _quiet_libraries() -> None:
             logger.setLevel(logging.INFO)
 
 
+# The terminal
+
+
+def _console() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Painted(FORMAT))
+    return handler
+
+
+class _Painted(logging.Formatter):
+    """The level in its colour, where stderr shows colours."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        level = record.levelname
+        record.levelname = painted(level, level, sys.stderr)
+        try:
+            return super().formatMessage(record)
+        finally:
+            record.levelname = level  # the log file's line is made of the same record
+
+
 # The log file
 
 
 def _file(path: str) -> logging.Handler:
     try:
-        return _LogFile(path, when="midnight", backupCount=_OLD_FILES, encoding="utf-8", errors="backslashreplace")
+        file = _LogFile(path, when="midnight", backupCount=_OLD_FILES, encoding="utf-8", errors="backslashreplace")
     except (OSError, ValueError) as error:
         raise ConfigError([f"log-file {path}: cannot be written: {_why(error)}"]) from error
+    file.setFormatter(logging.Formatter(FORMAT))
+    return file
 
 
 class _LogFile(logging.handlers.TimedRotatingFileHandler):

@@ -5,7 +5,6 @@ Exit codes: 0; 1 something failed; 2 flags or configuration; 130 on Ctrl-C.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -19,11 +18,11 @@ from dynamic_dynamodb import config, iam, logs, options
 from dynamic_dynamodb.config import Configuration
 from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
 from dynamic_dynamodb.loop import Clients
-from dynamic_dynamodb.masking import hide, password, safe
+from dynamic_dynamodb.masking import hide, password
 from dynamic_dynamodb.runner import Runner
+from dynamic_dynamodb.terminal import tell
 
 OK, FAILED, MISUSED = 0, 1, 2
-_PROGRAM = "dynamic-dynamodb"
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")  # of the environment
 
 
@@ -38,10 +37,10 @@ def run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
         return _run(flags, unknown)
     except ConfigError as error:
         for problem in error.problems:
-            _say(f"error: {problem}")
+            tell(problem, "error")
         return MISUSED
     except DynamicDynamoDBError as error:
-        _say(f"error: {error}")
+        tell(str(error), "error")
         return FAILED
     except OSError:
         raise  # a full disk, which cli.py tells
@@ -68,9 +67,10 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
         return _print(configuration, config.show)
     if configuration.command["print_iam_policy"]:
         for expression in iam.narrowed(configuration.config):
-            _say(
-                f"warning: [table: {expression}] takes longer names as well, and this policy does not; "
-                f"^{expression.removeprefix('^')}$ means the one name"
+            tell(
+                f"[table: {expression}] takes longer names as well, and this policy does not; "
+                f"^{expression.removeprefix('^')}$ means the one name",
+                "warning",
             )
         return _print(configuration, iam.policy)
     if configuration.command["daemon"] is not None:
@@ -84,14 +84,9 @@ def _print(configuration: Configuration, document: Callable[[dict[str, Any]], di
     general = configuration.config["global"]
     general["region"] = general["region"] or _own_region(general["profile"])
     for warning in configuration.warnings:
-        _say(f"warning: {warning}")
+        tell(warning, "warning")
     sys.stdout.write(json.dumps(document(configuration.config), indent=2) + "\n")
     return OK
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # a reader who has gone; the exit code tells all the same
-        sys.stderr.write(f"{_PROGRAM}: {safe(text)}\n")
 
 
 def _problems(unknown: Sequence[str]) -> list[str]:
@@ -104,7 +99,7 @@ def _problems(unknown: Sequence[str]) -> list[str]:
         if word.startswith("-"):
             problems.append(config.unknown_flag(word.split("=", 1)[0]))
         elif not problems:
-            problems.append(f"{word!r}: unexpected; a table is named with --table-name")
+            problems.append(f"{word!r}: unexpected; a table is named with --table-name, a file with --config")
     return problems
 
 
@@ -192,18 +187,18 @@ def _load_from(base: Path, flags: Mapping[str, str | bool], problems: Sequence[s
 
 
 def _absolute(configuration: Configuration, base: Path) -> Configuration:
-    """With the paths of its log made absolute: a daemon's own folder is another."""
-    places = configuration.config["logging"]
-    for key in ("log_file", "log_config_file"):
-        if places[key]:
-            places[key] = str(base / places[key])
+    """With the paths of its file and log made absolute: a daemon's own folder is another."""
+    command, places = configuration.command, configuration.config["logging"]
+    for values, key in ((command, "config"), (places, "log_file"), (places, "log_config_file")):
+        if values[key]:
+            values[key] = str(base / values[key])
     return configuration
 
 
 def _warn(configuration: Configuration) -> None:
     """What the daemon's log may tell nobody."""
     for warning in configuration.warnings:
-        _say(f"warning: {warning}")
+        tell(warning, "warning")
     places = configuration.config["logging"]
     if not places["log_file"] and not places["log_config_file"]:
-        _say("warning: nothing will be logged; set log-file in the [logging] section, or give --log-file PATH")
+        tell("nothing will be logged; set log-file in the [logging] section, or give --log-file PATH", "warning")

@@ -23,6 +23,7 @@ LAYERS = {
     "errors": 1,
     "model": 1,
     "masking": 0,
+    "terminal": 1,
     "matching": 1,
     "windows": 1,
     "signals": 1,
@@ -57,8 +58,8 @@ PACKAGES = {"aws": {"boto3", "botocore"}, "breaker": {"urllib3"}, "daemonizer": 
 
 # Of this package, where a layer is too wide.
 ONLY = {
-    "logs": {"errors", "masking"},
-    "daemonizer": {"errors", "masking", "pidfile"},
+    "logs": {"errors", "masking", "terminal"},
+    "daemonizer": {"errors", "masking", "pidfile", "terminal"},
     "pidfile": {"errors"},
     "aws": {"__init__", "errors", "loop", "masking", "workers"},
 }
@@ -67,7 +68,8 @@ ONLY = {
 AT_THE_TOP = {
     "__init__": set[str](),
     "options": set[str](),
-    "cli": {"argparse", "os", "re", "sys", f"{PACKAGE}.__init__", f"{PACKAGE}.options"},
+    "terminal": {"os", "sys"},
+    "cli": {"argparse", "os", "re", "sys", f"{PACKAGE}.__init__", f"{PACKAGE}.options", f"{PACKAGE}.terminal"},
 }
 SLOW = ("boto3", "botocore", "logging", "configparser", "dataclasses", "typing", "json", f"{PACKAGE}.program")
 
@@ -213,7 +215,7 @@ def test_module_imports_only_what_its_room_may(module: str) -> None:
         ("loop", "from botocore.config import Config", "only aws may"),
         ("updater", "import botocore.exceptions", "only aws may"),
         ("config", "import requests", "no package that this project depends on"),
-        ("daemonizer", "from dynamic_dynamodb.state import State", "errors, masking, pidfile only"),
+        ("daemonizer", "from dynamic_dynamodb.state import State", "errors, masking, pidfile, terminal only"),
         ("program", "from dynamic_dynamodb import aws", "within the function"),
         ("program", "from dynamic_dynamodb.aws import clients", "within the function"),
         ("cli", "import logging", "would wait for it"),

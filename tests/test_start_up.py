@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -102,9 +103,21 @@ def test_without_arguments_a_short_usage(run: Run) -> None:
     done = run()
     assert (done.returncode, done.stdout) == (2, "")
     lines = done.stderr.splitlines()
-    assert lines[0] == "usage: dynamic-dynamodb [options]; dynamic-dynamodb --help lists them"
+    assert lines[0] == "usage: dynamic-dynamodb --table-name NAME [options]"
+    assert "       dynamic-dynamodb --help" in lines
+    assert "  dynamic-dynamodb --table-name '^my-table$' --dry-run --run-once" in lines
+    assert "  dynamic-dynamodb --config dynamic-dynamodb.conf" in lines
     assert lines[-1].startswith("dynamic-dynamodb: error: nothing to scale: give --table-name NAME, or --config FILE")
-    assert len(lines) < 10
+    assert len(lines) <= 11
+
+
+def test_the_examples_of_the_usage_are_understood(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "dynamic-dynamodb.conf").write_text("[table: t]\n")
+    examples = re.findall(r"^  dynamic-dynamodb (.*)$", run().stderr, re.M)
+    assert len(examples) == 2
+    for example in examples:
+        done = run(*shlex.split(example), "--show-config", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -117,9 +130,17 @@ def test_without_arguments_a_short_usage(run: Run) -> None:
         ),
         (("--chek", "3", "-t", "t"), ["--chek: unknown flag; did you mean --check-interval?"]),
         (("--Dry-Run", "-t", "t"), ["--Dry-Run: unknown flag; did you mean --dry-run?"]),
-        (("--colour", "-t", "t"), ["--colour: unknown flag"]),
-        (("-x", "-t", "t"), ["-x: unknown flag"]),
-        (("my-table",), ["'my-table': unexpected; a table is named with --table-name"]),
+        (("--colour", "-t", "t"), ["--colour: unknown flag; --help lists them"]),
+        (("-x", "-t", "t"), ["-x: unknown flag; --help lists them"]),
+        (("my-table",), ["'my-table': unexpected; a table is named with --table-name, a file with --config"]),
+        (
+            ("-t", "t", "--log-level", "inf"),
+            ["--log-level: 'inf' is none of debug, info, warning, error; did you mean info?"],
+        ),
+        (
+            ("-t", "t", "--increase-reads-unit", "percnt"),
+            ["--increase-reads-unit: 'percnt' is none of percent, units; did you mean percent?"],
+        ),
         (
             ("--tabel-name", "t", "--chek", "3", "--log-level", "loud"),
             [
@@ -128,9 +149,21 @@ def test_without_arguments_a_short_usage(run: Run) -> None:
                 "--log-level: 'loud' is none of debug, info, warning, error",
             ],
         ),
+        (("-t", "t", "--check-interval"), ["--check-interval: has no value; write --check-interval SECONDS"]),
+        (("-t", "--run-once"), ["--table-name: has no value; write --table-name NAME"]),
+        (("-t", "t", "--reads-up"), ["--reads-upper-threshold: has no value; write --reads-upper-threshold PERCENT"]),
         (
-            ("-t", "t", "--check-interval"),
-            ["argument --check-interval: expected one argument; dynamic-dynamodb --help lists the flags"],
+            ("--daemon",),
+            ["--daemon: has no value; write --daemon {start,stop,restart,status,foreground,fg}"],
+        ),
+        (("-t", "t", "--dry-run=s3cret\nword"), ["--dry-run: takes no value"]),
+        (
+            ("-t", "t", "--reads", "5"),
+            ["--reads: could be any of --reads-upper-threshold, --reads-lower-threshold; write more of it"],
+        ),
+        (
+            ("-t", "t", "--aws=s3cret"),
+            ["--aws: could be any of --aws-access-key-id, --aws-secret-access-key; write more of it"],
         ),
     ],
 )
@@ -138,12 +171,6 @@ def test_a_wrong_flag(run: Run, arguments: tuple[str, ...], expected: list[str])
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [f"dynamic-dynamodb: error: {line}" for line in expected]
-
-
-def test_an_ambiguous_flag(run: Run) -> None:
-    done = run("-t", "t", "--reads", "5")
-    assert done.returncode == 2
-    assert "ambiguous option: --reads could match --reads-upper-threshold, --reads-lower-threshold" in done.stderr
 
 
 def test_flags_may_be_shortened(run: Run) -> None:
