@@ -101,6 +101,19 @@ def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
     return {option.key: show_value(option, values[option.key]) for option in options.of_section(section)}
 
 
+def changed(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The options of a section of the config dict that are not at their default, by name, each as `show` has it.
+
+    `above`: the [global] part, where some defaults of tables and indexes come from.
+    """
+    inherited = above or {}
+    return {
+        name: show_value(option, values[key])
+        for option, name, key, fallback, default in _plan(kind)
+        if values[key] != (values[fallback] if fallback else inherited.get(key, default))
+    }
+
+
 def _unknown_option(name: str, known: Sequence[str]) -> str:
     home = next((option.sections[0] for option in options.OPTIONS if name in (option.name, *option.aliases)), None)
     if home is None:
@@ -398,7 +411,7 @@ def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | Non
     for layer in reversed(layers):
         given.update(layer.values)
     merged: dict[str, Any] = {}
-    for name, key, fallback, default in _plan(kind):
+    for _, name, key, fallback, default in _plan(kind):
         if name in given:
             merged[key] = given[name]
         elif fallback:
@@ -409,10 +422,10 @@ def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | Non
 
 
 @functools.cache
-def _plan(kind: str) -> tuple[tuple[str, str, str, Any], ...]:
-    """Name, key, key of the fallback and default of each option of a section, for files of thousands of sections."""
+def _plan(kind: str) -> tuple[tuple[Option, str, str, str, Any], ...]:
+    """Each option of a section, its name, key, fallback's key and default, for files of thousands of sections."""
     return tuple(
-        (option.name, option.key, (option.fallback or "").replace("-", "_"), _default(option))
+        (option, option.name, option.key, (option.fallback or "").replace("-", "_"), _default(option))
         for option in options.of_section(kind)
     )
 

@@ -240,6 +240,11 @@ def quote(text: str, longest: int = 60) -> str:
     return repr(text if len(text) <= longest else text[: longest - 3] + "...")
 
 
+def count(number: int, one: str, more: str = "") -> str:
+    """`1 table`, `2 tables`, `2 indexes` where `more` says so."""
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     close = get_close_matches(word[:_LONGEST_NAME].lower(), known, n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else ""

@@ -44,9 +44,8 @@ _CLOCK = "check the clock of this machine"
 # What to do about the errors that the reader can mend, by AWS's code or, for
 # errors raised before an answer came, by the name of botocore's class.
 _HINTS = {
-    "NoCredentialsError": "boto3 looked in the options, the environment, ~/.aws/credentials and ~/.aws/config "
-    "(keys, SSO), and for the role of the task or instance; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-    "or use --profile",
+    "NoCredentialsError": "boto3 looked in the options, the environment, ~/.aws, SSO and the instance or task role; "
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or use --profile",
     "PartialCredentialsError": _CREDENTIALS,
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,

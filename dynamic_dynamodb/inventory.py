@@ -77,7 +77,7 @@ class Inventory:
         names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
         tables = self._describe(names)
         if not tables and not self._state.failed:
-            log.error("there is no table that the configuration matches")
+            log.error("there is no table that the configuration matches%s", _what_there_is(listed))
             return None
         self._match_indexes(tables, names)
         return [job for table in tables for job in self._jobs(table)]
@@ -250,19 +250,26 @@ class Inventory:
                 log.warning("%s matches nothing", shown)
             longer = longer_names(expression, own)
             if longer and self._state.once("matches longer names", shown):
-                more = f" and {len(longer) - _SHOWN} more" if len(longer) > _SHOWN else ""
                 log.warning(
-                    "%s matches %s%s as well; write ^%s$ for the one name alone",
-                    shown,
-                    ", ".join(longer[:_SHOWN]),
-                    more,
-                    expression,
+                    "%s matches %s as well; write ^%s$ for the one name alone", shown, _some(longer), expression
                 )
 
 
 def _shown(kind: str, expression: str, of_table: str = "") -> str:
     """A section as the log shows it."""
     return f"[{kind}: {expression}{of_table}]"
+
+
+def _what_there_is(listed: Sequence[str] | None) -> str:
+    """For whoever has mistyped a name, or looks into another region; nothing where it is not known."""
+    if listed is None:
+        return ""
+    return f"; there are: {_some(listed)}" if listed else "; there is none at all: check the region and the credentials"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _targets(table: Table) -> list[Target]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from dynamic_dynamodb import calculator, updater
+from dynamic_dynamodb.converters import count
 from dynamic_dynamodb.errors import AwsError
 from dynamic_dynamodb.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.inventory import Inventory, Job
@@ -89,12 +90,17 @@ class Scaler:
             level, side = (logging.WARNING, "longer") if too_long else (logging.INFO, "no longer more")
             log.log(level, "the check took %.0f s, %s than check-interval (%d s)", seconds, side, self.interval)
 
+    def tell_pause(self) -> None:
+        """Say that nothing is to come for a while; at info the first time, so that nobody waits for an end."""
+        level = logging.INFO if self._state.once("pause") else logging.DEBUG
+        log.log(level, "the next check begins in %d s", self.interval)
+
     # Measure and decide
 
     def _decide(self, jobs: Sequence[Job]) -> list[Verdict]:
         now = self._clock()
         requests = [self._request(job) for job in jobs]
-        self._tell_cost(sum(len(request.metrics) for request in requests))
+        self._tell_cost(requests)
         measured = self._statistics.measure(requests, now)
         verdicts = []
         for job in jobs:
@@ -110,11 +116,15 @@ class Scaler:
                 log.exception("%s - failed on something unforeseen", job.target)
         return verdicts
 
-    def _tell_cost(self, metrics: int) -> None:
+    def _tell_cost(self, requests: Sequence[Request]) -> None:
+        metrics = sum(len(request.metrics) for request in requests)
+        indexes = sum(request.resource.target.index is not None for request in requests)
         if metrics and self._state.once("metrics"):
             log.info(
-                "a check asks CloudWatch for %d metrics: about $%.2f a month with one every %d s",
+                "a check asks CloudWatch for %d metrics of %s and %s: about $%.2f a month with one every %d s",
                 metrics,
+                count(len(requests) - indexes, "table"),
+                count(indexes, "index", "indexes"),
                 dollars_a_month(metrics, self.interval),
                 self.interval,
             )
@@ -251,4 +261,5 @@ def run(scaler: Scaler, stop: Stop, timer: Callable[[], float] = time.monotonic)
         begun = timer()
         attempt(scaler)
         scaler.took(timer() - begun)
+        scaler.tell_pause()
         stop.sleep(scaler.interval)

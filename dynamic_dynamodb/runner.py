@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from functools import partial
 
-from dynamic_dynamodb import __version__, logs, loop, service
+from dynamic_dynamodb import announcement, logs, loop, service
 from dynamic_dynamodb.config import Configuration
 from dynamic_dynamodb.errors import ConfigError, one_line
 from dynamic_dynamodb.signals import Signals
@@ -188,24 +188,7 @@ def _now() -> datetime:
 
 
 def _announce(configuration: Configuration) -> None:
-    """Version, what will be checked, how often, and whether for real."""
-    command, merged = configuration.command, configuration.config
-    tables = merged["tables"]
-    indexes = sum(len(table["gsis"]) for table in tables.values())
-    rhythm = "one check" if command["run_once"] else f"a check every {merged['global']['check_interval']} s"
-    dry = "; dry run: nothing is changed" if command["dry_run"] else ""
-    log.info(
-        "Dynamic DynamoDB %s: region %s, %s, %s, %s%s",
-        __version__,
-        merged["global"]["region"],
-        _count(len(tables), "table section"),
-        _count(indexes, "gsi section"),
-        rhythm,
-        dry,
-    )
+    for line in announcement.lines(configuration):
+        log.info("%s", line)
     for warning in configuration.warnings:
         log.warning("%s", warning)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -100,8 +100,10 @@ def test_no_credentials(run: Run, server: AwsServer) -> None:
     assert done.returncode == 1
     (error,) = errors(done.stderr)
     assert "Unable to locate credentials" in error
-    for place in ("environment", "~/.aws", "role", "--profile", "AWS_ACCESS_KEY_ID"):
+    for place in ("options", "environment", "~/.aws", "SSO", "instance or task role"):
         assert place in error
+    for remedy in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "--profile"):
+        assert remedy in error
     assert not server.calls
 
 
@@ -397,9 +399,18 @@ def test_no_table_matches(run: Run, server: AwsServer, env: dict[str, str]) -> N
     done = run("--table-name", "other-", "--run-once", env=env)
     assert done.returncode == 1
     (error,) = errors(done.stderr)
-    assert error == "there is no table that the configuration matches"
+    assert error == "there is no table that the configuration matches; there are: table-1, table-2, table-3"
     assert len(re.findall(r"WARNING - .*other-.* matches nothing", done.stderr)) == 1
     assert not server.world.updates
+
+
+def test_there_is_no_table_at_all(run: Run) -> None:
+    with AwsServer() as empty:
+        done = run(*ONCE, env={**ACCOUNT, "AWS_ENDPOINT_URL": empty.url})
+    assert done.returncode == 1
+    assert errors(done.stderr) == [
+        "there is no table that the configuration matches; there is none at all: check the region and the credentials"
+    ]
 
 
 # Files

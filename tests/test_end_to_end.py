@@ -14,6 +14,7 @@ import shlex
 import signal
 import socket
 import stat
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
@@ -140,6 +141,16 @@ def test_the_readme_command(run: Run, moto: MotoWorld) -> None:
     assert "reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)" in change
     assert "writes 40.0 % of 100 <= 40 %: 100 -> 45 (-70 % would be 30; 45 keeps 40.0 consumed below 90 %)" in change
     assert "region us-east-1, 1 table section, 0 gsi sections, one check" in done.stderr
+
+
+def test_the_readme_shows_that_command_and_what_it_says(run: Run, server: Recorder) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    assert textwrap.dedent(README_COMMAND) in readme
+    server.world.add_table("my-table", 100, 100)
+    load(server, TABLE, 50, 40)
+    done = run(*README, "--run-once", "--dry-run", env=account(server.url))
+    (change,) = lines(done.stderr, " -> ")
+    assert f"```text\n{change.split(' - dryrun - ')[1]}\n```" in readme
 
 
 def test_a_second_check_changes_nothing(run: Run, moto: MotoWorld) -> None:
@@ -380,7 +391,7 @@ def test_the_format_of_the_log(run: Run, server: Recorder, tmp_path: Path) -> No
         done = run("--config", str(file), "--run-once", *arguments, env=account(server.url))
         assert done.stdout == ""
         expected = [
-            r"Dynamic DynamoDB \d+\.\d+\.\d+: region .+",
+            r"Dynamic DynamoDB \d+\.\d+\.\d+: .+, region .+",
             r"my-table - configured by .+",
             r"my-table - GSI: by-date - configured by .+",
             r"my-table - GSI: by-date - reads 50\.0 % of 10: stays, .+; writes 50\.0 % of 10: stays, .+",

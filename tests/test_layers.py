@@ -43,6 +43,7 @@ LAYERS = {
     "pidfile": 2,
     "daemonizer": 3,
     "inventory": 4,
+    "announcement": 4,
     "guards": 5,
     "loop": 6,
     "aws": 7,
