@@ -46,8 +46,8 @@ def rows(text: str) -> dict[tuple[str, str], tuple[int, int, str]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def output() -> str:
+def demo(columns: int) -> str:
+    """What the demo prints at a terminal of so many columns."""
     # Settings of the reader's that would lead astray, if they were not left out.
     astray = {
         "AWS_PROFILE": "nobody",
@@ -58,7 +58,7 @@ def output() -> str:
     done = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, str(DEMO)],
         cwd=ROOT,
-        env={**os.environ, **astray},
+        env={**os.environ, **astray, "COLUMNS": str(columns)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -66,6 +66,11 @@ def output() -> str:
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def output() -> str:
+    return demo(80)
 
 
 @pytest.mark.xdist_group("demo")
@@ -94,8 +99,27 @@ def test_on_demand_table_is_named_and_left_alone(output: str) -> None:
 @pytest.mark.xdist_group("demo")
 def test_output_fits_a_terminal_and_shows_the_command(output: str) -> None:
     lines = output.splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) < 80
     assert len(lines) < 70
     assert "dynamic-dynamodb --run-once" in output
     assert "--config docs/demo/demo.conf" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.xdist_group("demo")
+def test_output_fits_a_narrow_terminal() -> None:
+    """But for the command and its URL, which are not to be broken."""
+    lines = demo(40).splitlines()
+    assert [line for line in lines if len(line) > 39 and "dynamic-dynamodb" not in line and "--" not in line] == []
+    assert "  reads    100 ->   150" in lines
+    assert "    (+50 %)" in lines
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_readme_shows_what_it_prints(output: str) -> None:
+    """Line for line; `...` stands for any lines left out."""
+    block = re.search(r"```console\n\$ make demo\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert block, "the README does not show make demo"
+    shown = [re.escape(part) for part in re.split(r"^\.\.\.\n", block[1], flags=re.M)]
+    assert len(block[1].splitlines()) > 10
+    assert re.fullmatch("(?:.*\n)*?".join(shown), output), f"{output}\nis not what the README shows:\n{block[1]}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -28,7 +29,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
 REGION = "us-east-1"
 AXES = ("reads", "writes")
 MINUTES = 60
-WIDTH = 79  # a terminal has 80 columns
+WIDTH = max(20, min(79, shutil.get_terminal_size().columns - 1))  # 79 in a file, too
+NARROW = 60  # columns; below, a reason has lines of its own
 METRICS = ("ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")
 
 
@@ -236,16 +238,21 @@ def table(
     before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], said: dict[str, list[str]]
 ) -> Iterator[str]:
     """What was provisioned and what is, with the program's own reason, for each resource and axis."""
-    yield "        before    after  reason, from the log"
+    yield from row("        before    after  ", "reason, from the log")
     for load in LOADS:
         yield load.name
         for number, axis in enumerate(AXES):
             then, now = before[load.name][number], after[load.name][number]
             arrow = "->" if then != now else "  "
             reason = said.get(load.name, ["", ""])[number].removeprefix(f"{axis} ")
-            yield from wrap(f"  {axis:6}{then:6} {arrow} {now:5}  ", reason)
-    yield from wrap(f"{ON_DEMAND:25}", said.get(ON_DEMAND, [""])[0])
+            yield from row(f"  {axis:6}{then:6} {arrow} {now:5}  ", reason)
+    yield from row(f"{ON_DEMAND:25}", said.get(ON_DEMAND, [""])[0])
     yield ""
+
+
+def row(head: str, text: str) -> list[str]:
+    """Side by side where there is room."""
+    return wrap(head, text) if WIDTH >= NARROW else [head, *wrap(" " * 4, text)]
 
 
 def wrap(head: str, text: str) -> list[str]:
