@@ -91,7 +91,7 @@ clean: ## remove all that was made here, .venv too
 
 # One clear line where the Python will not do.
 define usable_python
-command -v $(1) >/dev/null || { echo "make: no $(1) here; PYTHON=/path/to/python3.12 make ... names another" >&2; exit 1; }; \
+$(1) -c "" >/dev/null 2>&1 || { echo "make: no $(1) here that runs; PYTHON=/path/to/python3.12 make ... names another" >&2; exit 1; }; \
 $(1) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
   || { echo "make: $(1) is $$($(1) --version 2>&1), and Python 3.10 or later is needed; PYTHON=python3.12 make ... names another" >&2; exit 1; }; \
 $(1) -c 'import ensurepip, venv' 2>/dev/null \

@@ -81,7 +81,7 @@ def convert(option: Option, text: str) -> Any:
 
 def _to_whole(option: Option, text: str) -> int:
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f"{quote(text)} is not a whole number")
+        raise ValueError(_not(text, "a whole number"))
     number = int(text)
     _check_range(option, number, text)
     return number
@@ -89,10 +89,14 @@ def _to_whole(option: Option, text: str) -> int:
 
 def _to_number(option: Option, text: str) -> Fraction:
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{quote(text)} is not a number")
+        raise ValueError(_not(text, "a number"))
     number = Fraction(Decimal(text)) if not _WHOLE.fullmatch(text) else Fraction(int(text))
     _check_range(option, number, text)
     return number
+
+
+def _not(text: str, what: str) -> str:
+    return f"{quote(text)} is not {what}{'; leave the % out' if text.endswith('%') else ''}"
 
 
 def _check_range(option: Option, number: int | Fraction, text: str) -> None:

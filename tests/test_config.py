@@ -678,7 +678,7 @@ BAD_VALUES = [
         for section in ("[default_options]", "[table: x]", "[gsi: i table: t]", "[DEFAULT]")
         for text, problem in (
             ("reads-upper-threshold: high", "reads-upper-threshold: 'high' is not a number"),
-            ("reads-upper-threshold: 90%", "reads-upper-threshold: '90%' is not a number"),
+            ("reads-upper-threshold: 90%", "reads-upper-threshold: '90%' is not a number; leave the % out"),
             ("reads-upper-threshold: nan", "reads-upper-threshold: 'nan' is not a number"),
             ("reads-upper-threshold: inf", "reads-upper-threshold: 'inf' is not a number"),
             ("reads-upper-threshold: 1e", "reads-upper-threshold: '1e' is not a number"),

@@ -149,6 +149,13 @@ def test_the_examples_of_the_usage_are_understood(run: Run, tmp_path: Path) -> N
                 "--log-level: 'loud' is none of debug, info, warning, error",
             ],
         ),
+        (
+            ("-t", "t", "--reads-upper-threshold", "90%", "--increase-reads-with", "50 %"),
+            [
+                "--reads-upper-threshold: '90%' is not a number; leave the % out",
+                "--increase-reads-with: '50 %' is not a whole number; leave the % out",
+            ],
+        ),
         (("-t", "t", "--check-interval"), ["--check-interval: has no value; write --check-interval SECONDS"]),
         (("-t", "--run-once"), ["--table-name: has no value; write --table-name NAME"]),
         (("-t", "t", "--reads-up"), ["--reads-upper-threshold: has no value; write --reads-upper-threshold PERCENT"]),
