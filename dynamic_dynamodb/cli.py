@@ -107,16 +107,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _reworded(message: str) -> str:
     """What argparse found wrong, in our words; in its own where it has others than these."""
-    # A --flag=value is quoted whole, and the value may be a secret.
-    shown = re.sub(r"=\S+", "", message)
-    if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): expected one argument", shown):
+    if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): expected one argument", message):
         option = next(option for option in options.OPTIONS if option.flag == found[1])
         return f"{found[1]}: has no value; write {found[1]} {_metavar(option)}"
-    if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): ignored explicit argument .*", shown, re.DOTALL):
+    if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): ignored explicit argument .*", message, re.DOTALL):
         return f"{found[1]}: takes no value"
-    if found := re.fullmatch(r"ambiguous option: (\S+) could match (.*)", shown):
+    # A --flag=value is quoted whole, and the value may be a secret.
+    if found := re.fullmatch(r"ambiguous option: (--[\w-]+)(?:=.*)? could match (.*)", message, re.DOTALL):
         return f"{found[1]}: could be any of {found[2]}; write more of it"
-    return f"{shown}; {PROGRAM} --help lists the flags"
+    return f"{message.partition('=')[0]}; {PROGRAM} --help lists the flags"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

@@ -169,7 +169,7 @@ def test_the_examples_of_the_usage_are_understood(run: Run, tmp_path: Path) -> N
             ["--reads: could be any of --reads-upper-threshold, --reads-lower-threshold; write more of it"],
         ),
         (
-            ("-t", "t", "--aws=s3cret"),
+            ("-t", "t", "--aws=s3 could match cret"),
             ["--aws: could be any of --aws-access-key-id, --aws-secret-access-key; write more of it"],
         ),
     ],
