@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from facts import default_text, type_of
 
-from dynamic_dynamodb import cli, options
+from dynamic_dynamodb import cli, options, terminal
 from dynamic_dynamodb.options import COMMAND_LINE, GLOBAL, LOGGING, OPTIONS, TABLE, Option
 
 _NOTE = """\
@@ -188,7 +188,7 @@ def _flag_entry(option: Option) -> Iterator[str]:
     if option.kind != "switch" and option.default is not None:
         yield f"- Default: {default_text(option)}"
     yield f"- Since: {_since(option)}\n"
-    yield from _block("console", [f"$ {cli.PROGRAM} {option.example}"])
+    yield from _block("console", [f"$ {terminal.PROGRAM} {option.example}"])
 
 
 def _table(group: str, held: Sequence[Option]) -> Iterator[str]:

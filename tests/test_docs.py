@@ -29,7 +29,7 @@ from conftest import ACCOUNT, Run
 from mdit_py_plugins.anchors.index import slugify
 from pages import DOCS, Block
 
-from dynamic_dynamodb import __version__, cli, daemonizer
+from dynamic_dynamodb import __version__, cli, daemonizer, terminal
 from dynamic_dynamodb.model import Target
 from dynamic_dynamodb.options import COMMAND_LINE, OPTIONS
 from dynamic_dynamodb.simulation import Rules, World
@@ -159,7 +159,7 @@ def hold(line: str, place: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert syntax.returncode == 0, f"{place}: {line}\n{syntax.stderr}"
     for words in simple_commands(line):
         name = Path(words[0]).name
-        if name == cli.PROGRAM:
+        if name == terminal.PROGRAM:
             hold_ours(own_words(words), place, capsys)
         elif name == "make":
             goals = {word for word in words[1:] if "=" not in word and not word.startswith("-")}
@@ -194,7 +194,7 @@ def test_commands(block: Block, folder: Path, capsys: pytest.CaptureFixture[str]
         assert lines, "no command: `text` is for what is none"
     else:
         subprocess.run(["sh", "-n"], input=block.text, text=True, check=True)  # noqa: S607
-        lines = re.findall(rf"^(?:{cli.PROGRAM}|make) .*", block.text.replace("\\\n", " "), re.M)
+        lines = re.findall(rf"^(?:{terminal.PROGRAM}|make) .*", block.text.replace("\\\n", " "), re.M)
     for line in lines:
         hold(line, block.place, capsys)
 
@@ -207,7 +207,7 @@ RUN = {"--version", "--help", "--show-config", "--print-iam-policy", "--run-once
 def runs(command: Command) -> bool:
     """Whether the stand-in can show what this command of ours prints."""
     first = simple_commands(command.text)[:1]
-    return any(Path(words[0]).name == cli.PROGRAM and not RUN.isdisjoint(words) for words in first)
+    return any(Path(words[0]).name == terminal.PROGRAM and not RUN.isdisjoint(words) for words in first)
 
 
 @pytest.fixture
