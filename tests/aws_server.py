@@ -1,4 +1,4 @@
-"""A World behind HTTP: AWS's wire protocols on one port of 127.0.0.1, with faults on demand.
+"""A World behind HTTP: AWS's wire protocols on one port of 127.0.0.1, with the faults of aws_faults on demand.
 
 DynamoDB and CloudWatch speak JSON 1.0 and are told apart by X-Amz-Target, SNS
 speaks the query protocol and answers in XML. Signatures are not checked. A
@@ -10,17 +10,33 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
+
+from aws_faults import (
+    AwsFault,
+    Body,
+    CutFault,
+    Fault,
+    FaultHook,
+    MutateFault,
+    RawFault,
+    ResetFault,
+    SilenceFault,
+    SlowFault,
+    always,
+    times,
+)
 
 from dynamic_dynamodb.simulation import RefusedError, World
 
@@ -33,71 +49,21 @@ _JSON = "application/x-amz-json-1.0"
 _XML = "text/xml"
 _SNS = "http://sns.amazonaws.com/doc/2010-03-31/"
 
-Body = dict[str, Any]
-
-
-# Faults
-
-
-@dataclass(frozen=True)
-class AwsFault:
-    """The service refuses, in AWS's shape."""
-
-    code: str
-    message: str = "injected"
-    status: int = 400
-
-
-@dataclass(frozen=True)
-class RawFault:
-    """These bytes with this status instead of an answer; the service sees nothing of the request."""
-
-    status: int
-    body: bytes = b""
-
-
-@dataclass(frozen=True)
-class MutateFault:
-    """The service's answer, after `change` has been at it."""
-
-    change: Callable[[Body], object]
-
-
-@dataclass(frozen=True)
-class ResetFault:
-    """The connection is reset; `performed` says whether the service carried the request out before."""
-
-    performed: bool = False
-
-
-@dataclass(frozen=True)
-class SilenceFault:
-    """The service carries the request out, and answers so many seconds later."""
-
-    seconds: float
-
-
-Fault = AwsFault | RawFault | MutateFault | ResetFault | SilenceFault
-
-# Consulted for each request: (operation, body) -> what goes wrong, or None.
-FaultHook = Callable[[str, Body], Fault | None]
-
-
-def times(count: int, operation: str, fault: Fault) -> FaultHook:
-    """A hook that spoils the next `count` requests of one operation."""
-    left = [fault] * count
-    lock = threading.Lock()
-
-    def hook(name: str, _body: Body) -> Fault | None:
-        with lock:
-            return left.pop() if name == operation and left else None
-
-    return hook
-
-
-def always(operation: str, fault: Fault) -> FaultHook:
-    """A hook that spoils every request of one operation."""
-    return lambda name, _body: fault if name == operation else None
+__all__ = [
+    "AwsFault",
+    "AwsServer",
+    "Body",
+    "CutFault",
+    "Fault",
+    "FaultHook",
+    "MutateFault",
+    "RawFault",
+    "ResetFault",
+    "SilenceFault",
+    "SlowFault",
+    "always",
+    "times",
+]
 
 
 # Protocols
@@ -116,6 +82,7 @@ class _Response:
     body: bytes
     kind: str = _JSON
     query_error: str = ""  # what CloudWatch, once a query service, adds for old clients
+    delivery: CutFault | SlowFault | None = None
 
 
 _TARGETS = {"DynamoDB_20120810": "dynamodb", "GraniteServiceVersion20100801": "cloudwatch"}
@@ -203,13 +170,13 @@ def _read(stream: BinaryIO) -> tuple[dict[str, str], bytes]:
     return headers, stream.read(length)
 
 
-def _write(connection: socket.socket, response: _Response) -> None:
+def _bytes(response: _Response) -> bytes:
     extra = f"x-amzn-query-error: {response.query_error}\r\n" if response.query_error else ""
     head = (
         f"HTTP/1.1 {response.status} .\r\nContent-Type: {response.kind}\r\n"
         f"Content-Length: {len(response.body)}\r\nx-amzn-RequestId: 1\r\n{extra}\r\n"
     )
-    connection.sendall(head.encode() + response.body)  # in one packet, as long as it fits
+    return head.encode() + response.body
 
 
 class AwsServer:
@@ -281,7 +248,7 @@ class AwsServer:
             connection.settimeout(_IDLE_SECONDS)
             with connection.makefile("rb") as stream:
                 while not self._stopping.is_set():
-                    _write(connection, self._respond(*_read(stream)))
+                    self._write(connection, self._respond(*_read(stream)))
         except (OSError, _ClosedError):
             pass  # the client has gone, or is to go
         except _ResetError:
@@ -291,6 +258,20 @@ class AwsServer:
             self.errors.append(error)
         finally:
             connection.close()
+
+    def _write(self, connection: socket.socket, response: _Response) -> None:
+        whole, delivery = _bytes(response), response.delivery
+        if delivery is None:
+            connection.sendall(whole)  # in one packet, as long as it fits
+        elif isinstance(delivery, CutFault):
+            connection.sendall(whole[: int(len(whole) * delivery.sent)])
+            raise _ResetError if delivery.reset else _ClosedError
+        else:
+            size = math.ceil(len(whole) / delivery.pieces)
+            for start in range(0, len(whole), size):
+                connection.sendall(whole[start : start + size])
+                if self._stopping.wait(delivery.pause):
+                    raise _ClosedError
 
     def _respond(self, headers: Mapping[str, str], body: bytes) -> _Response:
         try:
@@ -311,7 +292,7 @@ class AwsServer:
             raise _ResetError
         if isinstance(fault, SilenceFault):
             self._stopping.wait(fault.seconds)
-        return response
+        return replace(response, delivery=fault) if isinstance(fault, (CutFault, SlowFault)) else response
 
     def _fault(self, request: _Request) -> Fault | None:
         """Count the request, and ask the hooks."""
