@@ -40,6 +40,7 @@ _NETWORK = "check the region, --endpoint-url and the network"
 _EXPIRED = "the temporary credentials have expired; renew them"
 _LOG_IN = "log in again: aws sso login"
 _CLOCK = "check the clock of this machine"
+_SKEWED = ("Signature expired", "Signature not yet current")  # the code is that of any bad signature
 
 # What to do about the errors that the reader can mend, by AWS's code or, for
 # errors raised before an answer came, by the name of botocore's class.
@@ -75,12 +76,16 @@ _SERVICES = {
 }
 
 
+_BAD = "bad answer"
+_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)  # what botocore's parsers let through
+
+
 class AwsError(DynamicDynamoDBError):
     """A call to AWS that failed, whatever the reason: refused, unanswered, or answered with nonsense.
 
     `operation` is AWS's name of it ("DescribeTable"), `code` AWS's error code
     or the name of botocore's exception, `message` AWS's text. `answered`: AWS
-    has answered; otherwise it may have done what was asked all the same.
+    has said what became of it; otherwise it may have done what was asked all the same.
     `repeated`: botocore has made the call more than once.
     """
 
@@ -103,12 +108,19 @@ class AwsError(DynamicDynamoDBError):
         """What the reader can do about it, or nothing."""
         if self.denied:
             return f"the IAM policy must allow {_SERVICES[self.operation]}:{self.operation}"
+        if self.message.startswith(_SKEWED):
+            return _CLOCK
         return _HINTS.get(self.code, "")
 
     @property
     def denied(self) -> bool:
         """Whether the credentials are good but lack the permission for this operation."""
         return self.code in _DENIED
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing came back, not even nonsense."""
+        return not self.answered and self.code != _BAD
 
     @property
     def not_found(self) -> bool:
@@ -120,7 +132,7 @@ class BadAnswerError(AwsError):
     """An answer of AWS that lacks a field or has one of the wrong kind."""
 
     def __init__(self, operation: str, field: str) -> None:
-        super().__init__(operation, "bad answer", f"no usable {field} in it")
+        super().__init__(operation, _BAD, f"no usable {field} in it", answered=False)
 
 
 def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
@@ -141,6 +153,8 @@ def _aws_error(operation: str, error: Exception) -> AwsError:
     response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
     refusal = response.get("Error") if isinstance(response, dict) else None
     if not isinstance(response, dict) or not isinstance(refusal, dict):
+        if isinstance(error, _UNREADABLE):
+            code, message = _BAD, f"boto3 cannot read it ({code}: {message})"
         return AwsError(operation, code, message, answered=False)
     about = response.get("ResponseMetadata")
     attempts = about.get("RetryAttempts") if isinstance(about, dict) else None

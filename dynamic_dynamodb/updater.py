@@ -13,6 +13,8 @@ from dynamic_dynamodb.model import Change, Resource, Table, Target, Throughput
 
 _LIST, _DESCRIBE, _UPDATE = "ListTables", "DescribeTable", "UpdateTable"
 
+_MOST_PAGES = 1000  # of names; ten times as many tables as AWS allows
+
 
 # List and describe
 
@@ -21,7 +23,7 @@ def list_tables(dynamodb: Any) -> list[str]:
     """All table names of the region, 100 a call. Raises AwsError."""
     names: dict[str, None] = {}
     arguments: dict[str, Any] = {}
-    while True:
+    for _page in range(_MOST_PAGES):
         answer = call(_LIST, dynamodb.list_tables, **arguments)
         page = _field(answer, _LIST, list, "TableNames")
         if not all(isinstance(name, str) for name in page):
@@ -32,8 +34,9 @@ def list_tables(dynamodb: Any) -> list[str]:
         if not last:
             return list(names)
         if len(names) == known:  # a page without a new name: the service goes round in circles
-            raise BadAnswerError(_LIST, "end of its pages")
+            break
         arguments = {"ExclusiveStartTableName": last}
+    raise BadAnswerError(_LIST, "end of its pages")
 
 
 def describe(dynamodb: Any, name: str) -> Table:
@@ -150,15 +153,17 @@ def _apply_increases(dynamodb: Any, increases: tuple[Change, ...], refused: tupl
 
 
 def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
-    """Send one call. Raises AwsError when it was not accepted."""
+    """Send one call. Raises AwsError when it was not accepted: that takes an answer which says so."""
     try:
-        call(_UPDATE, dynamodb.update_table, **arguments(changes))
+        answer = call(_UPDATE, dynamodb.update_table, **arguments(changes))
     except AwsError as error:
         # The answer to the first attempt was lost, and botocore's next one has met the change that the
         # first has begun, or made: the table was ACTIVE, and another, when it was described a moment ago.
         made = error.code == "ResourceInUseException" or "will not change" in error.message
         if not (error.repeated and made):
             raise
+    else:
+        _field(answer, _UPDATE, dict, "TableDescription")
 
 
 def _increases(changes: Sequence[Change]) -> Iterator[Change]:

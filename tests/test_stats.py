@@ -404,7 +404,7 @@ class Answering:
         ({"MetricDataResults": {}}, "no usable MetricDataResults"),
         ({"MetricDataResults": []}, "no usable result for a metric asked for"),
         (RefusedError("Throttling", "Rate exceeded"), "GetMetricData failed: Throttling: Rate exceeded"),
-        (KeyError("parser"), "GetMetricData failed: KeyError"),
+        (KeyError("parser"), "GetMetricData failed: bad answer: boto3 cannot read it (KeyError: 'parser')"),
     ],
     ids=["null", "list", "empty", "dict", "no result", "refused", "unforeseen"],
 )

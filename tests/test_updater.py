@@ -265,6 +265,7 @@ def change(target: Target, current: tuple[int, int], desired: tuple[int, int]) -
     return Change(target, Throughput(*current), Throughput(*desired), ("why reads", "why writes"))
 
 
+ACCEPTED: Answer = {"TableDescription": {}}
 UP, DOWN, MIXED = ((10, 10), (20, 10)), ((10, 10), (5, 10)), ((10, 10), (20, 5))
 
 
@@ -290,7 +291,7 @@ def test_the_arguments_of_an_index() -> None:
 
 
 def test_one_call_for_the_table_and_its_indexes() -> None:
-    dynamodb = DynamoDB({})
+    dynamodb = DynamoDB(ACCEPTED)
     changes = (change(TABLE, *UP), change(INDEX, *DOWN), change(SECOND, *MIXED))
     assert updater.apply(dynamodb, changes) == Outcome(made=changes)
     (call,) = dynamodb.calls
@@ -318,7 +319,7 @@ def ran_out() -> RefusedError:
 
 
 def test_decreases_refused_the_increases_are_made_at_once() -> None:
-    dynamodb = DynamoDB(ran_out(), {})
+    dynamodb = DynamoDB(ran_out(), ACCEPTED)
     changes = (change(TABLE, *DOWN), change(INDEX, *MIXED), change(SECOND, *UP))
     outcome = updater.apply(dynamodb, changes)
     kept = change(INDEX, (10, 10), (20, 10))
@@ -383,6 +384,14 @@ def test_an_unforeseen_error_is_the_outcome() -> None:
     assert outcome.error.code == "ZeroDivisionError"
 
 
+@pytest.mark.parametrize("answer", [{}, {"TableDescription": None}, {"message": "<html>"}, [], None])
+def test_nonsense_is_not_taken_for_a_yes(answer: Any) -> None:
+    outcome = updater.apply(DynamoDB(answer), (change(TABLE, *UP),))
+    assert outcome.made == ()
+    assert str(outcome.error) == "UpdateTable failed: bad answer: no usable TableDescription in it"
+    assert outcome.error is not None and not outcome.error.answered
+
+
 class Strict:
     """Refuses a call with any decrease, and one that changes nothing; keeps what was set."""
 
@@ -401,7 +410,7 @@ class Strict:
         if any(then < now for name in asked for now, then in zip(self.units[name], asked[name], strict=True)):
             raise ran_out()
         self.units |= asked
-        return {}
+        return ACCEPTED
 
 
 AXES_OF_CHANGE = st.tuples(st.integers(1, 9), st.integers(1, 9))
