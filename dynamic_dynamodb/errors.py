@@ -61,6 +61,7 @@ _HINTS = {
     "EndpointConnectionError": _NETWORK,
     "ConnectTimeoutError": _NETWORK,
     "ReadTimeoutError": _NETWORK,
+    "no answer": _NETWORK,
     "ProxyConnectionError": "check the network and the proxy settings of the environment",
     "SSLError": "check --endpoint-url and AWS_CA_BUNDLE",
     "ResourceNotFoundException": "it was deleted meanwhile, or lives in another region or account",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dynamic_dynamodb import updater, windows
@@ -86,14 +87,14 @@ class Inventory:
 
     def _list(self) -> list[str] | None:
         """All tables, or None where listing them is not permitted."""
-        try:
-            # By a worker, like all reads: one that hangs is abandoned when the program shall end.
-            return self._workers.map(updater.list_tables, [self._dynamodb])[0]
-        except AwsError as error:
-            if not error.denied:
-                raise
-            if self._state.once("ListTables denied"):
-                log.warning("%s; using the table names of the configuration as they stand", error)
+        # By a worker, like all reads: one that hangs is abandoned.
+        (answer,) = self._workers.read("ListTables", updater.list_tables, [self._dynamodb])
+        if not isinstance(answer, AwsError):
+            return answer
+        if not answer.denied:
+            raise answer
+        if self._state.once("ListTables denied"):
+            log.warning("%s; using the table names of the configuration as they stand", answer)
         return None
 
     def _plain_names(self) -> list[str]:
@@ -117,7 +118,8 @@ class Inventory:
 
     def _describe(self, names: Sequence[str]) -> list[Table]:
         tables = []
-        for name, answer in zip(names, self._workers.map(self._describe_one, names), strict=True):
+        answers = self._workers.read("DescribeTable", partial(updater.describe, self._dynamodb), names)
+        for name, answer in zip(names, answers, strict=True):
             missing = isinstance(answer, AwsError) and answer.not_found
             first = self._state.begins("missing", missing, Target(name))
             if isinstance(answer, Table):
@@ -127,12 +129,6 @@ class Inventory:
             else:
                 self._state.fail(Target(name), answer)
         return tables
-
-    def _describe_one(self, name: str) -> Table | AwsError:
-        try:
-            return updater.describe(self._dynamodb, name)
-        except AwsError as error:
-            return error
 
     def _section_of(self, table: str) -> tuple[str, Section]:
         match = self._matcher.match(table)

@@ -191,17 +191,20 @@ class Scaler:
             else:
                 log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
         groups = list(by_table.values())
-        outcomes = self._workers.finish(self._send, groups)
+        outcomes = self._workers.finish("UpdateTable", self._send, groups)
         for group, outcome in zip(groups, outcomes, strict=True):
             if outcome is not None:
-                self._tell_outcome(group, outcome)
+                self._tell_outcome(group, updater.Outcome(error=outcome) if isinstance(outcome, AwsError) else outcome)
         if None in outcomes:
             raise StoppedError
 
     def _send(self, group: Sequence[Verdict]) -> updater.Outcome:
         changes = [verdict.change for verdict in group]
         log.debug("%s - UpdateTable %s", changes[0].target.table, updater.arguments(changes))
-        return updater.apply(self._clients.dynamodb, changes)
+        outcome = updater.apply(self._clients.dynamodb, changes)
+        if outcome.error is not None and not outcome.refused:
+            raise outcome.error  # the workers count the calls that get no answer
+        return outcome
 
     def _tell_outcome(self, group: Sequence[Verdict], outcome: updater.Outcome) -> None:
         if outcome.error is not None:

@@ -119,7 +119,7 @@ class Notifier:
         messages, self._messages = self._messages, []
         alarms, self._alarms = self._alarms, {}
         self._silent = {}
-        errors = self._workers.finish(self._publish, messages, begin_all=True)
+        errors = self._workers.finish("Publish", self._publish, messages, begin_all=True)
         for message, error in zip(messages, errors, strict=True):
             if error is not None:
                 log.error("%s - %s", message.target, error)
@@ -147,7 +147,7 @@ class Notifier:
                 Message=message.text,
             )
         except AwsError as error:
-            if not error.answered:
+            if error.silent:
                 self._silent[message.topic] = error
             return error
         return None

@@ -112,12 +112,16 @@ class Statistics:
     def _fetch(self, queries: Sequence[_Query]) -> dict[_Query, Series | AwsError]:
         found: dict[_Query, Series | AwsError] = {}
         if self._denied is None:
-            for answer in self._workers.map(self._get_data, list(_batches(queries))):
-                found.update(answer)
+            batches = list(_batches(queries))
+            for batch, answer in zip(batches, self._workers.read(_DATA, self._read_pages, batches), strict=True):
+                found.update(dict.fromkeys(batch, answer) if isinstance(answer, AwsError) else answer)
             self._note_denial(found.values())
         if self._denied is not None:
             left = [query for query in queries if not isinstance(found.get(query), list)]
-            found.update(zip(left, self._workers.map(self._get_statistics, left), strict=True))
+            for query, answered in zip(left, self._workers.read(_STATISTICS, self._get_statistics, left), strict=True):
+                denied = isinstance(answered, AwsError) and answered.denied
+                # Denied both ways: the permission to ask for is the better one.
+                found[query] = self._denied if denied else answered
         return found
 
     def _note_denial(self, answers: Iterable[Series | AwsError]) -> None:
@@ -126,12 +130,6 @@ class Statistics:
         self._denied = next((error for error in errors if error.denied), None)
         if self._denied is not None:
             log.warning("%s; using GetMetricStatistics instead, one call a metric", self._denied)
-
-    def _get_data(self, batch: Sequence[_Query]) -> dict[_Query, Series | AwsError]:
-        try:
-            return self._read_pages(batch)
-        except AwsError as error:
-            return dict.fromkeys(batch, error)
 
     def _read_pages(self, batch: Sequence[_Query]) -> dict[_Query, Series | AwsError]:
         ids = {f"m{number}": query for number, query in enumerate(batch)}
@@ -158,26 +156,22 @@ class Statistics:
             raise BadAnswerError(_DATA, "end of its pages")
         return {query: found[key].series() for key, query in ids.items()}
 
-    def _get_statistics(self, query: _Query) -> Series | AwsError:
-        try:
-            answer = call(
-                _STATISTICS,
-                self._cloudwatch.get_metric_statistics,
-                Namespace="AWS/DynamoDB",
-                MetricName=query.metric,
-                Dimensions=query.dimensions,
-                StartTime=query.start,
-                EndTime=query.end,
-                Period=60,
-                Statistics=["Sum"],
-            )
-            return [
-                _point(_item(point, _STATISTICS, "Timestamp"), _item(point, _STATISTICS, "Sum"), _STATISTICS)
-                for point in _list(answer, _STATISTICS, "Datapoints")
-            ]
-        except AwsError as error:
-            # Denied both ways: the permission to ask for is the better one.
-            return self._denied if error.denied and self._denied is not None else error
+    def _get_statistics(self, query: _Query) -> Series:
+        answer = call(
+            _STATISTICS,
+            self._cloudwatch.get_metric_statistics,
+            Namespace="AWS/DynamoDB",
+            MetricName=query.metric,
+            Dimensions=query.dimensions,
+            StartTime=query.start,
+            EndTime=query.end,
+            Period=60,
+            Statistics=["Sum"],
+        )
+        return [
+            _point(_item(point, _STATISTICS, "Timestamp"), _item(point, _STATISTICS, "Sum"), _STATISTICS)
+            for point in _list(answer, _STATISTICS, "Datapoints")
+        ]
 
 
 def dollars_a_month(metrics: int, interval: int) -> float:

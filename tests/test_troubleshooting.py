@@ -25,10 +25,11 @@ PAGE = "troubleshooting.md"
 PASSED_ON = {
     "breaker": {"_REASONS", "_reason", "_follow", "_verdict", "ask"},
     "config": {"_doubts"},
-    "errors": {"BadAnswerError", "__str__"},
+    "errors": {"BadAnswerError", "__str__", "_aws_error"},
     "guards": {"_in_window", "_unless_run_out", "postpone"},
     "loop": {"_tell_outcome", "_tell_error"},
     "updater": {"quota"},
+    "workers": {"give_up"},
 }
 LEVELS = ("warning", "error", "exception", "critical", "log")
 CALLS = {f"{log}.{level}" for log in ("log", "_log") for level in LEVELS}
