@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # the checkout's own package, installed or not
 
+import fault_matrix  # noqa: E402
 from example_config import example_config  # noqa: E402
 from reference import command_line, configuration  # noqa: E402
 
@@ -21,6 +22,7 @@ FILES: dict[str, Callable[[], str]] = {
     "example-config.conf": example_config,
     "docs/configuration.md": configuration,
     "docs/command-line.md": command_line,
+    "docs/reliability.md": fault_matrix.page,
 }
 
 

@@ -20,7 +20,7 @@ THREADS = 16
 
 # A call of so many seconds hangs. It needs a thread, but no CPU time, so that
 # others are started beside it: no table waits for the time-outs of another.
-_HANGS = 2.0
+HANGS = 2.0
 _FOR_EACH = 4  # that hangs: the threads catch up within seconds, however many hang
 MOST_THREADS = 256
 
@@ -173,7 +173,7 @@ class _Step(Generic[T, R]):
     def hanging(self) -> int:
         """How many calls hold a thread and do not get on, those included that were given up."""
         with self._lock:
-            late = time.monotonic() - _HANGS
+            late = time.monotonic() - HANGS
             return self._given_up + sum(begun < late for begun in self._begun.values())
 
     @property

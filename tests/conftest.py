@@ -56,23 +56,24 @@ def _no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+def run_script(
+    *arguments: str, env: Mapping[str, str] = ACCOUNT, timeout: float = 60, **more: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the console script; returns what it printed and its exit code."""
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]  # noqa: S603 - the program under test
+        [str(SCRIPT), *arguments],
+        env=environment(**env),
+        text=True,
+        timeout=timeout,
+        check=False,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
+    )
+
+
 @pytest.fixture
-def run() -> Iterator[Run]:
-    """Runs the console script and returns what it printed and its exit code."""
-
-    def start(
-        *arguments: str, env: Mapping[str, str] = ACCOUNT, timeout: float = 60, **more: object
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # noqa: S603 - the program under test
-            [str(SCRIPT), *arguments],
-            env=environment(**env),
-            text=True,
-            timeout=timeout,
-            check=False,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
-        )
-
-    yield start
+def run() -> Run:
+    """Runs the console script."""
+    return run_script
 
 
 class Program:

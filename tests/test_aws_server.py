@@ -13,7 +13,20 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_server import AwsFault, AwsServer, Fault, MutateFault, RawFault, ResetFault, SilenceFault, always, times
+from aws_faults import between, by_table, tables
+from aws_server import (
+    AwsFault,
+    AwsServer,
+    CutFault,
+    Fault,
+    MutateFault,
+    RawFault,
+    ResetFault,
+    SilenceFault,
+    SlowFault,
+    always,
+    times,
+)
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
@@ -270,6 +283,63 @@ def test_silence(world: World, server: AwsServer, client: Factory) -> None:
     with pytest.raises(ReadTimeoutError):
         client("sns", read_timeout=0.1).publish(TopicArn=TOPIC, Message="m")
     assert len(world.messages) == 1
+
+
+def exchange(server: AwsServer) -> tuple[bytes, bool]:
+    """All that comes back to one ListTables, and whether the connection was reset in the end."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\nContent-Length: 2\r\n\r\n{}"
+        )
+        connection.shutdown(socket.SHUT_WR)
+        try:
+            while more := connection.recv(10_000):
+                received += more
+        except ConnectionResetError:
+            return received, True
+    return received, False
+
+
+@pytest.mark.parametrize(("sent", "reset"), [(0.0, False), (0.5, True), (0.5, False), (1.0, True)])
+def test_answers_that_end_early(world: World, server: AwsServer, sent: float, reset: bool) -> None:
+    whole, _ = exchange(server)
+    server.faults.append(always("ListTables", CutFault(sent, reset)))
+    assert exchange(server) == (whole[: int(len(whole) * sent)], reset)
+    assert world.calls["ListTables"] == 2
+
+
+def test_slow_bytes(server: AwsServer) -> None:
+    whole = exchange(server)
+    server.faults.append(always("ListTables", SlowFault(4, 0.1)))
+    begun = time.monotonic()
+    assert exchange(server) == whole
+    assert time.monotonic() - begun >= 0.3
+
+
+METRICS = metric_data()
+ABOUT: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    ("ListTables", {}, ()),
+    ("DescribeTable", {"TableName": "table"}, ("table",)),
+    ("GetMetricData", METRICS, ("table", "table")),
+    ("GetMetricStatistics", METRICS["MetricDataQueries"][0]["MetricStat"]["Metric"], ("table",)),
+    ("Publish", {"Message": "table: reads up\ntable - GSI: index: reads up"}, ("table", "table")),
+]
+
+
+@pytest.mark.parametrize(("operation", "body", "expected"), ABOUT, ids=[operation for operation, _, _ in ABOUT])
+def test_faults_of_a_table(operation: str, body: dict[str, Any], expected: tuple[str, ...]) -> None:
+    fault = AwsFault("Slow")
+    assert tables(operation, body) == expected
+    assert by_table(operation, {"table": fault})(operation, body) == (fault if expected else None)
+    assert by_table(operation, {"other": fault})(operation, body) is None
+    assert by_table("Other", {"table": fault})(operation, body) is None
+
+
+def test_faults_of_a_time() -> None:
+    now, fault = iter([100.0, 100.0, 109.9, 110.0, 119.9, 120.0]), AwsFault("Slow")
+    hook = between(10, 20, always("ListTables", fault), lambda: next(now))
+    assert [hook("ListTables", {}) for _ in range(5)] == [None, None, fault, fault, None]
 
 
 def test_latency(server: AwsServer, client: Factory) -> None:

@@ -1,0 +1,51 @@
+"""What docs/reliability.md has from the tests and the code: the matrix of faults, and the bounds of a check."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+_PAGE = Path(__file__).parent / "reliability.md"
+sys.path.insert(0, str(_PAGE.parent.parent / "tests"))
+
+from fault_cells import CELLS, FAULTS, KINDS, OPERATIONS, SILENCE, cells  # noqa: E402
+
+from dynamic_dynamodb import workers  # noqa: E402
+
+
+def page() -> str:
+    """The whole of docs/reliability.md: as it is, with the parts between the marks written anew."""
+    text = _PAGE.read_text(encoding="utf-8")
+    for name, part in (("bounds", _bounds()), ("matrix", _matrix())):
+        before, begin, rest = text.partition(f"<!-- generated: {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->\n")
+        if not end:
+            raise SystemExit(f"{_PAGE}: no marks for {name}")
+        text = f"{before}{begin}{part}{end}{after}"
+    return text
+
+
+def _bounds() -> str:
+    return _table(
+        ("bound", "value"),
+        [
+            ("calls side by side", f"{workers.THREADS}"),
+            ("a call hangs, and others are begun beside it, after", f"{workers.HANGS:g} s"),
+            ("calls side by side when many hang, at most", f"{workers.MOST_THREADS}"),
+            ("a table's call, all attempts and pages, is given up after", f"{workers.PATIENCE:g} s"),
+            ("calls of a step without an answer, before its rest is not asked", f"{workers.MOST_UNANSWERED}"),
+        ],
+    )
+
+
+def _matrix() -> str:
+    rows = []
+    for name, named in {**FAULTS, **SILENCE}.items():
+        kinds = (KINDS[kind].shown if kind else "-" for kind in CELLS[name])
+        rows.append((named.title, *kinds))
+    counted = f"{len(rows)} faults, {len(cells(CELLS))} cells.\n\n"
+    return counted + _table(("fault", *OPERATIONS), rows)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ("---",) * len(head), *rows))
