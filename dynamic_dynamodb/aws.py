@@ -19,7 +19,7 @@ from dynamic_dynamodb import __version__
 from dynamic_dynamodb.errors import ConfigError, one_line
 from dynamic_dynamodb.loop import Clients
 from dynamic_dynamodb.masking import hide
-from dynamic_dynamodb.workers import THREADS, StoppedError
+from dynamic_dynamodb.workers import MOST_THREADS, StoppedError
 
 
 def clients(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False) -> Clients:
@@ -33,7 +33,7 @@ def clients(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: F
         connect_timeout=3,
         read_timeout=10,
         retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=THREADS,
+        max_pool_connections=MOST_THREADS,  # or urllib3 complains of connections that it cannot keep
         parameter_validation=False,  # the service checks, too, and 500 queries take it 11 ms
         user_agent_extra=f"dynamic-dynamodb/{__version__}",
     )

@@ -15,7 +15,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # More bring nothing: one process tops out near 700 calls a second, of the
-# client's CPU time. The connection pools of the clients are of this size.
+# client's CPU time.
 THREADS = 16
 
 # A call of so many seconds hangs. It needs a thread, but no CPU time, so that

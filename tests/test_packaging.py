@@ -179,11 +179,11 @@ def test_the_index_gets_no_link_into_the_checkout(metadata: Message) -> None:
 
 
 def sources() -> Iterator[Path]:
-    """The files of the project, Markdown apart: that is prose, and may show what `--version` prints."""
+    """The files of the project, without prose, which may show what `--version` prints, and npm's list of packages."""
     tops = [path for path in ROOT.iterdir() if path.name in {"dynamic_dynamodb", "tests", "docs", "deploy"}]
     for path in [*ROOT.glob("*"), *(inside for top in tops for inside in top.rglob("*"))]:
         left_out = {"__pycache__", "_build"} & {*path.parts}
-        if path.is_file() and path.suffix != ".md" and not left_out:
+        if path.is_file() and path.suffix != ".md" and path.name != "package-lock.json" and not left_out:
             yield path
 
 
