@@ -19,7 +19,7 @@ from dynamic_dynamodb import __version__
 from dynamic_dynamodb.errors import ConfigError, one_line
 from dynamic_dynamodb.loop import Clients
 from dynamic_dynamodb.masking import hide
-from dynamic_dynamodb.workers import MOST_THREADS, StoppedError
+from dynamic_dynamodb.workers import MOST_THREADS, StoppedError, given_up
 
 
 def clients(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False) -> Clients:
@@ -45,7 +45,7 @@ def clients(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: F
             region_name=general["region"],
             botocore_session=_session(None if static else general["profile"], static=static),
         )
-        session.events.register("before-send", partial(_do_not_repeat, stopping))
+        session.events.register("before-send", partial(_do_not_send, stopping))
         return Clients(
             *(
                 session.client(service, endpoint_url=general["endpoint_url"], config=settings)
@@ -72,8 +72,10 @@ def _config_error(error: Exception) -> ConfigError:
     return ConfigError([f"AWS configuration: {one_line(str(error))}"])
 
 
-def _do_not_repeat(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
-    """Refuse botocore's second and third attempts when the program shall end: what is in flight is one attempt."""
+def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
+    """Refuse to send what has been given up, and botocore's second and third attempts when the program shall end."""
+    if given_up():
+        raise StoppedError("given up meanwhile")
     if stopping() and not request.headers.get("amz-sdk-request", b"attempt=1").startswith(b"attempt=1"):
         raise StoppedError("the program was told to end")
 

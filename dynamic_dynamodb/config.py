@@ -127,6 +127,9 @@ def _unknown_option(name: str, known: Sequence[str]) -> str:
 def unknown_flag(flag: str) -> str:
     """The problem with a flag that there is not, and the flag that was perhaps meant."""
     flags = [option.flag for option in options.OPTIONS if option.flag]
+    name = flag.removeprefix("--")
+    if any(option.name == name for option in options.OPTIONS if not option.flag):
+        return f"{flag}: not a flag, but an option of the file alone; write {name}: VALUE into its section there"
     # A flag may be shortened, and a shortened one mistyped.
     shortened = {known[: len(flag)]: f"; did you mean {known}?" for known in reversed(flags)}
     close = get_close_matches(flag.lower(), shortened, n=1, cutoff=0.7)

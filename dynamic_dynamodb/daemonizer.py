@@ -70,7 +70,7 @@ def start(body: Body, *, timeout: float = 30) -> int:
 def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
     """Tell the daemon to end, and wait until it has. 1, and its pid on stderr, when it does not end in time.
 
-    `and_then` is what comes next, for the one who reads that nothing has run.
+    `and_then` is what comes next, for the one who reads that nothing runs now.
     """
     _open_standard_streams()
     try:
@@ -87,7 +87,7 @@ def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
                         "its log may say what it waits for"
                     )
                 time.sleep(_PAUSE)
-            _say(f"instance {instance.name} has ended (process {found.pid})")
+            _say(f"instance {instance.name} has ended (process {found.pid}){and_then}")
             return OK
     except DaemonError as error:
         return _fail([f"instance {instance.name}: {error}"])

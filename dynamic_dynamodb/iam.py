@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dynamic_dynamodb.matching import plain_name
+from dynamic_dynamodb.matching import named_in_full, plain_name
 
 # Of regions, by how their names begin; all others are in "aws". From botocore's list of endpoints.
 _PARTITIONS = (
@@ -50,7 +50,7 @@ def narrowed(config: Mapping[str, Any]) -> list[str]:
     tables = config["tables"]
     if any(plain_name(expression) is None for expression in tables):
         return []
-    return [expression for expression in tables if not expression.endswith("$")]
+    return [expression for expression in tables if not named_in_full(expression)]
 
 
 def _statement(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:

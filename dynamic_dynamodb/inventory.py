@@ -11,7 +11,7 @@ from typing import Any
 from dynamic_dynamodb import updater, windows
 from dynamic_dynamodb.config import policy
 from dynamic_dynamodb.errors import AwsError
-from dynamic_dynamodb.matching import Match, Matcher, longer_names, plain_name
+from dynamic_dynamodb.matching import Match, Matcher, longer_names, named_in_full, plain_name
 from dynamic_dynamodb.model import Policy, Resource, Table, Target
 from dynamic_dynamodb.state import State
 from dynamic_dynamodb.workers import Workers
@@ -94,7 +94,10 @@ class Inventory:
         if not answer.denied:
             raise answer
         if self._state.once("ListTables denied"):
-            log.warning("%s; using the table names of the configuration as they stand", answer)
+            if all(map(named_in_full, self._sections)):  # as with the policy that --print-iam-policy gives for these
+                log.info("dynamodb:ListTables is denied, and not needed: all tables are named in full")
+            else:
+                log.warning("%s; using the table names of the configuration as they stand", answer)
         return None
 
     def _plain_names(self) -> list[str]:

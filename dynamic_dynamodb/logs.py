@@ -37,8 +37,9 @@ class _Record(logging.LogRecord):
         super().__init__(*arguments, **more)
         try:
             text = self.getMessage()
-        except (TypeError, ValueError, KeyError):  # which logging would tell in a traceback, with the arguments in it
-            text = f"{self.msg} {self.args}"
+        except Exception as error:  # noqa: BLE001 - logging would tell it in a traceback, with the arguments in it
+            shown = self.msg if isinstance(self.msg, str) else type(self.msg).__name__
+            text = f"{shown} (without its arguments: {type(error).__name__})"
         self.msg, self.args = safe(text), ()
         if self.exc_info:
             self.exc_text = _trace(self.exc_info)

@@ -157,11 +157,11 @@ class Scaler:
         for one, usage, decision in zip(policies, usages, decisions, strict=True):
             memory.streaks[one.axis] = decision.streak
             log.debug(
-                "%s - %s: %.10g consumed and %.10g throttled in %d s, %d provisioned, streak %d",
+                "%s - %s: %.10g consumed%s in %d s, %d provisioned, streak %d",
                 job.target,
                 one.axis,
                 usage.consumed,
-                usage.throttled,
+                f" and {float(usage.throttled):.10g} throttled" if one.uses_throttled else "",
                 usage.seconds,
                 usage.provisioned,
                 decision.streak,
@@ -217,7 +217,7 @@ class Scaler:
                 level = logging.WARNING
                 held.append(f"decrease refused by DynamoDB, {self._guards.postpone(verdict, self._clock())}")
             if outcome.error is not None and target not in made:
-                unknown = "no answer, so it is not known whether it was changed"
+                unknown = "no usable answer, so it is not known whether it was changed"
                 held.append("not changed" if outcome.error.answered else unknown)
             log.log(level, "%s - %s", target, verdict.line(*held))
             if target in made:

@@ -38,6 +38,11 @@ class Matcher:
             self._known = {name: match for name, match in self._known.items() if name in names}
 
 
+def named_in_full(expression: str) -> bool:
+    """Whether the expression is a plain name with an end, and so takes no longer names."""
+    return plain_name(expression) is not None and expression.endswith("$")
+
+
 def plain_name(expression: str) -> str | None:
     r"""The one name that an expression spells out, or None for a real expression.
 

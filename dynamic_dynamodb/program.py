@@ -54,7 +54,7 @@ def _hide_environment() -> None:
     for name, value in os.environ.items():
         if name in _SECRETS:
             hide(name, value)
-        elif "://" in value:
+        elif name.upper().endswith("_PROXY") or name.startswith("AWS_ENDPOINT_URL"):
             hide(name, password(value))
 
 

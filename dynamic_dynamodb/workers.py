@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -29,7 +30,8 @@ MOST_THREADS = 256
 # read from the socket, and a peer that sends a byte now and then meets none.
 PATIENCE = 45.0
 
-# Of one step of a check. When so many calls got no answer, neither will the rest, and waiting has an end.
+# Of one step of a check: when so many calls got no answer, the rest is not asked, so that waiting has an end
+# however many there are. The next check begins with that rest.
 MOST_UNANSWERED = MOST_THREADS
 
 # How often a wait looks whether the program shall end, in seconds. Signal
@@ -41,14 +43,29 @@ class StoppedError(DynamicDynamoDBError):
     """The program was told to end while calls were under way."""
 
 
-class Workers:
-    """Two pools of threads. `stopping` tells whether the program shall end."""
+_own = threading.local()  # of a thread that makes calls: `end`, on the monotonic clock
 
-    def __init__(self, stopping: Callable[[], bool] = lambda: False, threads: int = THREADS) -> None:
+
+def given_up() -> bool:
+    """Whether the call that this thread makes has been given up: nothing may be sent for it any more.
+
+    A change that is sent late, when nobody counts on it, could undo one that a later check has made.
+    """
+    return time.monotonic() > getattr(_own, "end", math.inf)
+
+
+class Workers:
+    """Two pools of threads. `stopping` tells whether the program shall end; `patience` is in seconds."""
+
+    def __init__(
+        self, stopping: Callable[[], bool] = lambda: False, threads: int = THREADS, patience: float = PATIENCE
+    ) -> None:
         self._stopping = stopping
         self._threads = threads
+        self._patience = patience
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="worker")
-        self._calls = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="aws")
+        self._calls = _pool_for_calls()
+        self._next: dict[str, int] = {}  # by operation: the first item that was not asked for in the step before
         self.abandoned = False  # whether calls may still be under way that nobody waits for
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -75,7 +92,7 @@ class Workers:
         was given up, or not begun because too many others were not answered,
         is an AwsError.
         """
-        return self._run(_Step(operation, function, list(items)), self._stopping)
+        return self._run(operation, function, list(items), self._stopping)
 
     def finish(
         self, operation: str, function: Callable[[T], R], items: Iterable[T], *, begin_all: bool = False
@@ -89,15 +106,18 @@ class Workers:
         def unless_stopping(item: T) -> R | None:
             return None if self._stopping() and not begin_all else function(item)
 
-        return self._run(_Step(operation, unless_stopping, list(items)), lambda: False)
+        return self._run(operation, unless_stopping, list(items), lambda: False)
 
     def close(self) -> None:
         """Begin nothing more; waits unless calls were abandoned."""
         for pool in (self._pool, self._calls):
             pool.shutdown(wait=not self.abandoned, cancel_futures=True)
 
-    def _run(self, step: _Step[T, R], stopping: Callable[[], bool]) -> list[R | AwsError]:
+    def _run(
+        self, operation: str, function: Callable[[T], R], items: Sequence[T], stopping: Callable[[], bool]
+    ) -> list[R | AwsError]:
         """Have the calls of a step made, by as many threads as it takes, and look now and then how they fare."""
+        step = _Step(operation, function, items, self._patience, self._next.pop(operation, 0))
         futures: set[Future[None]] = set()
         try:
             while step.unfinished:
@@ -110,23 +130,39 @@ class Workers:
                 step.give_up()
         finally:
             step.drop()
-            self.abandoned |= step.stuck
+            if step.stuck:  # they keep their threads: the next step shall not be short of them
+                self.abandoned = True
+                self._calls.shutdown(wait=False, cancel_futures=True)
+                self._calls = _pool_for_calls()
+        if step.first_not_asked is not None:
+            self._next[operation] = step.first_not_asked
         return step.results
 
 
-class _Step(Generic[T, R]):
-    """The calls of one operation in one check: each thread at work takes the next until none is left."""
+def _pool_for_calls() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="aws")
 
-    def __init__(self, operation: str, function: Callable[[T], R], items: Sequence[T]) -> None:
+
+class _Step(Generic[T, R]):
+    """The calls of one operation in one check: each thread at work takes the next until none is left.
+
+    It begins with item number `first`: one that was not asked for the last time, if there are so many.
+    """
+
+    def __init__(
+        self, operation: str, function: Callable[[T], R], items: Sequence[T], patience: float, first: int
+    ) -> None:
         self._operation = operation
         self._function = function
         self._items = items
+        self._patience = patience
         self._left = deque(range(len(items)))
+        self._left.rotate(-first)
+        self.first_not_asked: int | None = None
         self._begun: dict[int, float] = {}  # when, on the monotonic clock; of the calls under way
         self._results: dict[int, R | AwsError] = {}
         self._unanswered = 0
         self._given_up = 0
-        self._moved = time.monotonic()  # when a call was last begun
         self._lock = threading.Lock()
 
     # For the threads at work
@@ -145,7 +181,8 @@ class _Step(Generic[T, R]):
             if not self._left or self._silent >= MOST_UNANSWERED:
                 return None
             number = self._left.popleft()
-            self._begun[number] = self._moved = time.monotonic()
+            self._begun[number] = time.monotonic()
+            _own.end = self._begun[number] + self._patience
             return number
 
     def _end(self, number: int, result: R | AwsError) -> None:
@@ -183,19 +220,19 @@ class _Step(Generic[T, R]):
             return bool(self._begun) or self._given_up > 0
 
     def give_up(self) -> None:
-        """Give up the calls that take too long, and the rest where too many got no answer or no thread is free."""
+        """Give up the calls that take too long, and the rest where too many got no answer."""
         now = time.monotonic()
         with self._lock:
-            for number in [number for number, begun in self._begun.items() if now - begun > PATIENCE]:
+            for number in [number for number, begun in self._begun.items() if now - begun > self._patience]:
                 del self._begun[number]
                 self._results[number] = AwsError(
-                    self._operation, "no answer", f"given up after {PATIENCE:.0f} s", answered=False
+                    self._operation, "no answer", f"given up after {self._patience:.0f} s", answered=False
                 )
                 self._given_up += 1
-            silent = self._silent
-            if silent >= MOST_UNANSWERED or now - self._moved > PATIENCE:
+            if self._left and self._silent >= MOST_UNANSWERED:
+                self.first_not_asked = self._left[0]
                 # Never sent, so that nothing can have come of it: that much is known without an answer.
-                error = AwsError(self._operation, "not asked", f"{silent} calls before this one got no answer")
+                error = AwsError(self._operation, "not asked", f"{self._silent} calls before this one got no answer")
                 self._results.update(dict.fromkeys(self._left, error))
                 self._left.clear()
 

@@ -336,7 +336,7 @@ def test_restart_takes_the_present_configuration(place: Place) -> None:
     table(place.server, "other-table")
     place.configure(name="other-")
     done = place.run("restart")
-    said = f"dynamic-dynamodb: instance test has ended (process {pid})\n"
+    said = f"dynamic-dynamodb: instance test has ended (process {pid}); starting it\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
     assert not lives(pid)
     assert lives(place.pid())

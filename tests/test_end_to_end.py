@@ -349,7 +349,7 @@ def test_without_an_answer_nothing_is_claimed(run: Run, server: Recorder) -> Non
     server.faults.append(always("UpdateTable", ResetFault()))
     done = run("--table-name", "my-table", "--run-once", env=account(server.url))
     assert done.returncode == 1
-    assert "no answer, so it is not known whether it was changed" in done.stderr
+    assert "no usable answer, so it is not known whether it was changed" in done.stderr
 
 
 def test_a_message_of_a_change_is_sent_before_the_end(spawn: Spawn, server: Recorder, tmp_path: Path) -> None:

@@ -260,6 +260,17 @@ def test_throttled_events_hold_a_decrease_until_they_leave_the_window() -> None:
     )
 
 
+def test_debug_tells_of_throttled_events_where_they_were_asked_for() -> None:
+    scene = Scene(ORDERS + "throttled-reads-upper-threshold: 10\n", {"orders": (100, 50)})
+    with captured() as lines:
+        scene.play(Step(load={"orders": STAY}))
+    numbers = [line.text for line in lines if line.level == logging.DEBUG and " consumed" in line.text]
+    assert numbers == [
+        "orders - reads: 15000 consumed and 0 throttled in 300 s, 100 provisioned, streak 0",
+        "orders - writes: 9000 consumed in 300 s, 50 provisioned, streak 0",
+    ]
+
+
 def test_one_resource_whose_metrics_fail_leaves_the_others_going() -> None:
     scene = Scene(
         "[table: .*]\n[gsi: .* table: .*]\n", {"orders": (100, 50), "orders/by-date": (100, 50), "users": (100, 50)}
@@ -499,7 +510,11 @@ def test_a_refused_update_names_its_table_and_leaves_the_others_going(
     assert seen.sent == [{"orders": (150, 50), "orders/by-date": (150, 50)}, {"users": (150, 50)}]
     (loud,) = (one for one in seen.lines if one.level >= logging.WARNING)
     assert (loud.level, loud.text.startswith("orders - UpdateTable failed: "), line in loud.text) == (level, True, True)
-    held = "no answer, so it is not known whether it was changed" if isinstance(refusal, Exception) else "not changed"
+    held = (
+        "no usable answer, so it is not known whether it was changed"
+        if isinstance(refusal, Exception)
+        else "not changed"
+    )
     told = [text for text in seen.texts() if "-> 150" in text and "orders" in text]
     assert [text.rpartition(" - ")[2].partition("; ")[0] for text in told] == [held] * 2
     assert scene.provisioned("users") == (150, 50)
@@ -568,6 +583,15 @@ def test_without_list_tables_plain_names_are_used_as_they_stand() -> None:
         ),
         Step(load=dict.fromkeys(load, (75, 25)), refuses=denied, ok=False, whispers=["[table: prod-.*] is a regular"]),
     )
+
+
+def test_without_list_tables_and_without_a_need_for_it_nobody_is_warned() -> None:
+    """As with the policy that --print-iam-policy prints for such a configuration."""
+    scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)})
+    denied = {"ListTables": "AccessDeniedException: no"}
+    with captured() as lines:
+        scene.play(Step(load={"orders": UP}, refuses=denied, sent=[{"orders": (150, 50)}]))
+    assert [line.level for line in lines if "ListTables" in line.text] == [logging.INFO]
 
 
 def test_without_list_tables_a_name_that_does_not_exist_is_said_once() -> None:

@@ -132,6 +132,13 @@ def test_the_examples_of_the_usage_are_understood(run: Run, tmp_path: Path) -> N
         (("--Dry-Run", "-t", "t"), ["--Dry-Run: unknown flag; did you mean --dry-run?"]),
         (("--colour", "-t", "t"), ["--colour: unknown flag; --help lists them"]),
         (("-x", "-t", "t"), ["-x: unknown flag; --help lists them"]),
+        (
+            ("--maintenance-windows", "22:00-06:00", "-t", "t"),
+            [
+                "--maintenance-windows: not a flag, but an option of the file alone; "
+                "write maintenance-windows: VALUE into its section there"
+            ],
+        ),
         (("my-table",), ["'my-table': unexpected; a table is named with --table-name, a file with --config"]),
         (
             ("-t", "t", "--log-level", "inf"),

@@ -139,7 +139,8 @@ def rows() -> list[str]:
 
 
 def plain(markdown: str) -> str:
-    return collapsed(re.sub(r"\*[^*]+\*", "*", markdown))
+    """Markdown sees no italics that begin with a `;` right after a word: on the page there is a blank between them."""
+    return collapsed(re.sub(r"( (?=\*;))?\*[^*]+\*", "*", markdown))
 
 
 # What must hold

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from aws_server import AwsFault, AwsServer, always
+from conftest import CREDENTIALS, PATIENCE
 
-from dynamic_dynamodb.errors import AwsError
-from dynamic_dynamodb.workers import MOST_UNANSWERED, THREADS, Workers
+from dynamic_dynamodb import aws
+from dynamic_dynamodb.errors import AwsError, call
+from dynamic_dynamodb.workers import MOST_THREADS, MOST_UNANSWERED, THREADS, Workers
 
 
 @pytest.fixture
@@ -56,6 +59,58 @@ def test_where_nobody_answers_the_rest_is_not_asked(workers: Workers, answered: 
     not_asked = [str(result) for result in results if isinstance(result, AwsError) and result.code == "not asked"]
     assert len(not_asked) == 1000 - made
     assert made <= asked + THREADS
+
+
+def test_what_was_not_asked_comes_first_the_next_time(workers: Workers) -> None:
+    """However many give no answer, and in whatever order the tables are listed: nobody is left out for ever."""
+    asked: list[int] = []
+
+    def call(number: int) -> None:
+        asked.append(number)
+        raise AwsError("DescribeTable", "code", "text", answered=False)
+
+    workers.read("DescribeTable", call, range(400))
+    begun = len(asked)
+    assert begun < 400
+    workers.read("GetMetricData", call, range(1))  # a step of its own
+    del asked[:begun], asked[:1]
+    workers.read("DescribeTable", call, range(400))
+    assert set(asked) >= set(range(begun, 400))
+
+
+def test_calls_that_keep_their_threads_leave_enough_for_the_next_step() -> None:
+    end = threading.Event()
+    workers = Workers(threads=MOST_THREADS, patience=0.2)
+    hung = workers.read("DescribeTable", lambda _: end.wait(PATIENCE), range(MOST_THREADS))
+    assert {str(result) for result in hung} == {
+        "DescribeTable failed: no answer: given up after 0 s (check the region, --endpoint-url and the network)"
+    }
+    assert workers.read("DescribeTable", str, range(3)) == ["0", "1", "2"]
+    end.set()
+    workers.close()
+
+
+def test_what_was_given_up_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old change that arrives after a newer one would undo it."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    ended = threading.Event()
+    with AwsServer(latency=1, faults=[always("UpdateTable", AwsFault("InternalServerError", status=500))]) as server:
+        names = ("profile", "aws_access_key_id", "aws_secret_access_key")
+        clients = aws.clients({**dict.fromkeys(names), "region": "eu-west-1", "endpoint_url": server.url})
+        workers = Workers(patience=0.2)
+
+        def update(name: str) -> None:
+            try:
+                call("UpdateTable", clients.dynamodb.update_table, TableName=name)
+            finally:
+                ended.set()
+
+        (error,) = workers.finish("UpdateTable", update, ["orders"])
+        assert "given up" in str(error)
+        assert ended.wait(PATIENCE)
+        assert server.calls == {"UpdateTable": 1}
+        workers.close()
 
 
 def test_what_is_no_error_of_aws_is_raised(workers: Workers) -> None:
