@@ -73,6 +73,23 @@ _CHAPTERS = {
     "lookback-window-start": "Look-back window",
     "sns-topic-arn": "Notifications",
 }
+# What a chapter's page has beyond the entries.
+_MORE = {
+    "The whole program": "[Permissions and credentials](iam.md), [troubleshooting](troubleshooting.md).",
+    "Circuit breaker": "[What is asked, and what an answer means](guards.md#circuit-breaker).",
+    "Log": "[Rotation](running.md#logs), [each line explained](troubleshooting.md).",
+    "When to scale, and how much": "[How a decision is made](decisions.md), with worked numbers.",
+    "How far": "[Limits and switches](decisions.md#limits-and-switches), with worked numbers.",
+    "Throttled events": "[Throttled events](decisions.md#throttled-events), with worked numbers.",
+    "Before a decrease": "[Several checks in a row](decisions.md#several-checks-in-a-row), check by check.",
+    "Switches": "[Limits and switches](decisions.md#limits-and-switches), with worked numbers.",
+    "Granular scaling": "[Granular scaling](granular-scaling.md), with worked numbers.",
+    "Alarms": "[What is sent, and when](notifications.md#alarms).",
+    "Reads and writes together": "[Check by check](decisions.md#reads-and-writes-together).",
+    "Maintenance windows": "[Check by check](guards.md#maintenance-windows).",
+    "Look-back window": "[Why so late](decisions.md#what-is-compared).",
+    "Notifications": "[What is sent, and when](notifications.md).",
+}
 _SECTIONS = {GLOBAL: "`[global]`", LOGGING: "`[logging]`", TABLE: "`[default_options]`, `[table:]`, `[gsi:]`"}
 
 
@@ -83,7 +100,7 @@ def configuration() -> str:
         if COMMAND_LINE in option.sections or option.axis == "writes":
             continue
         if option.name in _CHAPTERS:
-            lines.append(f"## {_CHAPTERS[option.name]}\n")
+            lines.append(f"## {_CHAPTERS[option.name]}\n\n{_MORE[_CHAPTERS[option.name]]}\n")
         lines += _entry(option)
     return "\n".join(lines).rstrip() + "\n"
 

@@ -119,3 +119,14 @@ def minutes(text: str, interval: int, offset: int) -> float:
     ((reads, _writes),) = scene.sent()[0].values()
     assert reads > 100
     return (scene.world.now - step).total_seconds() / 60
+
+
+def test_figures_of_other_pages() -> None:
+    """What comparison.md quotes from when-not.md and performance.md."""
+    text = pages.read("comparison.md").replace("\n", " ")
+    (memory,) = pages.tables("performance.md", "", "MB")
+    assert f"about {memory.rows[0]['MB']} to {memory.rows[-1]['MB']} MB" in text
+    for row, name in ((STEPS.rows[0], "this, defaults"), (STEPS.rows[-1], "this, set for speed")):
+        least, most = (float(part) for part in row["minutes"].split(" to "))
+        assert f"| {name} | {math.floor(least)} to {math.ceil(most)} minutes" in text
+    assert f"[{3600 * MILLION['reads'] / 1e6 / UNIT_HOUR['reads']:.2f} times]" in text

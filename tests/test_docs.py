@@ -199,6 +199,21 @@ def test_commands(block: Block, folder: Path, capsys: pytest.CaptureFixture[str]
         hold(line, block.place, capsys)
 
 
+WITHIN_TEXT = [
+    (path.name, command)
+    for path in PAGES
+    for command in re.findall(
+        rf"`((?:{terminal.PROGRAM}|make) [^`]+)`", re.sub(pages._FENCE, "", path.read_text("utf-8"), flags=re.M | re.S)
+    )
+]
+
+
+@pytest.mark.parametrize(("page", "command"), WITHIN_TEXT)
+def test_commands_within_text(page: str, command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "dynamic-dynamodb.conf").write_text("[table: ^orders$]\n", "utf-8")
+    hold(command.replace("FILE", "dynamic-dynamodb.conf"), page, capsys)
+
+
 # What commands print
 
 RUN = {"--version", "--help", "--show-config", "--print-iam-policy", "--run-once"}

@@ -34,3 +34,12 @@ def test_the_numbers_of_items_and_tests_agree() -> None:
         number, release = re.match(r"test_([0-9]{3})_", name), re.match(r"test_release_([0-9]{3})_", name)
         assert number is None or f"#{int(number.group(1))}" in row["item"].replace(",", "").split(), row
         assert release is None or "".join(row["release"].split(".")) == release.group(1), row
+
+
+def test_each_item_stands_under_its_release() -> None:
+    """As the docstring of its test begins."""
+    module = ast.parse(RELEASE_NOTES.read_text("utf-8"))
+    told = {node.name: ast.get_docstring(node) or "" for node in module.body if isinstance(node, ast.FunctionDef)}
+    (page,) = pages.tables("moving.md", "item", "test")
+    wrong = [row for row in page.rows if not told[row["test"].split("`")[1]].startswith(f"{row['release']}: ")]
+    assert wrong == []

@@ -887,7 +887,7 @@ def test_001_maintenance_windows(trial: Try) -> None:
 
 
 def test_release_160_documentation() -> None:
-    """1.6.0: "Documented project in Sphinx". Ours is Markdown; what it links to is there."""
+    """1.6.0: "Documented project in Sphinx". So is ours, in Markdown; what its pages link to is there."""
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
             target = link.partition("#")[0]
