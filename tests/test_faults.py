@@ -20,10 +20,13 @@ from aws_faults import AwsFault, FaultHook, always, by_table, first
 from aws_server import AwsServer
 from conftest import ACCOUNT, Program, Run, run_script
 from fault_cells import FAULTS, KINDS, OPERATIONS, SILENCE, Cell, cells
+from scripts import configuration as ini
 
+from dynamic_dynamodb import aws
+from dynamic_dynamodb.loop import Clients, Scaler, attempt
 from dynamic_dynamodb.model import Target
 from dynamic_dynamodb.simulation import Rules, World
-from dynamic_dynamodb.workers import THREADS
+from dynamic_dynamodb.workers import THREADS, Workers
 
 pytestmark = pytest.mark.xdist_group("faults")  # one process runs the programs, once
 
@@ -220,6 +223,45 @@ def ids(cell: Cell) -> str:
 @pytest.mark.parametrize("cell", cells(FAULTS), ids=ids)
 def test_a_fault(programs: Programs, cell: Cell) -> None:
     holds(cell, programs.of(cell))
+
+
+# Whether a failure counts: above, the exit code is that of many cells together
+
+
+def alone(name: str, clients: Clients, server: AwsServer) -> bool:
+    """Whether a check of this table alone says that all went well."""
+    merged = ini(f"[global]\nregion: us-east-1\n[table: ^{name}$]\n")
+    workers = Workers(threads=1)
+    try:
+        return attempt(Scaler(merged, clients, workers, server.world.clock))
+    finally:
+        workers.close()
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Iterator[dict[Cell, bool]]:
+    """All checks of the cells that one server can tell apart by their tables, side by side: botocore pauses a lot."""
+    found = [
+        cell
+        for operation in ("DescribeTable", "GetMetricData", "GetMetricStatistics", "UpdateTable")
+        for cell in cells(FAULTS, operation)
+        if KINDS[cell.kind].exit == 1 or cell.kind == "made"
+    ]
+    names = {cell: f"{cell.operation}-{cell.fault}" for cell in found}
+    world = world_of(list(names.values()))
+    hooks_ = [by_table(cell.operation, {name: FAULTS[cell.fault].fault}) for cell, name in names.items()]
+    older = {name: AwsFault("AccessDenied") for cell, name in names.items() if cell.operation == "GetMetricStatistics"}
+    with AwsServer(world, faults=[*hooks_, by_table("GetMetricData", older)]) as server:
+        general = dict.fromkeys(("profile", "aws_access_key_id", "aws_secret_access_key"), "AKIDTEST")
+        clients = aws.clients({**general, "profile": None, "region": "us-east-1", "endpoint_url": server.url})
+        with ThreadPoolExecutor(16) as pool:
+            said = pool.map(lambda cell: alone(names[cell], clients, server), found)
+            yield dict(zip(found, said, strict=True))
+
+
+def test_every_failure_counts(verdicts: dict[Cell, bool]) -> None:
+    assert len(verdicts) > 80
+    assert [ids(cell) for cell, well in verdicts.items() if well != (KINDS[cell.kind].exit == 0)] == []
 
 
 # What nobody answers

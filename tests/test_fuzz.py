@@ -12,6 +12,7 @@ import copy
 import io
 import itertools
 import json
+import logging
 import random
 import re
 import string
@@ -25,7 +26,7 @@ from aws_server import AwsFault, AwsServer, Body, Fault, MutateFault, RawFault
 from conftest import ACCOUNT, Run
 from hypothesis import event, given
 from hypothesis import strategies as st
-from scripts import LOOKBACK, TOPIC, WORKERS, captured, configuration, target
+from scripts import LOOKBACK, TOPIC, WORKERS, Line, captured, configuration, target
 from trials import PATIENCE, trials
 
 from dynamic_dynamodb import aws, cli, options
@@ -449,10 +450,10 @@ class Stage:
         assert found is not None
         return found.provisioned(self.world.now).reads
 
-    def check(self, scaler: Scaler) -> tuple[bool, list[str]]:
+    def check(self, scaler: Scaler) -> tuple[bool, list[Line]]:
         with captured() as lines:
             ok = attempt(scaler)
-        return ok, [line.text for line in lines]
+        return ok, list(lines)
 
 
 def small_world(**more: Any) -> World:
@@ -488,8 +489,11 @@ def test_any_answer_is_used_or_reported(stage: Stage, spoilt: Spoilt) -> None:
     """Real botocore, over HTTP. The other tables are handled in the same check, all tables in the next one."""
     scaler = stage.open()
     stage.server.faults = [spoilt]
-    _, lines = stage.check(scaler)
+    ok, lines = stage.check(scaler)
     check_lines(lines)
+    assert ok or any(line.level >= logging.WARNING and "alarm" not in line.text for line in lines), "nobody was told"
+    if spoilt.operation != "ListTables":
+        assert any(line.text.startswith(VICTIM) for line in lines), "neither used nor reported"
     for table in OTHERS:
         if spoilt.operation not in ("ListTables", "GetMetricData"):  # whose answer is about all of them
             assert stage.reads(table) >= SERVED - 1, table
@@ -502,8 +506,8 @@ def test_any_answer_is_used_or_reported(stage: Stage, spoilt: Spoilt) -> None:
         assert stage.reads(table) >= LOAD[0], table
 
 
-def check_lines(lines: list[str]) -> None:
-    for line in lines:
+def check_lines(lines: list[Line]) -> None:
+    for line in (one.text for one in lines):
         assert line.isprintable(), line
         assert len(line) < 5000
         assert "Traceback" not in line

@@ -105,12 +105,33 @@ USAGES = st.one_of(
 STREAKS = st.integers(0, 5)
 
 
+@st.composite
+def fallen(draw: st.DrawFn) -> tuple[Policy, Usage]:
+    """Policies that may decrease, scales of any shape among them, and usages at or below the lower threshold."""
+    lower = draw(st.integers(1, 100).map(Fraction))
+    policy = replace(
+        draw(policies()),
+        lower_threshold=lower,
+        upper_threshold=lower + draw(st.integers(1, 50)),
+        decrease_consumed_with=draw(st.integers(1, 150)),
+        max_provisioned=None,
+        num_checks_before_scale_down=1,
+    )
+    provisioned = draw(st.integers(2, 400))
+    return policy, used(provisioned, provisioned * lower * draw(st.integers(1, 100)) / 10_000)
+
+
+# Half of them are at or below the lower threshold, with as many checks in a row as it takes: few others come down.
+CASES = st.one_of(st.tuples(policies(), USAGES, STREAKS), fallen().map(lambda drawn: (*drawn, 0)))
+Case = tuple[Policy, Usage, int]
+
 many = trials(test=150, soak=2000)
 
 
 @many
-@given(policies(), USAGES, STREAKS)
-def test_units_limits_switches_and_words(policy: Policy, usage: Usage, streak: int) -> None:
+@given(CASES)
+def test_units_limits_switches_and_words(case: Case) -> None:
+    policy, usage, streak = case
     decision = decide(policy, usage, streak)
     now, units = usage.provisioned, decision.units
     assert type(units) is int
@@ -152,9 +173,10 @@ def check_words(decision: Decision, policy: Policy, usage: Usage) -> None:
 
 
 @many
-@given(policies(), USAGES, STREAKS)
-def test_moves_respect_the_load(policy: Policy, usage: Usage, streak: int) -> None:
+@given(CASES)
+def test_moves_respect_the_load(case: Case) -> None:
     """What asks for more gets the consumed rate at least, and what asks for less keeps it; max alone bounds both."""
+    policy, usage, streak = case
     decision = decide(policy, usage, streak)
     unbounded = decide(replace(policy, min_provisioned=None, max_provisioned=None), usage, streak)
     if decision.direction == "up" and unbounded.direction == "up":
@@ -164,8 +186,9 @@ def test_moves_respect_the_load(policy: Policy, usage: Usage, streak: int) -> No
 
 
 @many
-@given(policies(), USAGES, STREAKS)
-def test_reads_and_writes_are_symmetric(policy: Policy, usage: Usage, streak: int) -> None:
+@given(CASES)
+def test_reads_and_writes_are_symmetric(case: Case) -> None:
+    policy, usage, streak = case
     reads, writes = (decide(replace(policy, axis=axis), usage, streak) for axis in AXES)
     assert writes == replace(reads, reason=reads.reason.replace("reads", "writes"))
 
@@ -246,22 +269,6 @@ def steady(draw: st.DrawFn) -> Policy:
         allow_scaling_down_on_0_percent=True,
         enable_autoscaling=True,
     )
-
-
-@st.composite
-def fallen(draw: st.DrawFn) -> tuple[Policy, Usage]:
-    """Policies that may decrease, scales of any shape among them, and usages at or below the lower threshold."""
-    lower = draw(st.integers(1, 100).map(Fraction))
-    policy = replace(
-        draw(policies()),
-        lower_threshold=lower,
-        upper_threshold=lower + draw(st.integers(1, 50)),
-        decrease_consumed_with=draw(st.integers(1, 150)),
-        max_provisioned=None,
-        num_checks_before_scale_down=1,
-    )
-    provisioned = draw(st.integers(2, 400))
-    return policy, used(provisioned, provisioned * lower * draw(st.integers(1, 100)) / 10_000)
 
 
 @many

@@ -408,7 +408,7 @@ def test_no_secret_survives(before: str, secret: str, after: str) -> None:
     shown = safe(before + secret.strip() + after) if len(secret.split()) == 1 else safe(" ".join(secret.split()))
     hide("the first", "")
     assert shown.isprintable()
-    assert printable(" ".join(secret.split())) not in shown or "***" in shown
+    assert printable(" ".join(secret.split())) not in shown.replace("***", "\n")
 
 
 # The configuration file: who may read it, and how much it may ask for
