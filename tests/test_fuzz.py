@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from scripts import LOOKBACK, TOPIC, WORKERS, Line, captured, configuration, target
 from trials import PATIENCE, trials
 
-from dynamic_dynamodb import aws, cli, options
+from dynamic_dynamodb import aws, cli, masking, options
 from dynamic_dynamodb.loop import Clients, Scaler, attempt
 from dynamic_dynamodb.options import Option
 from dynamic_dynamodb.simulation import Rules, World
@@ -56,6 +56,7 @@ def _region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def main(*argv: str) -> Done:
     """The command line in this process."""
+    masking._hidden.clear()  # a secret of an earlier case may be a word of this one
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
