@@ -46,7 +46,7 @@ docs: $(VENV)/.docs ## the documentation as HTML, in docs/_build; a warning is a
 	@$(VPY) -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 	@echo "The documentation: docs/_build/html/index.html"
 
-soak: $(VENV)/.test ## the slow tests: races, months of checks, a daemon; twenty minutes
+soak: $(VENV)/.test ## the slow tests: races, months of checks, a daemon, random input; forty minutes
 	@SOAK=1 $(VPY) -m pytest -q tests/test_daemonizer.py tests/test_properties.py tests/test_fuzz.py tests/test_soak.py $(ARGS)
 
 # With a PREFIX it gets a venv of its own: modules in PREFIX/lib/pythonX.Y are found by one Python only,
