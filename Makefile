@@ -32,7 +32,7 @@ check: $(VENV)/.test ## lint, format, types, template, generated files current, 
 	@$(VPY) -m mypy
 	@$(VPY) docs/generate.py --check
 	@$(VENV)/bin/cfn-lint --regions us-east-1 -- deploy/cloudformation.yaml
-	@$(VPY) -m pytest -q tests/test_layers.py
+	@$(VPY) -m pytest -q tests/project/test_layers.py
 	@$(MAKE) --no-print-directory docs
 
 bench: $(VENV)/.test ## speed and scale; ARGS=--write updates docs/performance.md
@@ -47,7 +47,7 @@ docs: $(VENV)/.docs ## the documentation as HTML, in docs/_build; a warning is a
 	@echo "The documentation: docs/_build/html/index.html"
 
 soak: $(VENV)/.test ## the slow tests: races, months of checks, a daemon, random input; forty minutes
-	@SOAK=1 $(VPY) -m pytest -q tests/test_daemonizer.py tests/test_properties.py tests/test_fuzz.py tests/test_soak.py $(ARGS)
+	@SOAK=1 $(VPY) -m pytest -q tests/daemon/test_daemonizer.py tests/decisions/test_properties.py tests/end_to_end/test_fuzz.py tests/end_to_end/test_soak.py $(ARGS)
 
 # With a PREFIX it gets a venv of its own: modules in PREFIX/lib/pythonX.Y are found by one Python only,
 # and systems forbid pip to write there.
@@ -76,7 +76,7 @@ endif
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VPY) -m build --quiet --no-isolation --outdir dist build/source
 	@rm -rf build
 	@$(VPY) -m twine --no-color check --strict dist/*
-	@DIST=dist $(VPY) -m pytest -q tests/test_packaging.py
+	@DIST=dist $(VPY) -m pytest -q tests/project/test_packaging.py
 	@$(VPY) tests/release.py dist
 	@cd dist && sha256sum *.tar.gz *.whl > SHA256SUMS && cat SHA256SUMS
 ifdef UPLOAD

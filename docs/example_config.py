@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from facts import default_text, named, type_of
 
-from dynamic_dynamodb import options
-from dynamic_dynamodb.options import Option
+from dynamic_dynamodb.configuration import options
+from dynamic_dynamodb.configuration.options import Option
 
 _WIDTH = 80
 

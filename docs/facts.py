@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dynamic_dynamodb import options
-from dynamic_dynamodb.options import Option
+from dynamic_dynamodb.configuration import options
+from dynamic_dynamodb.configuration.options import Option
 
 _TYPES = {
     "arn": "ARN of an SNS topic",

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 _PAGE = Path(__file__).parent / "reliability.md"
-sys.path.insert(0, str(_PAGE.parent.parent / "tests"))
+sys.path.insert(0, str(_PAGE.parent.parent / "tests" / "stand_ins"))
 
 from fault_cells import CELLS, FAULTS, KINDS, OPERATIONS, SILENCE, cells  # noqa: E402
 
-from dynamic_dynamodb import workers  # noqa: E402
+from dynamic_dynamodb.aws import calls  # noqa: E402
 
 
 def page() -> str:
@@ -29,11 +29,11 @@ def _bounds() -> str:
     return _table(
         ("bound", "value"),
         [
-            ("calls side by side", f"{workers.THREADS}"),
-            ("a call hangs, and others are begun beside it, after", f"{workers.HANGS:g} s"),
-            ("calls side by side when many hang, at most", f"{workers.MOST_THREADS}"),
-            ("a table's call, all attempts and pages, is given up after", f"{workers.PATIENCE:g} s"),
-            ("calls of a step without an answer, before its rest is not asked", f"{workers.MOST_UNANSWERED}"),
+            ("calls side by side", f"{calls.THREADS}"),
+            ("a call hangs, and others are begun beside it, after", f"{calls.HANGS:g} s"),
+            ("calls side by side when many hang, at most", f"{calls.MOST_THREADS}"),
+            ("a table's call, all attempts and pages, is given up after", f"{calls.PATIENCE:g} s"),
+            ("calls of a step without an answer, before its rest is not asked", f"{calls.MOST_UNANSWERED}"),
         ],
     )
 

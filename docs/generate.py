@@ -1,4 +1,4 @@
-"""Writes what derives from the declaration of the options (dynamic_dynamodb/options.py).
+"""Writes what derives from the declaration of the options (dynamic_dynamodb/configuration/options.py).
 
 `python docs/generate.py` writes the files, `python docs/generate.py --check`
 names those that are not current and exits 1. A new file is a function that

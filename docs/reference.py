@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from facts import default_text, type_of
 
-from dynamic_dynamodb import cli, options, terminal
-from dynamic_dynamodb.options import COMMAND_LINE, GLOBAL, LOGGING, OPTIONS, TABLE, Option
+from dynamic_dynamodb import cli
+from dynamic_dynamodb.configuration import options
+from dynamic_dynamodb.configuration.options import COMMAND_LINE, GLOBAL, LOGGING, OPTIONS, TABLE, Option
+from dynamic_dynamodb.output import terminal
 
 _NOTE = """\
-<!-- Written by docs/generate.py from dynamic_dynamodb/options.py; `make generated` writes it anew. -->
+<!-- Written by docs/generate.py from dynamic_dynamodb/configuration/options.py; `make generated` writes it anew. -->
 """
 
 # docs/configuration.md

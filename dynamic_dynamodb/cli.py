@@ -1,7 +1,7 @@
 """The command line: flags in, exit code out.
 
 `--help` and `--version` answer from here, before anything slow is imported;
-everything else is program.py's.
+everything else is commands.py's.
 """
 
 import argparse
@@ -9,8 +9,9 @@ import os
 import re
 import sys
 
-from dynamic_dynamodb import __version__, options
-from dynamic_dynamodb.terminal import PROGRAM, tell
+from dynamic_dynamodb import __version__
+from dynamic_dynamodb.configuration import options
+from dynamic_dynamodb.output.terminal import PROGRAM, tell
 
 TYPE_CHECKING = False  # typing itself is slow to import
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def _main(argv: "Sequence[str]") -> int:
         return 0
     if not argv:
         sys.stderr.write(f"usage: {_USAGE}       {PROGRAM} --help\n\n{_EXAMPLES}\n")
-    from dynamic_dynamodb import program  # noqa: PLC0415 - slow, and not for --help and --version
+    from dynamic_dynamodb import commands  # noqa: PLC0415 - slow, and not for --help and --version
 
-    return program.run(flags, unknown)
+    return commands.run(flags, unknown)
 
 
 # Flags

@@ -1,7 +1,7 @@
-"""A model of DynamoDB, CloudWatch and SNS under a virtual clock."""
+"""A strict model of DynamoDB, CloudWatch and SNS under a virtual clock.
 
-from dynamic_dynamodb.simulation.account import START, Rules
-from dynamic_dynamodb.simulation.refusal import RefusedError
-from dynamic_dynamodb.simulation.world import World
+May import: decisions.
 
-__all__ = ["START", "RefusedError", "Rules", "World"]
+Hands out: a world whose clients the loop takes for AWS's (world), its rules and its start (account), what it refuses
+(refusal).
+"""

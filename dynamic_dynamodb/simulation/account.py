@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from dynamic_dynamodb.model import Axis, Target
+from dynamic_dynamodb.decisions.model import Axis, Target
 from dynamic_dynamodb.simulation.refusal import RefusedError
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
 from dynamic_dynamodb.simulation.timeline import Timeline

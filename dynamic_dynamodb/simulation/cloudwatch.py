@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from dynamic_dynamodb.model import Target
+from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.simulation.account import Account
 from dynamic_dynamodb.simulation.metrics import datapoints, whole_minute
 from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success

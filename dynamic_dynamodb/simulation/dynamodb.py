@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dynamic_dynamodb.model import Throughput
+from dynamic_dynamodb.decisions.model import Throughput
 from dynamic_dynamodb.simulation.account import Account, valid_name
 from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table

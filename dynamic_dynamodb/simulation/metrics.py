@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from dynamic_dynamodb.model import Axis, Target, Throughput
+from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import Account, Demand
 
 MINUTE = timedelta(minutes=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 
-from dynamic_dynamodb.model import Target, Throughput
+from dynamic_dynamodb.decisions.model import Target, Throughput
 from dynamic_dynamodb.simulation.timeline import Timeline
 
 ACTIVE, UPDATING = "ACTIVE", "UPDATING"

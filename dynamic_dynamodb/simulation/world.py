@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from dynamic_dynamodb.model import AXES, Axis, Target, Throughput
+from dynamic_dynamodb.decisions.model import AXES, Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import START, Account, Demand, Rules, valid_name
 from dynamic_dynamodb.simulation.cloudwatch import CloudWatch
 from dynamic_dynamodb.simulation.dynamodb import DynamoDB

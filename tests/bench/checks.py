@@ -20,16 +20,19 @@ import boto3
 from botocore.config import Config
 from memory import resident
 
-from dynamic_dynamodb import aws, config, logs, updater
-from dynamic_dynamodb.loop import Scaler
-from dynamic_dynamodb.runner import settle
-from dynamic_dynamodb.workers import Workers
+from dynamic_dynamodb.aws import dynamodb
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.connection import connect
+from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.configuration import loader
+from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.process import settle
 
 
 def main(plan: dict[str, Any]) -> dict[str, Any]:
-    merged = config.load({"config": plan["config"]}, []).config
+    merged = loader.load({"config": plan["config"]}, []).config
     logs.set_up(merged["logging"], dry_run=False)
-    clients = aws.clients(merged["global"])
+    clients = connect(merged["global"])
     workers = Workers(threads=plan["threads"])
     scaler = Scaler(merged, clients, workers, lambda: datetime.now(timezone.utc))
     kinds: dict[str, Callable[[], object]] = {"check": scaler.check, "bare": Bare(plan["threads"], merged["global"])}
@@ -58,7 +61,7 @@ class Bare:
             config=Config(max_pool_connections=threads),
         )
         self._pool = ThreadPoolExecutor(threads)
-        self._names = updater.list_tables(self._dynamodb)
+        self._names = dynamodb.list_tables(self._dynamodb)
 
     def __call__(self) -> None:
         list(self._pool.map(lambda name: self._dynamodb.describe_table(TableName=name), self._names))

@@ -14,16 +14,19 @@ from typing import Any
 
 from memory import growth
 
-from dynamic_dynamodb import config, logs
-from dynamic_dynamodb.loop import Clients, Scaler
-from dynamic_dynamodb.model import AXES, Target
-from dynamic_dynamodb.simulation import Rules, World
-from dynamic_dynamodb.workers import Workers
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.configuration import loader
+from dynamic_dynamodb.decisions.model import AXES, Target
+from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.world import World
 
 
 def main(path: str, tables: int, checks: int) -> dict[str, Any]:
     begun = time.perf_counter()
-    merged = config.load({"config": path}, []).config
+    merged = loader.load({"config": path}, []).config
     logs.set_up(merged["logging"], dry_run=False, console=False)
     world = _world(tables)
     clients = Clients(world.dynamodb, world.cloudwatch, world.sns)

@@ -24,13 +24,18 @@ from typing import Any
 from memory import growth
 from weather import SLOW, Churn, Faults
 
-from dynamic_dynamodb import config, logs
-from dynamic_dynamodb.loop import Clients, Scaler, attempt
-from dynamic_dynamodb.model import AXES, Axis, Target, Throughput
-from dynamic_dynamodb.simulation import RefusedError, Rules, World
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.checks.loop import attempt
+from dynamic_dynamodb.configuration import loader
+from dynamic_dynamodb.decisions.model import AXES, Axis, Target, Throughput
+from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.refusal import RefusedError
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity
 from dynamic_dynamodb.simulation.timeline import Timeline
-from dynamic_dynamodb.workers import Workers
+from dynamic_dynamodb.simulation.world import World
 
 INTERVAL = 300  # seconds
 CHECKS_A_DAY = 86_400 // INTERVAL
@@ -181,7 +186,7 @@ class Months:
 
     def _load(self) -> dict[str, Any]:
         self._path.write_text(self._settings.text, "utf-8")
-        return config.load({"config": str(self._path)}, []).config
+        return loader.load({"config": str(self._path)}, []).config
 
     # One check
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 
-from dynamic_dynamodb import calculator
-from dynamic_dynamodb.matching import Matcher
-from dynamic_dynamodb.model import Policy, Usage
+from dynamic_dynamodb.decisions import calculator
+from dynamic_dynamodb.decisions.matching import Matcher
+from dynamic_dynamodb.decisions.model import Policy, Usage
 
 _ROUNDS = 3
 

@@ -24,8 +24,8 @@ from typing import Any
 import pure
 import startup
 
-from dynamic_dynamodb.stats import dollars_a_month
-from dynamic_dynamodb.workers import THREADS
+from dynamic_dynamodb.aws.calls import THREADS
+from dynamic_dynamodb.aws.cloudwatch import dollars_a_month
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent.parent / "docs" / "performance.md"

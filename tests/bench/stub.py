@@ -4,7 +4,8 @@
 their units consumed, prints its port, and ends with its standard input. GET /?latency=SECONDS delays the answers
 from then on, and tells what was asked since the last GET; see [Asked][].
 
-tests/aws_server.py checks what it is asked and keeps state, and so needs more time for a call than the client:
+tests/stand_ins/aws_server.py checks what it is asked and keeps state, and so
+needs more time for a call than the client:
 it would be what is measured.
 """
 

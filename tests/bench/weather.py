@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dynamic_dynamodb.model import AXES, Target
-from dynamic_dynamodb.simulation import RefusedError, World
+from dynamic_dynamodb.decisions.model import AXES, Target
+from dynamic_dynamodb.simulation.refusal import RefusedError
+from dynamic_dynamodb.simulation.world import World
 
 FEWEST_TABLES, MOST_TABLES, MOST_INDEXES = 4, 9, 2
 FAST, SLOW = 45, 700  # seconds of an update; a slow one is met by the next check or two

@@ -1,0 +1,98 @@
+"""The one place that builds boto3 clients. Slow to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+import boto3
+import botocore.exceptions
+import botocore.session
+from botocore.config import Config
+from botocore.utils import parse_timestamp
+
+from dynamic_dynamodb import __version__
+from dynamic_dynamodb.aws.calls import MOST_THREADS, StoppedError, given_up
+from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.aws.credentials import Chain
+from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.output.wording import one_line
+
+
+def connect(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False) -> Clients:
+    """One session for all three clients, from the [global] part of the config dict.
+
+    Time-outs and attempts are bounded, so that no dead endpoint hangs a check;
+    `stopping` tells whether the program shall end: no call is repeated then.
+    Raises ConfigError where the AWS configuration (profile, region, files) cannot be used.
+    """
+    settings = Config(
+        connect_timeout=3,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=MOST_THREADS,  # or urllib3 complains of connections that it cannot keep
+        parameter_validation=False,  # the service checks, too, and 500 queries take it 11 ms
+        user_agent_extra=f"dynamic-dynamodb/{__version__}",
+    )
+    static = general["aws_access_key_id"] is not None
+    try:
+        session = boto3.Session(
+            aws_access_key_id=general["aws_access_key_id"],
+            aws_secret_access_key=general["aws_secret_access_key"],
+            region_name=general["region"],
+            botocore_session=_session(None if static else general["profile"], static=static),
+        )
+        session.events.register("before-send", partial(_do_not_send, stopping))
+        return Clients(
+            *(
+                session.client(service, endpoint_url=general["endpoint_url"], config=settings)
+                for service in ("dynamodb", "cloudwatch", "sns")
+            )
+        )
+    except (botocore.exceptions.BotoCoreError, ValueError) as error:
+        raise _config_error(error) from error
+
+
+def profile_region(profile: str | None) -> str | None:
+    """The region that AWS's configuration files name, for the profile or the default one.
+
+    Raises ConfigError where they cannot be used.
+    """
+    try:
+        region = botocore.session.Session(profile=profile).get_config_variable("region")
+    except botocore.exceptions.BotoCoreError as error:
+        raise _config_error(error) from error
+    return str(region) if region else None
+
+
+def _config_error(error: Exception) -> ConfigError:
+    return ConfigError([f"AWS configuration: {one_line(str(error))}"])
+
+
+def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
+    """Refuse to send what has been given up, and botocore's second and third attempts when the program shall end."""
+    if given_up():
+        raise StoppedError("given up meanwhile")
+    if stopping() and not request.headers.get("amz-sdk-request", b"attempt=1").startswith(b"attempt=1"):
+        raise StoppedError("the program was told to end")
+
+
+def _session(profile: str | None, *, static: bool) -> botocore.session.Session:
+    """A session of botocore's, whose credentials are looked for by the first call that needs them.
+
+    `static`: they are given, and AWS_PROFILE in the environment is not for us.
+    """
+    without_environment: dict[str, Any] | None = {"profile": (None, [], None, None)} if static else None
+    session = botocore.session.Session(without_environment, profile=profile)
+    session.full_config  # noqa: B018 - read here, so that a bad file is told before anything else
+    chain = session.get_component("credential_provider")
+    session.register_component("credential_provider", Chain(chain.load_credentials))
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+    return session
+
+
+def _moment(value: Any) -> Any:
+    """A timestamp of an answer; datapoints have thousands, and botocore's way over the local time zone is slow."""
+    return datetime.fromtimestamp(value, timezone.utc) if type(value) in (int, float) else parse_timestamp(value)

@@ -1,0 +1,142 @@
+"""What can go wrong with a call to AWS, with a sentence for the person who reads the log.
+
+Errors of boto3 are turned into [AwsError][] at the place of the call, so that
+no other room needs to know botocore's classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from dynamic_dynamodb.errors import DynamicDynamoDBError
+from dynamic_dynamodb.output.wording import one_line
+
+T = TypeVar("T")
+
+_CREDENTIALS = "check the credentials (static key pair, --profile, environment, or the role of the instance or task)"
+_NETWORK = "check the region, --endpoint-url and the network"
+_EXPIRED = "the temporary credentials have expired; renew them"
+_LOG_IN = "log in again: aws sso login"
+_CLOCK = "check the clock of this machine"
+_SKEWED = ("Signature expired", "Signature not yet current")  # the code is that of any bad signature
+
+# What to do about the errors that the reader can mend, by AWS's code or, for
+# errors raised before an answer came, by the name of botocore's class.
+_HINTS = {
+    "NoCredentialsError": "boto3 looked in the options, the environment, ~/.aws, SSO and the instance or task role; "
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or use --profile",
+    "PartialCredentialsError": _CREDENTIALS,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "SSOTokenLoadError": _LOG_IN,
+    "UnauthorizedSSOTokenError": _LOG_IN,
+    "RequestExpired": _CLOCK,
+    "RequestTimeTooSkewed": _CLOCK,
+    "UnrecognizedClientException": _CREDENTIALS,
+    "InvalidClientTokenId": _CREDENTIALS,
+    "InvalidSignatureException": _CREDENTIALS,
+    "SignatureDoesNotMatch": _CREDENTIALS,
+    "EndpointConnectionError": _NETWORK,
+    "ConnectTimeoutError": _NETWORK,
+    "ReadTimeoutError": _NETWORK,
+    "no answer": _NETWORK,
+    "ProxyConnectionError": "check the network and the proxy settings of the environment",
+    "SSLError": "check --endpoint-url and AWS_CA_BUNDLE",
+    "ResourceNotFoundException": "it was deleted meanwhile, or lives in another region or account",
+}
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"})
+_SERVICES = {
+    "ListTables": "dynamodb",
+    "DescribeTable": "dynamodb",
+    "UpdateTable": "dynamodb",
+    "GetMetricData": "cloudwatch",
+    "GetMetricStatistics": "cloudwatch",
+    "Publish": "sns",
+}
+
+
+_BAD = "bad answer"
+_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)  # what botocore's parsers let through
+
+
+class AwsError(DynamicDynamoDBError):
+    """A call to AWS that failed, whatever the reason: refused, unanswered, or answered with nonsense.
+
+    `operation` is AWS's name of it ("DescribeTable"), `code` AWS's error code
+    or the name of botocore's exception, `message` AWS's text. `answered`: AWS
+    has said what became of it; otherwise it may have done what was asked all the same.
+    `repeated`: botocore has made the call more than once.
+    """
+
+    def __init__(
+        self, operation: str, code: str, message: str, *, answered: bool = True, repeated: bool = False
+    ) -> None:
+        self.operation = operation
+        self.code = one_line(code)
+        self.answered = answered
+        self.repeated = repeated
+        self.message = one_line(message)
+        super().__init__(operation, self.code, self.message)
+
+    def __str__(self) -> str:
+        hint = self.hint
+        return f"{self.operation} failed: {self.code}: {self.message}" + (f" ({hint})" if hint else "")
+
+    @property
+    def hint(self) -> str:
+        """What the reader can do about it, or nothing."""
+        if self.denied:
+            return f"the IAM policy must allow {_SERVICES[self.operation]}:{self.operation}"
+        if self.message.startswith(_SKEWED):
+            return _CLOCK
+        return _HINTS.get(self.code, "")
+
+    @property
+    def denied(self) -> bool:
+        """Whether the credentials are good but lack the permission for this operation."""
+        return self.code in _DENIED
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing came back, not even nonsense."""
+        return not self.answered and self.code != _BAD
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the table or index does not exist (any more)."""
+        return self.code == "ResourceNotFoundException"
+
+
+class BadAnswerError(AwsError):
+    """An answer of AWS that lacks a field or has one of the wrong kind."""
+
+    def __init__(self, operation: str, field: str) -> None:
+        super().__init__(operation, _BAD, f"no usable {field} in it", answered=False)
+
+
+def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
+    """Call one method of a boto3 client.
+
+    Raises AwsError, and nothing else, whatever the client raises: botocore's
+    parsers let AttributeError, KeyError and the like through when an answer
+    is malformed, and one bad answer must not be more than one failed call.
+    """
+    try:
+        return method(**arguments)
+    except Exception as error:
+        raise _aws_error(operation, error) from error
+
+
+def _aws_error(operation: str, error: Exception) -> AwsError:
+    code, message = type(error).__name__, str(error)
+    response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
+    refusal = response.get("Error") if isinstance(response, dict) else None
+    if not isinstance(response, dict) or not isinstance(refusal, dict):
+        if isinstance(error, _UNREADABLE):
+            code, message = _BAD, f"boto3 cannot read it ({code}: {message})"
+        return AwsError(operation, code, message, answered=False)
+    about = response.get("ResponseMetadata")
+    attempts = about.get("RetryAttempts") if isinstance(about, dict) else None
+    code, message = str(refusal.get("Code") or code), str(refusal.get("Message") or message)
+    return AwsError(operation, code, message, repeated=bool(attempts))

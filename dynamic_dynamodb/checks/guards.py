@@ -1,0 +1,123 @@
+"""What keeps a change from being made: circuit breakers, maintenance windows, decreases that have run out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.checks.breaker import Breaker, poll
+from dynamic_dynamodb.checks.inventory import Job
+from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.decisions import windows
+from dynamic_dynamodb.decisions.model import Change, Decision, Resource, Throughput
+
+log = logging.getLogger("dynamic-dynamodb")
+
+# DynamoDB grants these decreases a UTC day at any time; later ones are an hour apart.
+_FREE_DECREASES = 4
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was decided for a target, and the change that is to be sent."""
+
+    job: Job
+    decisions: tuple[Decision, Decision]
+    change: Change
+    held: tuple[str, ...] = ()  # why not all of what was decided is sent
+    notes: tuple[str, ...] = ()  # what the reasons do not tell: decreases used
+
+    def line(self, *held: str) -> str:
+        """Both axes with their reasons, in one line; what is not done is said first, lest it be read as done."""
+        return "; ".join([*self.held, *held, *(decision.reason for decision in self.decisions), *self.notes])
+
+    @property
+    def level(self) -> int:
+        return logging.WARNING if any(decision.warn for decision in self.decisions) else logging.INFO
+
+
+def decreases_used(resource: Resource) -> str:
+    """What DescribeTable says of the decreases of this UTC day; they are few."""
+    last = resource.last_decrease
+    when = f", the last at {last.astimezone(timezone.utc):%Y-%m-%d %H:%M UTC}" if last else ""
+    return f"decreases today so far: {resource.decreases_today}{when}"
+
+
+class Guards:
+    """Each guard says once that it closes, and remembers it."""
+
+    def __init__(self, state: State, workers: Workers) -> None:
+        self._state = state
+        self._workers = workers
+
+    def closed(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs whose circuit breaker is closed, or that have none."""
+        breakers = [
+            Breaker(job.target, job.section.values["circuit_breaker_url"], self._timeout(job))
+            for job in jobs
+            if job.section.values["circuit_breaker_url"]
+        ]
+        reasons = poll(breakers, self._workers) if breakers else {}
+        for job in jobs:
+            reason = reasons.get(job.target)
+            changes = self._state.changes("circuit breaker", reason is not None, job.target)
+            level = logging.WARNING if changes else logging.DEBUG
+            if reason is not None:
+                log.log(level, "%s - circuit breaker open (%s): nothing is changed", job.target, reason)
+            elif changes:
+                log.warning("%s - circuit breaker closed again", job.target)
+        return [job for job in jobs if job.target not in reasons]
+
+    @staticmethod
+    def _timeout(job: Job) -> float:
+        """In seconds."""
+        return float(job.section.values["circuit_breaker_timeout"]) / 1000
+
+    def let_through(self, verdict: Verdict, now: datetime) -> Verdict:
+        """Without what a maintenance window or used-up decreases do not let through."""
+        return self._unless_run_out(self._in_window(verdict, now), now)
+
+    def _in_window(self, verdict: Verdict, now: datetime) -> Verdict:
+        section, target = verdict.job.section, verdict.job.target
+        closed = bool(section.windows) and not windows.is_open(section.windows, now)
+        written = section.values["maintenance_windows"]
+        increases_anyway = section.values["scale_up_outside_maintenance_windows"]
+        if self._state.begins("window", closed, target):
+            rest = "only increases are made" if increases_anyway else "nothing is changed"
+            log.warning("%s - outside the maintenance windows %s UTC: %s", target, written, rest)
+        if not closed:
+            return verdict
+        note = f"outside the maintenance windows {written} UTC"
+        if increases_anyway:
+            return self._hold_decreases(verdict, f"not decreased, {note}")
+        return self._hold(verdict, verdict.change.current, f"not changed, {note}")
+
+    def _unless_run_out(self, verdict: Verdict, now: datetime) -> Verdict:
+        memory = self._state.memory(verdict.job.target)
+        if memory.waits_until is not None and now >= memory.waits_until:
+            memory.waits_until = None
+        if memory.waits_until is None:
+            return verdict
+        until = f"{memory.waits_until:%H:%M UTC}"
+        return self._hold_decreases(verdict, f"not decreased, decreases have run out: asked for again from {until}")
+
+    def _hold_decreases(self, verdict: Verdict, note: str) -> Verdict:
+        return self._hold(verdict, verdict.change.without_decreases().desired, note)
+
+    @staticmethod
+    def _hold(verdict: Verdict, desired: Throughput, note: str) -> Verdict:
+        if verdict.change.desired == desired:  # there is nothing to hold
+            return verdict
+        log.debug("%s - %s", verdict.job.target, note)
+        return replace(verdict, change=replace(verdict.change, desired=desired), held=(*verdict.held, note))
+
+    def postpone(self, verdict: Verdict, now: datetime) -> str:
+        """DynamoDB refused a decrease: what has used up its free ones waits for the next full hour. Says when."""
+        if verdict.job.resource.decreases_today < _FREE_DECREASES:
+            return "asked for again in the next check"
+        hour = now.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        self._state.memory(verdict.job.target).waits_until = hour
+        return f"asked for again from {hour:%H:%M UTC}"

@@ -1,0 +1,253 @@
+"""Which tables and indexes there are, which section each belongs to, and which of them may be changed now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from dynamic_dynamodb.aws import dynamodb
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.configuration.sections import Section
+from dynamic_dynamodb.decisions.matching import Match, Matcher, longer_names, named_in_full, plain_name
+from dynamic_dynamodb.decisions.model import Resource, Table, Target
+
+log = logging.getLogger("dynamic-dynamodb")
+
+_ACTIVE = "ACTIVE"
+_SHOWN = 5  # names in a message; a careless expression can match thousands
+
+
+@dataclass(frozen=True)
+class Job:
+    """A target to be measured and decided in this check."""
+
+    resource: Resource
+    section: Section
+    writes_managed: bool  # by AWS, as a global table's are
+
+    @property
+    def target(self) -> Target:
+        return self.resource.target
+
+
+class Inventory:
+    """Lists tables and indexes afresh in each check: new ones are picked up, deleted ones dropped."""
+
+    def __init__(self, tables: Mapping[str, Any], dynamodb: Any, workers: Workers, state: State) -> None:
+        self._sections = {expression: Section.of(values) for expression, values in tables.items()}
+        self._matcher = Matcher(self._sections)
+        self._dynamodb = dynamodb
+        self._workers = workers
+        self._state = state
+        state.keep_sections(set(self._all_shown()))
+
+    def take(self) -> list[Job] | None:
+        """The targets that may be changed now; of the others the log says why not. None: there is no table at all.
+
+        Raises AwsError where the tables cannot be listed.
+        """
+        listed = self._list()
+        names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
+        tables = self._describe(names)
+        if not tables and not self._state.failed:
+            log.error("there is no table that the configuration matches%s", _what_there_is(listed))
+            return None
+        self._match_indexes(tables, names)
+        return [job for table in tables for job in self._jobs(table)]
+
+    # Tables
+
+    def _list(self) -> list[str] | None:
+        """All tables, or None where listing them is not permitted."""
+        # By a worker, like all reads: one that hangs is abandoned.
+        (answer,) = self._workers.read("ListTables", dynamodb.list_tables, [self._dynamodb])
+        if not isinstance(answer, AwsError):
+            return answer
+        if not answer.denied:
+            raise answer
+        if self._state.once("ListTables denied"):
+            if all(map(named_in_full, self._sections)):  # as with the policy that --print-iam-policy gives for these
+                log.info("dynamodb:ListTables is denied, and not needed: all tables are named in full")
+            else:
+                log.warning("%s; using the table names of the configuration as they stand", answer)
+        return None
+
+    def _plain_names(self) -> list[str]:
+        names = {expression: plain_name(expression) for expression in self._sections}
+        for expression, name in names.items():
+            if name is None:
+                self._state.failed = True
+                shown = _shown("table", expression)
+                level = logging.ERROR if self._state.once("needs ListTables", shown) else logging.DEBUG
+                log.log(level, "%s is a regular expression and needs dynamodb:ListTables", shown)
+        return list(dict.fromkeys(name for name in names.values() if name is not None))
+
+    def _matched(self, names: Sequence[str], *, listed: bool) -> list[str]:
+        self._matcher.keep(set(names))
+        matched = [name for name in names if self._matcher.match(name)]
+        self._state.keep_tables(set(matched))
+        for name in matched:
+            self._tell_section(Target(name), "table", self._matcher.match(name))
+        self._tell_matches(self._sections, self._matcher, matched, "table", complete=listed)
+        return matched
+
+    def _describe(self, names: Sequence[str]) -> list[Table]:
+        tables = []
+        answers = self._workers.read("DescribeTable", partial(dynamodb.describe, self._dynamodb), names)
+        for name, answer in zip(names, answers, strict=True):
+            missing = isinstance(answer, AwsError) and answer.not_found
+            first = self._state.begins("missing", missing, Target(name))
+            if isinstance(answer, Table):
+                tables.append(answer)
+            elif missing:
+                log.log(logging.WARNING if first else logging.DEBUG, "%s - %s", name, answer)
+            else:
+                self._state.fail(Target(name), answer)
+        return tables
+
+    def _section_of(self, table: str) -> tuple[str, Section]:
+        match = self._matcher.match(table)
+        if match is None:
+            raise LookupError(table)  # never: only matched tables are described
+        return match.section, self._sections[match.section]
+
+    # Indexes
+
+    def _match_indexes(self, tables: Sequence[Table], names: Sequence[str]) -> None:
+        """Tell of what matched; `names` are those of all tables, also of those that could not be described."""
+        self._state.keep_indexes(
+            {table.name for table in tables}, {target for table in tables for target in _targets(table)}
+        )
+        # What is not shown may exist all the same: indexes of a table on demand, or of one that was not described.
+        shown = {table.name for table in tables if not table.on_demand and not table.problems}
+        incomplete = {self._section_of(name)[0] for name in names if name not in shown}
+        found: dict[str, set[str]] = {expression: set() for expression in self._sections}
+        for table in tables:
+            expression, section = self._section_of(table.name)
+            for index in (resource.target.index for resource in table.resources):
+                if index is not None:
+                    found[expression].add(index)
+                    match = section.matcher.match(index)
+                    self._tell_section(Target(table.name, index), "gsi", match, f" table: {expression}")
+        for expression, section in self._sections.items():
+            section.matcher.keep(found[expression])
+            self._tell_matches(
+                section.gsis,
+                section.matcher,
+                sorted(found[expression]),
+                "gsi",
+                f" table: {expression}",
+                complete=expression not in incomplete,
+            )
+
+    # Which may be changed
+
+    def _jobs(self, table: Table) -> Iterator[Job]:
+        if self._may_be_changed(table):
+            section = self._section_of(table.name)[1]
+            for target, error in table.problems:
+                if section.matcher.match(str(target.index)):
+                    self._state.fail(target, error)
+            for resource in table.resources:
+                yield from self._job(resource, section, table)
+
+    def _may_be_changed(self, table: Table) -> bool:
+        target = Target(table.name)
+        first = self._state.begins("on demand", table.on_demand, target)
+        if table.on_demand:
+            level = logging.INFO if first else logging.DEBUG
+            log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target)
+            return False
+        if table.status != _ACTIVE:
+            log.warning("%s - status %s: not changed in this check, nor are its indexes", target, table.status)
+            return False
+        if self._state.begins("global table", table.replicated, target):
+            log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target)
+        return True
+
+    @staticmethod
+    def _job(resource: Resource, section: Section, table: Table) -> Iterator[Job]:
+        if resource.target.index is not None:
+            match = section.matcher.match(resource.target.index)
+            if match is None:
+                return
+            section = section.gsis[match.section]
+        if resource.status != _ACTIVE:
+            log.warning("%s - status %s: not changed in this check", resource.target, resource.status)
+            return
+        yield Job(resource, section, table.replicated)
+
+    # What the log says of the matching
+
+    def _all_shown(self) -> Iterator[str]:
+        """All sections, as the log shows them."""
+        for expression, section in self._sections.items():
+            yield _shown("table", expression)
+            yield from (_shown("gsi", gsi, f" table: {expression}") for gsi in section.gsis)
+
+    def _tell_section(self, target: Target, kind: str, match: Match | None, of_table: str = "") -> None:
+        if match is None:
+            return
+        memory = self._state.memory(target)
+        if memory.section != match.section:
+            memory.section = match.section
+            also = ", ".join(_shown(kind, section, of_table) for section in match.also)
+            verb = "matches" if len(match.also) == 1 else "match"
+            more = f"; {also} {verb} too, the first one counts" if also else ""
+            log.info("%s - configured by %s%s", target, _shown(kind, match.section, of_table), more)
+
+    def _tell_matches(
+        self,
+        sections: Iterable[str],
+        matcher: Matcher,
+        names: Iterable[str],
+        kind: str,
+        of_table: str = "",
+        *,
+        complete: bool,
+    ) -> None:
+        """Warn of sections that match nothing, and of plain names that match more than themselves.
+
+        Whether a section matches nothing is not known unless `names` are complete.
+        """
+        matched: dict[str, list[str]] = {expression: [] for expression in sections}
+        for name in names:
+            match = matcher.match(name)
+            if match is not None:
+                matched[match.section].append(name)
+        for expression, own in matched.items():
+            shown = _shown(kind, expression, of_table)
+            if (own or complete) and self._state.begins("matches nothing", not own, shown):
+                log.warning("%s matches nothing", shown)
+            longer = longer_names(expression, own)
+            if longer and self._state.once("matches longer names", shown):
+                log.warning(
+                    "%s matches %s as well; write ^%s$ for the one name alone", shown, _some(longer), expression
+                )
+
+
+def _shown(kind: str, expression: str, of_table: str = "") -> str:
+    """A section as the log shows it."""
+    return f"[{kind}: {expression}{of_table}]"
+
+
+def _what_there_is(listed: Sequence[str] | None) -> str:
+    """For whoever has mistyped a name, or looks into another region; nothing where it is not known."""
+    if listed is None:
+        return ""
+    return f"; there are: {_some(listed)}" if listed else "; there is none at all: check the region and the credentials"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _targets(table: Table) -> list[Target]:
+    """The table and its indexes, also those whose description cannot be used."""
+    return [*(resource.target for resource in table.resources), *(target for target, _ in table.problems)]

@@ -1,0 +1,145 @@
+"""Tells people what was changed, and when consumption crosses an alarm threshold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.sns import fit_subject, publish
+from dynamic_dynamodb.checks.state import Memory
+from dynamic_dynamodb.decisions.calculator import number, percent
+from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Policy, Target, Usage
+from dynamic_dynamodb.output.masking import printable
+
+log = logging.getLogger("dynamic-dynamodb")
+
+HIGH, LOW = "high-throughput-alarm", "low-throughput-alarm"
+UP, DOWN = "scale-up", "scale-down"
+
+
+def change_types(change: Change) -> tuple[str, ...]:
+    """The message types that a change has something to say for."""
+    return ((UP,) if change.increases else ()) + ((DOWN,) if change.decreases else ())
+
+
+def change_text(change: Change) -> str:
+    """One line an axis that changes: resource, direction, old and new value, reason."""
+    name = printable(str(change.target))
+    lines = [
+        f"{name}: {axis} scaled {'up' if then > now else 'down'} from {now} to {then}. {reason}"
+        for axis, now, then, reason in zip(AXES, change.current, change.desired, change.reasons, strict=True)
+        if now != then
+    ]
+    return "\n".join(lines)
+
+
+def alarm_type(policy: Policy, usage: Usage) -> str | None:
+    """The alarm that one axis is in, or None; thresholds of 0 are off."""
+    if 0 < policy.upper_alarm_threshold <= usage.consumed_percent:
+        return HIGH
+    if usage.consumed_percent < policy.lower_alarm_threshold:
+        return LOW
+    return None
+
+
+def _alarm_text(kind: str, axis: Axis, policy: Policy, usage: Usage) -> str:
+    threshold = policy.upper_alarm_threshold if kind == HIGH else policy.lower_alarm_threshold
+    side = "at or above" if kind == HIGH else "below"
+    return (
+        f"{axis} consumed {percent(usage.consumed_percent, threshold)} % of {usage.provisioned} provisioned, "
+        f"{side} the alarm threshold of {number(threshold)} %"
+    )
+
+
+def subject(kinds: tuple[str, ...], target: Target) -> str:
+    """What a message is about, in SNS's 100 characters."""
+    return fit_subject(f"Dynamic DynamoDB: {' and '.join(kinds)}: ", printable(str(target)))
+
+
+@dataclass(frozen=True)
+class _Message:
+    """One message that is to be published."""
+
+    topic: str
+    target: Target
+    kinds: tuple[str, ...]
+    text: str
+
+
+class Notifier:
+    """Publishes what a section subscribes to. A failure to publish is logged and stops nothing.
+
+    Messages are collected and sent at the end of a check: a topic that does
+    not answer shall not delay an increase.
+    """
+
+    def __init__(self, sns: Any, workers: Workers, *, dry_run: bool) -> None:
+        self._sns = sns
+        self._workers = workers
+        self._dry_run = dry_run
+        self._messages: list[_Message] = []
+        self._alarms: dict[_Message, tuple[Memory, dict[Axis, str]]] = {}
+        self._silent: dict[str, AwsError] = {}  # topics that gave no answer in this check, and how
+
+    def changed(self, section: Mapping[str, Any], change: Change) -> None:
+        """Tell of a change that DynamoDB accepted."""
+        self._add(section, change.target, change_types(change), change_text(change))
+
+    def alarm(
+        self, section: Mapping[str, Any], target: Target, axes: Mapping[Axis, tuple[Policy, Usage]], memory: Memory
+    ) -> None:
+        """Tell of an alarm when it begins: one message a target, and high before low.
+
+        An alarm that could not be published is tried again by the next check.
+        """
+        now = {axis: kind for axis, (policy, usage) in axes.items() if (kind := alarm_type(policy, usage))}
+        memory.alarmed = {axis: kind for axis, kind in memory.alarmed.items() if now.get(axis) == kind}
+        for kind in (HIGH, LOW):
+            crossed = {axis: kind for axis in AXES if now.get(axis) == kind}
+            if crossed.keys() - memory.alarmed.keys():
+                texts = [_alarm_text(kind, axis, *axes[axis]) for axis in crossed]
+                log.warning("%s - %s: %s", target, kind, "; ".join(texts))
+                message = self._add(
+                    section, target, (kind,), "\n".join(f"{printable(str(target))}: {text}" for text in texts)
+                )
+                if message is None:
+                    memory.alarmed.update(crossed)
+                else:
+                    self._alarms[message] = memory, crossed
+                return
+
+    def send(self) -> None:
+        """Publish what was collected, side by side; also when the program shall end: the changes were made."""
+        messages, self._messages = self._messages, []
+        alarms, self._alarms = self._alarms, {}
+        self._silent = {}
+        errors = self._workers.finish("Publish", self._publish, messages, begin_all=True)
+        for message, error in zip(messages, errors, strict=True):
+            if error is not None:
+                log.error("%s - %s", message.target, error)
+            elif message in alarms:
+                memory, crossed = alarms[message]
+                memory.alarmed.update(crossed)
+
+    def _add(self, section: Mapping[str, Any], target: Target, kinds: tuple[str, ...], text: str) -> _Message | None:
+        topic, wanted = section["sns_topic_arn"], section["sns_message_types"] or ()
+        if self._dry_run or not topic or not set(kinds) & set(wanted):
+            return None
+        message = _Message(topic, target, kinds, text)
+        self._messages.append(message)
+        return message
+
+    def _publish(self, message: _Message) -> AwsError | None:
+        if message.topic in self._silent:  # a thousand messages shall not each wait for the same dead endpoint
+            return self._silent[message.topic]
+        try:
+            publish(self._sns, message.topic, subject(message.kinds, message.target), message.text)
+        except AwsError as error:
+            if error.silent:
+                self._silent[message.topic] = error
+            return error
+        return None

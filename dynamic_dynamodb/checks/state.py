@@ -1,0 +1,88 @@
+"""What one check leaves for the next, target by target, and whether something failed in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dynamic_dynamodb.decisions.model import AXES, Axis, Target
+
+log = logging.getLogger("dynamic-dynamodb")
+
+
+@dataclass
+class Memory:
+    """What is remembered of one target."""
+
+    streaks: dict[Axis, int] = field(default_factory=lambda: dict.fromkeys(AXES, 0))
+    waits_until: datetime | None = None  # decreases have run out until then
+    alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
+    said: set[str] = field(default_factory=set)  # states that were told, and last
+    section: str = ""  # the expression that it was last said to be configured by
+
+
+class State:
+    """All memories. `failed` tells whether something went wrong since the check began."""
+
+    def __init__(self) -> None:
+        self.failed = False
+        self._memories: dict[Target, Memory] = {}
+        self._said: dict[str, set[str]] = {}  # as in Memory, of sections of the configuration; of no one thing: ""
+
+    def memory(self, target: Target) -> Memory:
+        """What is remembered of this target; nothing yet, the first time."""
+        found = self._memories.get(target)
+        if found is None:
+            found = self._memories[target] = Memory()
+        return found
+
+    def __len__(self) -> int:
+        """How many targets are remembered."""
+        return len(self._memories)
+
+    def changes(self, what: str, holds: bool, of: Target | str = "") -> bool:
+        """Whether a state begins or ends to hold now, against when it was last asked for: time to say so.
+
+        `of`: a target, a section of the configuration, or no one thing.
+        """
+        said = self.memory(of).said if isinstance(of, Target) else self._said.setdefault(of, set())
+        changes = holds != (what in said)
+        (said.add if holds else said.discard)(what)
+        return changes
+
+    def begins(self, what: str, holds: bool, of: Target | str = "") -> bool:
+        """Whether a state holds now that did not hold when it was last asked for."""
+        return self.changes(what, holds, of) and holds
+
+    def once(self, what: str, of: Target | str = "") -> bool:
+        """Whether this is the first time."""
+        return self.begins(what, True, of)
+
+    def fail(self, target: Target, error: Exception) -> None:
+        """Log what went wrong with a target. It stays its own: the others go on."""
+        self.failed = True
+        log.error("%s - %s", target, error)
+
+    def keep_sections(self, sections: Collection[str]) -> None:
+        """Forget what was said of all sections of the configuration but these."""
+        self._said = {of: said for of, said in self._said.items() if not of or of in sections}
+
+    def keep_tables(self, names: Collection[str]) -> None:
+        """Forget all tables but these."""
+        self._memories = {target: memory for target, memory in self._memories.items() if target.table in names}
+
+    def keep_indexes(self, tables: Collection[str], targets: Collection[Target]) -> None:
+        """Forget the indexes of these tables but for these targets."""
+        self._memories = {
+            target: memory
+            for target, memory in self._memories.items()
+            if target.index is None or target.table not in tables or target in targets
+        }
+
+    def forget_streaks(self, measured: Collection[Target] = ()) -> None:
+        """Consecutive means consecutive: what was not measured in this check begins anew."""
+        for target, memory in self._memories.items():
+            if target not in measured:
+                memory.streaks = dict.fromkeys(AXES, 0)

@@ -1,0 +1,206 @@
+"""What the command line asked for: load the configuration, compose the rooms, run them.
+
+Exit codes: 0; 1 something failed; 2 flags or configuration; 130 on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dynamic_dynamodb.aws import iam
+from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.configuration import loader, options
+from dynamic_dynamodb.configuration.loader import Configuration
+from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
+from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.output.masking import hide, password
+from dynamic_dynamodb.output.terminal import tell
+from dynamic_dynamodb.process import Runner
+
+OK, FAILED, MISUSED = 0, 1, 2
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")  # of the environment
+
+
+def run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
+    """Do what the flags (option name -> value) say; returns the exit code.
+
+    `unknown` are the words of the command line that are no flags.
+    """
+    logs.make_safe()
+    _hide_environment()
+    try:
+        return _run(flags, unknown)
+    except ConfigError as error:
+        for problem in error.problems:
+            tell(problem, "error")
+        return MISUSED
+    except DynamicDynamoDBError as error:
+        tell(str(error), "error")
+        return FAILED
+    except OSError:
+        raise  # a full disk, which cli.py tells
+    except Exception:
+        logging.getLogger(logs.NAME).exception("ended by an unforeseen error")
+        return FAILED
+
+
+def _hide_environment() -> None:
+    """The secrets that come from there shall be in no message, be it about a proxy or a header that cannot be sent."""
+    for name, value in os.environ.items():
+        if name in _SECRETS:
+            hide(name, value)
+        elif name.upper().endswith("_PROXY") or name.startswith("AWS_ENDPOINT_URL"):
+            hide(name, password(value))
+
+
+def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
+    problems = _problems(unknown)
+    if flags.get("daemon") in ("stop", "status"):
+        return _look_at_daemon(flags, problems)
+    configuration = loader.load(flags, problems)
+    if configuration.command["show_config"]:
+        return _print(configuration, loader.show)
+    if configuration.command["print_iam_policy"]:
+        for expression in iam.narrowed(configuration.config):
+            tell(
+                f"[table: {expression}] takes longer names as well, and this policy does not; "
+                f"^{expression.removeprefix('^')}$ means the one name",
+                "warning",
+            )
+        return _print(configuration, iam.policy)
+    if configuration.command["daemon"] is not None:
+        base = Path.cwd()
+        reload = partial(_load_from, base, flags, problems)
+        return _daemon(_absolute(configuration, base), reload)
+    return _scale(configuration)
+
+
+def _print(configuration: Configuration, document: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    general = configuration.config["global"]
+    general["region"] = general["region"] or _own_region(general["profile"])
+    for warning in configuration.warnings:
+        tell(warning, "warning")
+    sys.stdout.write(json.dumps(document(configuration.config), indent=2) + "\n")
+    return OK
+
+
+def _problems(unknown: Sequence[str]) -> list[str]:
+    """What to say of words that are no flags of ours.
+
+    A word after a mistyped flag is its value, and may be a secret: it is not repeated.
+    """
+    problems: list[str] = []
+    for word in unknown:
+        if word.startswith("-"):
+            problems.append(loader.unknown_flag(word.split("=", 1)[0]))
+        elif not problems:
+            problems.append(f"{word!r}: unexpected; a table is named with --table-name, a file with --config")
+    return problems
+
+
+def _own_region(profile: str | None) -> str:
+    """boto3's own region, which is the AWS CLI's too: the environment, the profile; then the default."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")  # boto3 does not read AWS_REGION
+    if not region:
+        from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and most have a region in file or environment
+
+        region = connection.profile_region(profile)
+    return region or str(next(option.default for option in options.OPTIONS if option.name == "region"))
+
+
+def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
+    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and not for --show-config
+
+    general["region"] = general["region"] or _own_region(general["profile"])
+    return connection.connect(general, stopping)
+
+
+# Run
+
+
+def _scale(configuration: Configuration) -> int:
+    return _end(runner := Runner(configuration, _connect), runner.run())
+
+
+def _end(runner: Runner, code: int) -> int:
+    if runner.abandoned:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without waiting for the reads that nobody waits for: Python would join their threads."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+# Daemon mode
+
+
+def _look_at_daemon(flags: Mapping[str, str | bool], problems: Sequence[str]) -> int:
+    """Stop and status. They read no configuration: it may be broken by now."""
+    from dynamic_dynamodb.daemon import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
+
+    if problems:
+        raise ConfigError(problems)
+    command = loader.check_flags(flags)
+    instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
+    return daemonizer.stop(instance) if command["daemon"] == "stop" else daemonizer.status(instance)
+
+
+def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
+    """start, restart and foreground; the configuration is checked before a daemon that runs is touched."""
+    from dynamic_dynamodb.daemon import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
+
+    command = configuration.command
+    attached = command["daemon"] in ("foreground", "fg")
+    if command["run_once"] and not attached:
+        raise ConfigError(
+            [f"--run-once: goes with --daemon foreground, not with {command['daemon']}: nobody would hear how it ended"]
+        )
+    instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
+
+    def body(ready: Callable[[], None]) -> int:
+        runner = Runner(configuration, _connect, reload=reload, attached=attached)
+        code = runner.run(ready, instance.hold)
+        return _end(runner, code) if attached else code
+
+    if attached:
+        return daemonizer.foreground(body)
+    _warn(configuration)
+    return daemonizer.restart(instance, body) if command["daemon"] == "restart" else daemonizer.start(body)
+
+
+def _load_from(base: Path, flags: Mapping[str, str | bool], problems: Sequence[str]) -> Configuration:
+    """The configuration as seen from the folder where the daemon was started. Raises ConfigError."""
+    path = flags.get("config")
+    if isinstance(path, str):
+        flags = {**flags, "config": str(base / Path(os.path.expandvars(path)).expanduser())}
+    return _absolute(loader.load(flags, problems), base)
+
+
+def _absolute(configuration: Configuration, base: Path) -> Configuration:
+    """With the paths of its file and log made absolute: a daemon's own folder is another."""
+    command, places = configuration.command, configuration.config["logging"]
+    for values, key in ((command, "config"), (places, "log_file"), (places, "log_config_file")):
+        if values[key]:
+            values[key] = str(base / values[key])
+    return configuration
+
+
+def _warn(configuration: Configuration) -> None:
+    """What the daemon's log may tell nobody."""
+    for warning in configuration.warnings:
+        tell(warning, "warning")
+    places = configuration.config["logging"]
+    if not places["log_file"] and not places["log_config_file"]:
+        tell("nothing will be logged; set log-file in the [logging] section, or give --log-file PATH", "warning")

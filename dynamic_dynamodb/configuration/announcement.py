@@ -1,0 +1,70 @@
+"""What the log says first: version, what will be checked and how often, and which options are not at their default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dynamic_dynamodb import __version__
+from dynamic_dynamodb.configuration import loader, options
+from dynamic_dynamodb.configuration.loader import Configuration
+from dynamic_dynamodb.output.wording import count
+
+_SHOWN = 5  # sections; a file may have thousands
+_TOLD = ("region", "check-interval")  # by the first line
+
+
+def lines(configuration: Configuration) -> Iterator[str]:
+    """The lines, without secrets: one of the whole, and those of what differs from the defaults."""
+    yield _first(configuration)
+    merged = configuration.config
+    for kind in (options.GLOBAL, options.LOGGING):
+        if set_here := _texts(kind, merged[kind]):
+            yield f"[{kind}] {', '.join(set_here)}"
+    yield from _sections(merged["tables"], merged["global"])
+
+
+def _first(configuration: Configuration) -> str:
+    command, merged = configuration.command, configuration.config
+    tables = merged["tables"]
+    what = [
+        f"region {merged['global']['region']}",
+        count(len(tables), "table section"),
+        count(sum(len(table["gsis"]) for table in tables.values()), "gsi section"),
+        "one check" if command["run_once"] else f"a check every {merged['global']['check_interval']} s",
+    ]
+    if command["config"]:
+        what.insert(0, command["config"])
+    dry = "; dry run: nothing is changed" if command["dry_run"] else ""
+    return f"Dynamic DynamoDB {__version__}: {', '.join(what)}{dry}"
+
+
+def _sections(tables: Mapping[str, Any], general: Mapping[str, Any]) -> Iterator[str]:
+    """What all sections have in common is said once, and then what is each one's own."""
+    found = {}
+    for expression, table in tables.items():
+        found[f"[table: {expression}]"] = _texts(options.TABLE, table, general)
+        for index, gsi in table["gsis"].items():
+            found[f"[gsi: {index} table: {expression}]"] = _texts(options.GSI, gsi, general)
+    shared = set.intersection(*map(set, found.values())) if len(found) > 1 else set()
+    if shared:
+        yield f"all sections: {', '.join(text for text in next(iter(found.values())) if text in shared)}"
+    own = {name: [text for text in texts if text not in shared] for name, texts in found.items()}
+    telling = [f"{name} {', '.join(texts)}" for name, texts in own.items() if texts]
+    yield from telling[:_SHOWN]
+    if len(telling) > _SHOWN:
+        yield f"{count(len(telling) - _SHOWN, 'more section')} with options of their own; --show-config has them all"
+
+
+def _texts(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | None = None) -> list[str]:
+    changed = loader.changed(kind, values, above)
+    return [f"{name}: {_text(value)}" for name, value in changed.items() if name not in _TOLD]
+
+
+def _text(value: Any) -> str:
+    """As it stands in a file, but that the words of a list have no commas: those are between the options here."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{threshold}: {amount}' for threshold, amount in value.items())}}}"
+    return " ".join(value) if isinstance(value, list) else str(value)

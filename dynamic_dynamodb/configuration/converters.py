@@ -1,0 +1,250 @@
+"""Texts of flags and files -> checked values, and checked values -> JSON.
+
+Values are exact: numbers with a point are Fractions.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dynamic_dynamodb.configuration import options
+from dynamic_dynamodb.configuration.options import Option
+from dynamic_dynamodb.decisions import windows
+from dynamic_dynamodb.decisions.model import Scale
+from dynamic_dynamodb.output.masking import mask_text, mask_url, password
+
+_MASK = "********"
+_NUMBER = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_INSTANCE = re.compile(r"[A-Za-z0-9._-]+")
+_TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_LONGEST, _LONGEST_REGEX = 10_000, 100_000  # characters; memory and time are not for a file to exhaust
+_LONGEST_NAME = 100
+_SEVERAL_LINES = ("scale", "windows", "list")  # kinds whose values read well over several lines
+
+
+def show_value(option: Option, value: Any) -> Any:
+    """One checked value as JSON shows it; secrets masked."""
+    if value is None:
+        return None
+    if option.kind == "secret":
+        return _MASK
+    if option.kind == "url":
+        return mask_url(value)
+    if option.kind == "scale":
+        return {str(plain(threshold)): plain(amount) for threshold, amount in value}
+    if option.kind == "list":
+        return list(value)
+    return plain(value) if isinstance(value, Fraction) else value
+
+
+def plain(number: Fraction) -> int | float:
+    return int(number) if number.denominator == 1 else float(number)
+
+
+def secret_in(option: Option, value: Any) -> str:
+    """What nobody else may read in a checked value, or nothing."""
+    if option.kind == "secret":
+        return str(value)
+    return password(value) if option.kind == "url" else ""
+
+
+def convert(option: Option, text: str) -> Any:
+    """The checked value of a text; lists of message types are checked by whoever can warn.
+
+    Raises ValueError with the rest of a sentence that begins with the option.
+    """
+    text = text.strip()
+    if text in ("", '""'):  # Python 2's ConfigParser read "" as empty
+        raise ValueError("has no value; leave the option out, or give it one")
+    if len(text) > _LONGEST and option.kind != "regex":
+        raise ValueError(f"is longer than {_LONGEST} characters")
+    if "\n" in text and option.kind not in _SEVERAL_LINES:
+        # Not quoted: the second line may be another option, and its value a secret.
+        raise ValueError("has a value of several lines; an indented line continues the one above it")
+    return _CONVERTERS[option.kind](option, text)
+
+
+# One converter a kind. Each takes the option and the text, never empty, and
+# returns the value or raises ValueError with the rest of a sentence.
+
+
+def _to_whole(option: Option, text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(_not(text, "a whole number"))
+    number = int(text)
+    _check_range(option, number, text)
+    return number
+
+
+def _to_number(option: Option, text: str) -> Fraction:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(_not(text, "a number"))
+    number = Fraction(Decimal(text)) if not _WHOLE.fullmatch(text) else Fraction(int(text))
+    _check_range(option, number, text)
+    return number
+
+
+def _not(text: str, what: str) -> str:
+    return f"{quote(text)} is not {what}{'; leave the % out' if text.endswith('%') else ''}"
+
+
+def _check_range(option: Option, number: int | Fraction, text: str) -> None:
+    if option.minimum is not None and number < option.minimum:
+        unset = "; leave it out for no limit" if option.name.startswith("max-") else ""
+        raise ValueError(f"{text} is below the least value, {option.minimum}{unset}")
+    if option.maximum is not None and number > option.maximum:
+        raise ValueError(f"{text} is above the greatest value, {option.maximum}")
+
+
+def _to_choice(option: Option, text: str) -> str:
+    value = text.lower() if option.name == "log-level" else text
+    if value not in option.choices:
+        raise ValueError(f"{quote(text)} is none of {', '.join(option.choices)}{did_you_mean(text, option.choices)}")
+    return value
+
+
+def _to_bool(_option: Option, text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError(f"{quote(text)} is neither true (yes, on, 1) nor false (no, off, 0)")
+    return _BOOLEANS[text.lower()]
+
+
+def _to_text(option: Option, text: str) -> str:
+    if option.name == "instance" and not _INSTANCE.fullmatch(text):
+        raise ValueError(f"{quote(text)} is not a name of letters, digits, '.', '_' and '-'")
+    return text
+
+
+def _to_path(_option: Option, text: str) -> str:
+    try:
+        return str(Path(os.path.expandvars(text)).expanduser())
+    except RuntimeError as error:  # ~somebody: there is no such user
+        raise ValueError(f"{quote(text)} names a home directory that there is not") from error
+
+
+def _to_regex(_option: Option, text: str) -> str:
+    check_regex(text)
+    return text
+
+
+def check_regex(text: str) -> None:
+    """Raises ValueError, with the rest of a sentence, where `text` is no regular expression."""
+    if len(text) > _LONGEST_REGEX:
+        raise ValueError(f"the regular expression is longer than {_LONGEST_REGEX} characters")
+    try:
+        with warnings.catch_warnings():
+            # Python 3.10 only deprecates what 3.11 refuses ("(?i)" in the
+            # middle); the same file shall mean the same on both.
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", DeprecationWarning)
+            re.compile(text)
+    except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
+        hint = ""
+        if "global flags" in str(error) or "Flags not at the start" in str(error):
+            hint = "; Python 3.11 and later want (?i) and the like at the start of the expression"
+        raise ValueError(f"the regular expression {quote(text)} does not compile: {error}{hint}") from error
+
+
+def _to_url(_option: Option, text: str) -> str:
+    shown = quote(mask_url(text))
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a bad port, brackets that do not close
+        valid = False
+    if not valid or not text.isprintable() or " " in text:
+        raise ValueError(f"{shown} is not an http:// or https:// URL")
+    return text
+
+
+def _to_scale(_option: Option, text: str) -> Scale:
+    """A literal dict, threshold -> amount. Never evaluated: its syntax tree is read, and may hold numbers alone."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "5in": a SyntaxWarning on the way to our own error
+            tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(_not_a_scale(text)) from error
+    if not isinstance(tree, ast.Dict) or not tree.keys:
+        raise ValueError(_not_a_scale(text))
+    steps: dict[Fraction, Fraction] = {}
+    for key, value in zip(tree.keys, tree.values, strict=True):
+        threshold, amount = _literal_number(key), _literal_number(value)
+        if threshold is None or amount is None:
+            raise ValueError(_not_a_scale(text))
+        if amount < 0:
+            raise ValueError(f"the scale has a negative amount, {plain(amount)}")
+        if threshold in steps:
+            raise ValueError(f"the scale has the threshold {plain(threshold)} twice")
+        steps[threshold] = amount
+    return tuple(sorted(steps.items()))
+
+
+def _literal_number(node: ast.expr | None) -> Fraction | None:
+    sign = 1
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        sign, node = -1 if isinstance(node.op, ast.USub) else 1, node.operand
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, int | float) or isinstance(node.value, bool):
+        return None
+    if abs(node.value) > options.LARGEST:
+        return None
+    # The shortest decimal that reads back as this float is what was written.
+    return sign * Fraction(Decimal(repr(node.value)))
+
+
+def _not_a_scale(text: str) -> str:
+    return f"{quote(text)} is not a scale; write threshold: amount pairs of numbers, like {{0: 0, 70: 30, 90: 50}}"
+
+
+def _to_windows(_option: Option, text: str) -> str:
+    windows.parse(text)
+    return text
+
+
+def _to_words(_option: Option, text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _to_arn(_option: Option, text: str) -> str:
+    if not _TOPIC.fullmatch(text):
+        raise ValueError(f"{quote(text)} is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME")
+    return text
+
+
+_CONVERTERS: dict[str, Callable[[Option, str], Any]] = {
+    "arn": _to_arn,
+    "bool": _to_bool,
+    "choice": _to_choice,
+    "float": _to_number,
+    "int": _to_whole,
+    "list": _to_words,
+    "path": _to_path,
+    "regex": _to_regex,
+    "scale": _to_scale,
+    "secret": _to_text,
+    "str": _to_text,
+    "url": _to_url,
+    "windows": _to_windows,
+}
+
+
+def quote(text: str, longest: int = 60) -> str:
+    text = mask_text(text)  # before it is cut; a URL may stand where none belongs
+    return repr(text if len(text) <= longest else text[: longest - 3] + "...")
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    close = get_close_matches(word[:_LONGEST_NAME].lower(), known, n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""

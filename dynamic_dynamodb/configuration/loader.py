@@ -1,0 +1,448 @@
+"""Flags + INI file + defaults -> the config dict, with every problem collected.
+
+Nothing here stops at the first mistake: a person who mends a file wants to
+see all of them. Values are exact: numbers with a point are Fractions.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from dynamic_dynamodb.configuration import inifile, options
+from dynamic_dynamodb.configuration.converters import (
+    check_regex,
+    convert,
+    did_you_mean,
+    plain,
+    quote,
+    secret_in,
+    show_value,
+)
+from dynamic_dynamodb.configuration.options import Option
+from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.output.masking import hide, safe
+
+Values: TypeAlias = dict[str, Any]  # option name -> checked value; None where the value given was bad
+
+TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
+
+_DEFAULT = "DEFAULT"
+_DEFAULT_OPTIONS = "default_options"
+_EXPRESSION = re.compile(r"(table|gsi)\s*:")
+_PLAIN_SECTIONS = {"global": options.GLOBAL, "logging": options.LOGGING, _DEFAULT_OPTIONS: options.TABLE}
+# [default_options] serves indexes too, but whatever a table may hold an index may hold.
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What flags and file say, merged and checked.
+
+    `command` holds the options of the command line alone by key; `config` is
+    the config dict: `{"global", "logging", "tables": {regex: {..., "gsis": {regex: {...}}}}}`.
+    Its region is None where neither flag nor file sets one.
+    """
+
+    command: dict[str, Any]
+    config: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def load(flags: Mapping[str, str | bool], problems: Sequence[str] = ()) -> Configuration:
+    """Merge the flags that were given (option name -> text) with the file that they name.
+
+    `problems` are those the caller found already. Raises ConfigError with
+    every problem of flags and file together.
+    """
+    loader = _Loader(problems)
+    configuration = loader.load(flags)
+    if loader.problems:
+        raise ConfigError(_lines(loader.problems))
+    return configuration
+
+
+def check_flags(flags: Mapping[str, str | bool]) -> dict[str, Any]:
+    """The options of the command line alone, by key, for commands that read no configuration.
+
+    Raises ConfigError.
+    """
+    loader = _Loader(())
+    command = loader.command(flags)
+    if loader.problems:
+        raise ConfigError(_lines(loader.problems))
+    return command
+
+
+def show(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config dict as `--show-config` prints it: JSON types, secrets masked."""
+    return {
+        "global": _show_section(config["global"], options.GLOBAL),
+        "logging": _show_section(config["logging"], options.LOGGING),
+        "tables": {
+            regex: {
+                **_show_section(table, options.TABLE),
+                "gsis": {index: _show_section(gsi, options.GSI) for index, gsi in table["gsis"].items()},
+            }
+            for regex, table in config["tables"].items()
+        },
+    }
+
+
+def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
+    return {option.key: show_value(option, values[option.key]) for option in options.of_section(section)}
+
+
+def changed(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The options of a section of the config dict that are not at their default, by name, each as `show` has it.
+
+    `above`: the [global] part, where some defaults of tables and indexes come from.
+    """
+    inherited = above or {}
+    return {
+        name: show_value(option, values[key])
+        for option, name, key, fallback, default in _plan(kind)
+        if values[key] != (values[fallback] if fallback else inherited.get(key, default))
+    }
+
+
+def _unknown_option(name: str, known: Sequence[str]) -> str:
+    home = next((option.sections[0] for option in options.OPTIONS if name in (option.name, *option.aliases)), None)
+    if home is None:
+        return f"unknown option{did_you_mean(name, known)}"
+    if home == options.COMMAND_LINE:
+        return "does not belong into a file; give it on the command line"
+    where = "a [table:], [gsi:] or [default_options]" if home == options.TABLE else f"the [{home}]"
+    return f"does not belong here; move it into {where} section"
+
+
+def unknown_flag(flag: str) -> str:
+    """The problem with a flag that there is not, and the flag that was perhaps meant."""
+    flags = [option.flag for option in options.OPTIONS if option.flag]
+    name = flag.removeprefix("--")
+    if any(option.name == name for option in options.OPTIONS if not option.flag):
+        return f"{flag}: not a flag, but an option of the file alone; write {name}: VALUE into its section there"
+    # A flag may be shortened, and a shortened one mistyped.
+    shortened = {known[: len(flag)]: f"; did you mean {known}?" for known in reversed(flags)}
+    close = get_close_matches(flag.lower(), shortened, n=1, cutoff=0.7)
+    meant = did_you_mean(flag, flags) or "".join(shortened[match] for match in close)
+    return f"{flag}: unknown flag{meant or '; --help lists them'}"
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One section of the file, or the flags: where it stands, what it sets itself."""
+
+    where: str = ""  # of the flags: nothing
+    values: Values = field(default_factory=dict)
+
+    def at(self, *names: str) -> str:
+        """How messages name options of it."""
+        if not self.where:
+            return " and ".join(str(_FLAGS[name]) for name in names)
+        return f"{self.where} {' and '.join(names)}"
+
+
+_NOTHING = _Section()
+_FLAGS = {option.name: option.flag for option in options.OPTIONS}
+_OPTIONS = {option.name: option for option in options.OPTIONS}
+
+# The options that each kind of section may hold, by all their names.
+_KNOWN = {
+    section: {name: option for option in options.of_section(section) for name in (option.name, *option.aliases)}
+    for section in (options.GLOBAL, options.LOGGING, options.TABLE)
+}
+_KNOWN[_DEFAULT] = {name: option for known in _KNOWN.values() for name, option in known.items()}
+
+
+class _Loader:
+    """One reading of flags and file; `problems` and `warnings` fill on the way."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        self.warnings: list[str] = []
+        self.path = ""
+
+    def load(self, flags: Mapping[str, str | bool]) -> Configuration:
+        command = self.command(flags)
+        given = _Section(values=self._flag_values(flags))
+        sections = self._sections(command["config"])
+        inherited, shared, general, logging = (
+            sections.pop(name, _NOTHING) for name in (_DEFAULT, _DEFAULT_OPTIONS, "global", "logging")
+        )
+        config: dict[str, Any] = {
+            "global": _merge(options.GLOBAL, [given, general, inherited]),
+            "logging": _merge(options.LOGGING, [given, logging, inherited]),
+        }
+        if not any("region" in layer.values for layer in (given, general, inherited)):
+            config["global"]["region"] = None  # boto3's own, which only boto3 can tell, or else the default
+        self._check_credentials([given, general, inherited])
+        tables = self._tables(sections, [inherited, shared], config["global"])
+        config["tables"] = self._flag_table(command["table_name"], given, config["global"]) or tables
+        if not config["tables"] and not self.problems:
+            self.problems.append(
+                f"{self.path}: there is no [table: NAME] section, so there is nothing to scale"
+                if self.path
+                else "nothing to scale: give --table-name NAME, or --config FILE with a [table: NAME] section"
+            )
+        return Configuration(command, config, _lines(self.warnings))
+
+    # Flags
+
+    def command(self, flags: Mapping[str, str | bool]) -> dict[str, Any]:
+        values = self._convert_flags(flags, options.of_section(options.COMMAND_LINE))
+        return _merge(options.COMMAND_LINE, [_Section(values=values)])
+
+    def _flag_values(self, flags: Mapping[str, str | bool]) -> Values:
+        known = [option for option in options.OPTIONS if options.COMMAND_LINE not in option.sections]
+        if "aws-secret-access-key-id" in flags:
+            self.warnings.append(
+                "--aws-secret-access-key: others can see the secret in the process list; "
+                "put it into the [global] section of a file, or use a profile"
+            )
+        if "table-name" not in flags:
+            self.problems += [
+                f"{option.flag}: needs --table-name; a file's tables are configured in the file alone"
+                for option in known
+                if option.name in flags and options.TABLE in option.sections
+            ]
+        return self._convert_flags(flags, known)
+
+    def _convert_flags(self, flags: Mapping[str, str | bool], known: Sequence[Option]) -> Values:
+        given = [(option, flags[option.name]) for option in known if option.name in flags]
+        return {
+            option.name: value if isinstance(value, bool) else self._convert(option, value, str(option.flag))
+            for option, value in given
+        }
+
+    def _flag_table(self, regex: str | None, given: _Section, general: Mapping[str, Any]) -> dict[str, Any]:
+        if regex is None:
+            return {}
+        table = _merge(options.TABLE, [given], general)
+        self._cross_check(table, [given])
+        return {regex: {**table, "gsis": {}}}
+
+    # File
+
+    def _sections(self, path: str | None) -> dict[str, _Section]:
+        if path is None:
+            return {}
+        self.path = path
+        sections: dict[str, _Section] = {}
+        read, problems = inifile.read(path)
+        self.problems += problems
+        for section in read:
+            name = section.header.strip()
+            where = f"{path}: [{name}]"
+            if name == _DEFAULT or name in _PLAIN_SECTIONS or _EXPRESSION.match(name):
+                known = _KNOWN[_DEFAULT if name == _DEFAULT else _PLAIN_SECTIONS.get(name, options.TABLE)]
+                values = self._section_values(section.items, known, where)
+                for repeated, text in section.repeated:
+                    self._section_values({repeated: text}, known, where)
+                if name in sections and not section.again:  # "[global]" and "[ global ]"
+                    self.problems.append(f"{where}: stands twice in this file")
+                sections.setdefault(name, _Section(where, values))
+            else:
+                self.problems.append(f"{where}: unknown section{_did_you_mean_section(name)}")
+        self._check_readers(path, sections)
+        return sections
+
+    def _check_readers(self, path: str, sections: Mapping[str, _Section]) -> None:
+        secrets = (
+            section.at(name)
+            for section in sections.values()
+            for name, value in section.values.items()
+            if value is not None and secret_in(_OPTIONS[name], value)
+        )
+        mode, secret = inifile.exposed(path), next(secrets, None)
+        if secret and mode is not None:
+            self.warnings.append(f"{secret}: holds a secret that others can read (mode {mode:04o}); chmod 600 {path}")
+
+    def _section_values(self, items: Mapping[str, str], known: Mapping[str, Option], where: str) -> Values:
+        values: Values = {}
+        for name, text in items.items():
+            option = known.get(name)
+            if option is None:
+                self._refuse(name, list(known), where)
+            elif option.name in values:
+                self.problems.append(f"{where} {name}: stands twice in this section, as {option.name} too")
+            else:
+                values[option.name] = self._convert(option, text, f"{where} {name}")
+        return values
+
+    def _refuse(self, name: str, known: Sequence[str], where: str) -> None:
+        if name in options.NEVER_READ:
+            self.warnings.append(
+                f"{where} {name}: no release ever read this option, and it does nothing; "
+                f"what switches that off is {options.NEVER_READ[name]}"
+            )
+        else:
+            self.problems.append(f"{where} {inifile.shown(name)}: {_unknown_option(name, known)}")
+
+    def _tables(
+        self, sections: Mapping[str, _Section], below: Sequence[_Section], general: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        tables: dict[str, Any] = {}
+        for kind in (options.TABLE, options.GSI):  # a gsi section may come before its table's
+            for header, section in sections.items():
+                word, expression = header.split(":", 1)
+                if word.strip() != kind:
+                    continue
+                layers = [section, *below]
+                values = _merge(kind, layers, general)
+                self._cross_check(values, layers)
+                if kind == options.TABLE:
+                    self._add(tables, expression.strip(), {**values, "gsis": {}}, section.where)
+                else:
+                    self._add_gsi(tables, expression.strip(), values, section.where)
+        return tables
+
+    def _add_gsi(self, tables: dict[str, Any], expression: str, values: dict[str, Any], where: str) -> None:
+        # Either expression may hold " table: ", so every place where it stands is tried.
+        splits = [
+            (expression[: match.start()].strip(), expression[match.end() :].strip())
+            for match in re.finditer(r"(?:^|\s)\s*table\s*:", expression)
+        ]
+        if not splits:
+            self.problems.append(f"{where}: names no table; write [gsi: INDEX table: NAME]")
+            return
+        index, table = next((split for split in splits if split[1] in tables), splits[0])
+        if table not in tables:
+            self.problems.append(
+                f"{where}: there is no section [table: {table}]{did_you_mean(table, list(tables))} "
+                "(it must be named letter for letter)"
+            )
+        self._add(tables[table]["gsis"] if table in tables else {}, index, values, where)
+
+    def _add(self, into: dict[str, Any], regex: str, values: dict[str, Any], where: str) -> None:
+        if not regex:
+            self.problems.append(f"{where}: names nothing; a regular expression follows the colon")
+            return
+        try:
+            check_regex(regex)
+        except ValueError as error:
+            self.problems.append(f"{where}: {error}")
+        if regex in into:  # "[table: x]" and "[table:x]"
+            self.problems.append(f"{where}: stands twice in this file")
+        into[regex] = values
+
+    # Values
+
+    def _convert(self, option: Option, text: str, where: str) -> Any:
+        """The checked value; None where it is bad."""
+        try:
+            value = convert(option, text)
+        except ValueError as error:
+            self.problems.append(f"{where}: {error}")
+            return None
+        if secret := secret_in(option, value):
+            hide(where, secret)
+        if option.kind != "list":
+            return value
+        self.warnings += [
+            f"{where}: {quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
+            for word in value
+            if word not in option.choices
+        ]
+        return tuple(word for word in value if word in option.choices)
+
+    def _check_credentials(self, layers: Sequence[_Section]) -> None:
+        halves = ("aws-access-key-id", "aws-secret-access-key-id")
+        homes = [next((layer for layer in layers if name in layer.values), None) for name in halves]
+        for name, home, other, missing in zip(halves, homes, reversed(halves), reversed(homes), strict=True):
+            if home is not None and missing is None:
+                other_name = other if home.where else _FLAGS[other]
+                self.problems.append(f"{home.at(name)}: is half a key pair; give {other_name} too, or neither")
+        profile = next((layer for layer in layers if "profile" in layer.values), None)
+        if all(homes) and profile:
+            self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")
+
+    def _cross_check(self, values: Mapping[str, Any], layers: Sequence[_Section]) -> None:
+        """What no option can be asked alone. Each finding is told where one of its options is set, the strongest."""
+        for check, into in ((_contradictions, self.problems), (_doubts, self.warnings)):
+            for names, message in check(values):
+                home = next(layer for layer in layers if any(name in layer.values for name in names))
+                into.append(f"{home.at(*names)}: {message}")
+
+
+def _contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for axis in AXES:
+        least, most = values[f"min_provisioned_{axis}"], values[f"max_provisioned_{axis}"]
+        if least is not None and most is not None and least > most:
+            yield (
+                (f"min-provisioned-{axis}", f"max-provisioned-{axis}"),
+                f"the minimum {least} is above the maximum {most}",
+            )
+    start, period = values["lookback_window_start"], values["lookback_period"]
+    if start is not None and period is not None and period > start:
+        names = ("lookback-period", "lookback-window-start")
+        yield names, f"a window of {period} minutes that began {start} minutes ago would reach past now"
+
+
+def _doubts(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for axis in AXES:
+        lower, upper, most = (
+            values[f"{axis}_lower_threshold"],
+            values[f"{axis}_upper_threshold"],
+            values[f"max_provisioned_{axis}"],
+        )
+        scaled = values[f"increase_consumed_{axis}_scale"] or values[f"decrease_consumed_{axis}_scale"]
+        if lower is not None and upper is not None and lower >= upper and not scaled:
+            names = (f"{axis}-lower-threshold", f"{axis}-upper-threshold")
+            yield names, f"the lower threshold, {plain(lower)} %, is not below the upper, {plain(upper)} %"
+        if most is not None and most > TABLE_QUOTA:
+            yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} a table"
+    topic, types = values["sns_topic_arn"], values["sns_message_types"]
+    if topic and not types:
+        yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
+
+
+def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Each option's effective value by key.
+
+    That is the strongest layer's, else the one of the option that it falls back to, else `above`'s, else the default.
+    """
+    given: Values = {}
+    for layer in reversed(layers):
+        given.update(layer.values)
+    merged: dict[str, Any] = {}
+    for _, name, key, fallback, default in _plan(kind):
+        if name in given:
+            merged[key] = given[name]
+        elif fallback:
+            merged[key] = merged[fallback]
+        else:
+            merged[key] = default if above is None else above.get(key, default)
+    return merged
+
+
+@functools.cache
+def _plan(kind: str) -> tuple[tuple[Option, str, str, str, Any], ...]:
+    """Each option of a section, its name, key, fallback's key and default, for files of thousands of sections."""
+    return tuple(
+        (option, option.name, option.key, (option.fallback or "").replace("-", "_"), _default(option))
+        for option in options.of_section(kind)
+    )
+
+
+def _default(option: Option) -> Any:
+    return Fraction(int(option.default)) if option.kind == "float" and option.default is not None else option.default
+
+
+def _lines(found: Sequence[str]) -> tuple[str, ...]:
+    """Each once (what stands in [default_options] is found for each table), each one line."""
+    return tuple(dict.fromkeys(safe(line) for line in found))
+
+
+def _did_you_mean_section(name: str) -> str:
+    sections = (*_PLAIN_SECTIONS, "table: NAME", "gsi: INDEX table: NAME")
+    words = {section.split(":", 1)[0]: section for section in sections}
+    close = get_close_matches(name.split(":", 1)[0].strip().lower(), words, n=1, cutoff=0.6)
+    return (
+        f"; did you mean [{words[close[0]]}]?" if close else f"; there are {', '.join(f'[{one}]' for one in sections)}"
+    )

@@ -1,0 +1,353 @@
+"""How much to provision: Policy + Usage + streak -> Decision, and the joining of both axes.
+
+Pure, exact (Fractions, never floats) and the same for reads and writes,
+tables and indexes. The steps are those of section 3 and 4 of the behaviour:
+propose up, propose down, limit, join.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from dynamic_dynamodb.decisions.model import Decision, Direction, Policy, Scale, Unit, Usage
+
+# A threshold has a few decimals and a sum of datapoints under 20: enough to tell one from the other.
+_MOST_DIGITS = 30
+
+
+@dataclass(frozen=True)
+class _Increase:
+    """One candidate for an increase: which trigger asks for how many units."""
+
+    units: int
+    why: str  # what was measured against what
+    how: str  # the amount
+
+
+@dataclass(frozen=True)
+class _Decrease:
+    """What low consumption asks for, before the number of checks is looked at."""
+
+    units: int  # after the floors; below what is provisioned, or nothing is asked for
+    why: str
+    how: str
+
+
+def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
+    """What one axis of one target should have provisioned.
+
+    `streak` counts the checks in a row, before this one, that asked for less.
+    The decision's units are 1 or more; within min and max unless a switch forbids it.
+    """
+    if not policy.enable_autoscaling:
+        return _stay(policy, usage, 0, f"enable-{policy.axis}-autoscaling is false")
+    if policy.num_checks_reset_percent > 0 and usage.consumed_percent >= policy.num_checks_reset_percent:
+        streak = 0
+    increase = _increase(policy, usage)
+    proposal = _up(policy, usage, increase) if increase else _down_or_stay(policy, usage, streak)
+    return _limit(policy, usage, proposal)
+
+
+def stay(policy: Policy, provisioned: int, reason: str) -> Decision:
+    """The decision to leave an axis alone without having looked at its usage."""
+    return Decision(provisioned, "stay", f"{policy.axis} {provisioned}: stays, {reason}", streak=0)
+
+
+def _stay(policy: Policy, usage: Usage, streak: int, reason: str, *thresholds: Fraction) -> Decision:
+    text = f"{_measured(policy, usage, *thresholds)}: stays, {reason}"
+    return Decision(usage.provisioned, "stay", text, streak)
+
+
+# Up
+
+
+def _increase(policy: Policy, usage: Usage) -> _Increase | None:
+    """The greatest of the increases that the triggers ask for; the first of equal ones."""
+    if not policy.enable_up_scaling:
+        return None
+    candidates = [_increase_by_consumption(policy, usage)]
+    if usage.throttled > 0:
+        candidates += [
+            _increase_by_events(policy, usage),
+            _increase_by_provisioned_share(policy, usage),
+            _increase_by_consumed_share(policy, usage),
+        ]
+    return max((one for one in candidates if one), key=lambda one: one.units, default=None)
+
+
+def _increase_by_consumption(policy: Policy, usage: Usage) -> _Increase | None:
+    measured, scale = usage.consumed_percent, policy.increase_consumed_scale
+    if scale is None:
+        if measured < policy.upper_threshold:
+            return None
+        why = f"{_measured(policy, usage, policy.upper_threshold)} >= {number(policy.upper_threshold)} %"
+        return _candidate(usage, Fraction(policy.increase_consumed_with), policy.increase_consumed_unit, why)
+    threshold, amount = _step_up(scale, measured)
+    why = f"{_measured(policy, usage, *_keys(scale))} >= {number(threshold)} %"
+    return _candidate(usage, amount, policy.increase_consumed_unit, why)
+
+
+def _increase_by_events(policy: Policy, usage: Usage) -> _Increase | None:
+    threshold = policy.throttled_upper_threshold
+    if not 0 < threshold < usage.throttled:
+        return None
+    why = f"{number(usage.throttled)} {policy.axis} throttled > {threshold}"
+    return _candidate(usage, Fraction(policy.increase_with), policy.increase_unit, why)
+
+
+def _increase_by_provisioned_share(policy: Policy, usage: Usage) -> _Increase | None:
+    scale, measured = policy.increase_throttled_by_provisioned_scale, usage.throttled_by_provisioned_percent
+    if scale is None:
+        return None
+    threshold, amount = _step_up(scale, measured)
+    why = (
+        f"{policy.axis} throttled {percent(measured, *_keys(scale))} % of {usage.provisioned} provisioned "
+        f">= {number(threshold)} %"
+    )
+    return _candidate(usage, amount, policy.increase_throttled_by_provisioned_unit, why)
+
+
+def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | None:
+    scale, measured = policy.increase_throttled_by_consumed_scale, usage.throttled_by_consumed_percent
+    if scale is None:
+        return None
+    if measured is None:
+        threshold, amount = scale[-1]
+        why = f"{number(usage.throttled)} {policy.axis} throttled, none consumed"
+    else:
+        threshold, amount = _step_up(scale, measured)
+        why = f"{policy.axis} throttled {percent(measured, *_keys(scale))} % of consumed >= {number(threshold)} %"
+    return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why)
+
+
+def _step_up(scale: Scale, measured: Fraction) -> tuple[Fraction, Fraction]:
+    """The greatest step that `measured` reaches, as (threshold, amount); amount 0 below the least."""
+    return max((step for step in scale if step[0] <= measured), default=(Fraction(0), Fraction(0)))
+
+
+def _keys(scale: Scale) -> list[Fraction]:
+    return [threshold for threshold, _ in scale]
+
+
+def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str) -> _Increase | None:
+    if amount <= 0:
+        return None
+    # More can be consumed than is provisioned (burst capacity), and a spike
+    # shall be met in one step. Rounded up, so that 1 + 50 % gets on to 2.
+    base = max(usage.provisioned, math.ceil(usage.rate))
+    more = amount * base / 100 if unit == "percent" else amount
+    how = f"+{_amount(amount, unit)}"
+    if base > usage.provisioned:
+        how += f" {'of' if unit == 'percent' else 'on top of'} {base} consumed"
+    return _Increase(base + math.ceil(more), why, how)
+
+
+def _up(policy: Policy, usage: Usage, increase: _Increase) -> Decision:
+    now, units, how, most = usage.provisioned, increase.units, increase.how, policy.max_provisioned
+    if most is not None and units > most >= now:
+        units, how = most, f"{how} would be {units}; {_maximum(policy)}"
+    if units == now:
+        return Decision(now, "stay", f"{increase.why}: stays ({how})", streak=0)
+    return Decision(units, "up", f"{increase.why}: {now} -> {units} ({how})", streak=0)
+
+
+# Down
+
+
+def _down_or_stay(policy: Policy, usage: Usage, streak: int) -> Decision:
+    hold = _reason_not_to_decrease(policy, usage)
+    if hold:
+        return _stay(policy, usage, 0, hold)
+    decrease = _decrease(policy, usage)
+    if decrease is None:
+        return _stay(policy, usage, 0, _between(policy), *_thresholds(policy))
+    if decrease.units >= usage.provisioned:
+        return Decision(usage.provisioned, "stay", f"{decrease.why}: stays, {decrease.how}", streak=0)
+    goal = policy.num_checks_before_scale_down
+    streak = min(streak + 1, goal)
+    if streak < goal:
+        return Decision(usage.provisioned, "stay", f"{decrease.why}: hold, check {streak} of {goal}", streak)
+    text = f"{decrease.why}: {usage.provisioned} -> {decrease.units} ({decrease.how})"
+    return Decision(decrease.units, "down", text, streak, ripe=True)
+
+
+def _reason_not_to_decrease(policy: Policy, usage: Usage) -> str:
+    if not policy.enable_down_scaling:
+        return f"enable-{policy.axis}-down-scaling is false"
+    if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
+        return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
+    if 0 < policy.throttled_upper_threshold < usage.throttled:
+        return f"{number(usage.throttled)} {policy.axis} throttled > {policy.throttled_upper_threshold}"
+    return ""
+
+
+def _between(policy: Policy) -> str:
+    """Why consumption asked for nothing."""
+    low = f"above {number(policy.lower_threshold)} %"
+    high = f"below {number(policy.upper_threshold)} %"
+    if policy.decrease_consumed_scale is not None:
+        low = f"no step of decrease-consumed-{policy.axis}-scale"
+    if policy.increase_consumed_scale is not None:
+        high = f"no step of increase-consumed-{policy.axis}-scale"
+    if not policy.enable_up_scaling:
+        high = f"enable-{policy.axis}-up-scaling is false"
+    return f"{low}, {high}"
+
+
+def _thresholds(policy: Policy) -> list[Fraction]:
+    """All that consumption is compared with, in percent."""
+    up, down = policy.increase_consumed_scale, policy.decrease_consumed_scale
+    return [
+        *(_keys(down) if down is not None else [policy.lower_threshold]),
+        *(_keys(up) if up is not None else [policy.upper_threshold]),
+    ]
+
+
+def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
+    measured, steps = usage.consumed_percent, policy.decrease_consumed_scale
+    if steps is None:  # one step
+        steps = ((policy.lower_threshold, Fraction(policy.decrease_consumed_with)),)
+    # The least step that is not below what was measured.
+    threshold, amount = min((step for step in steps if step[0] >= measured), default=(Fraction(0), Fraction(0)))
+    if amount <= 0:
+        return None
+    unit, now = policy.decrease_consumed_unit, usage.provisioned
+    # What is taken away is rounded down: the doubt is for more capacity.
+    wanted = now - math.floor(amount * now / 100 if unit == "percent" else amount)
+    why = f"{_measured(policy, usage, *_keys(steps))} <= {number(threshold)} %"
+    return _floor(policy, usage, wanted, why, f"-{_amount(amount, unit)}")
+
+
+def _floor(policy: Policy, usage: Usage, wanted: int, why: str, how: str) -> _Decrease:
+    """Bound a decrease from below by the minimum and by the load itself."""
+    needed, clear_of = _load_floor(policy, usage)
+    consumed = f"{_decimals(usage.rate, 1)} consumed"
+    units = max(wanted, policy.minimum, usage.provisioned if needed is None else needed)
+    if units >= usage.provisioned:
+        if usage.provisioned <= policy.minimum:
+            return _Decrease(units, why, _minimum(policy))
+        if wanted >= usage.provisioned:
+            return _Decrease(units, why, f"{how} takes nothing away")
+        return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}")
+    if units == wanted:
+        return _Decrease(units, why, how)
+    bound = f"{units} keeps {consumed} {clear_of}" if units > policy.minimum else _minimum(policy)
+    return _Decrease(units, why, f"{how} would be {wanted}; {bound}")
+
+
+def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
+    """The least capacity at which the same load would not at once ask to go up again, and what it stays clear of.
+
+    None: there is none, whatever is provisioned asks for more.
+    """
+    threshold: Fraction | None = policy.upper_threshold
+    if policy.increase_consumed_scale is not None:
+        threshold = min((key for key, amount in policy.increase_consumed_scale if amount > 0), default=None)
+    served = math.ceil(usage.rate)  # never throttled by our own decrease
+    if threshold is not None:
+        below = f"below {number(threshold)} %"
+        if threshold <= 0:
+            return None, below
+        clear = math.floor(100 * usage.rate / threshold) + 1
+        if clear >= served:
+            return clear, below
+    return served, "within what is provisioned"
+
+
+def _minimum(policy: Policy) -> str:
+    if policy.min_provisioned is None:
+        return "1 is the least there is"
+    return f"min-provisioned-{policy.axis} is {policy.min_provisioned}"
+
+
+def _maximum(policy: Policy) -> str:
+    return f"max-provisioned-{policy.axis} is {policy.max_provisioned}"
+
+
+# Limits
+
+
+def _limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
+    """The user's ceiling and floor, which only the switches outrank."""
+    now, least, most = usage.provisioned, policy.minimum, policy.max_provisioned
+    above = most is not None and now > most
+    units = max(proposal.units, least) if most is None else min(max(proposal.units, least), most)
+    if units == proposal.units:
+        return replace(proposal, forced=above)
+    if units < now and not policy.enable_down_scaling:
+        return _stay(policy, usage, 0, f"{_maximum(policy)} but enable-{policy.axis}-down-scaling is false")
+    if units > now and not policy.enable_up_scaling:
+        return _stay(policy, usage, proposal.streak, f"{_minimum(policy)} but enable-{policy.axis}-up-scaling is false")
+    limit = _maximum(policy) if above else _minimum(policy)
+    text = f"{_measured(policy, usage)}: {now} -> {units} ({limit})"
+    direction: Direction = "up" if units > now else "down"
+    short = above and units < usage.rate
+    return Decision(units, direction, text, proposal.streak, proposal.ripe, forced=above, warn=short)
+
+
+# Joining
+
+
+def join(
+    decisions: tuple[Decision, Decision], policies: tuple[Policy, Policy], usages: tuple[Usage, Usage]
+) -> tuple[Decision, Decision]:
+    """Decrease both axes together or neither (`always-decrease-rw-together`).
+
+    A decrease is held, with its streak, unless the other axis asks for less
+    too or has nothing to give. Increases, and cuts that max demands, are not held.
+    """
+    sides = list(zip(decisions, policies, usages, strict=True))
+    return _join(sides[0], sides[1]), _join(sides[1], sides[0])
+
+
+_Side = tuple[Decision, Policy, Usage]
+
+
+def _join(mine: _Side, other: _Side) -> Decision:
+    decision, policy, usage = mine
+    other_decision, other_policy, other_usage = other
+    at_minimum = other_usage.provisioned <= other_policy.minimum
+    if decision.direction != "down" or decision.forced or other_decision.ripe or at_minimum:
+        return decision
+    missing = "do not ask for less"
+    if other_decision.streak > 0:
+        missing = f"are at check {other_decision.streak} of {other_policy.num_checks_before_scale_down}"
+    text = f"{_measured(policy, usage)}: hold {usage.provisioned}, {other_policy.axis} {missing}"
+    return replace(decision, units=usage.provisioned, direction="stay", reason=text)
+
+
+# Words
+
+
+def _measured(policy: Policy, usage: Usage, *thresholds: Fraction) -> str:
+    return f"{policy.axis} {percent(usage.consumed_percent, *thresholds)} % of {usage.provisioned}"
+
+
+def percent(value: Fraction, *thresholds: Fraction) -> str:
+    """One decimal, or as many as keep it on its side of the thresholds: 89.96 is not "90.0 %, below 90 %"."""
+    for digits in range(1, _MOST_DIGITS):
+        text = _decimals(value, digits)
+        shown = Fraction(text)
+        if all((shown < limit, shown > limit) == (value < limit, value > limit) for limit in thresholds):
+            break
+    return text
+
+
+def _decimals(value: Fraction, digits: int) -> str:
+    """A number, 0 or more, rounded to so many decimals, however great it is."""
+    whole, rest = divmod(round(value * 10**digits), 10**digits)
+    return f"{whole}.{rest:0{digits}}"
+
+
+def number(value: Fraction) -> str:
+    """A number as a person would write it in the configuration: exact, no exponent, no needless zeros."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    return f"{(Decimal(value.numerator) / value.denominator).normalize():f}"
+
+
+def _amount(amount: Fraction, unit: Unit) -> str:
+    return f"{number(amount)} %" if unit == "percent" else f"{number(amount)} units"

@@ -1,0 +1,196 @@
+"""The types that travel between the rooms. All of them are frozen.
+
+Capacity is in DynamoDB's capacity units per second, consumption in capacity
+units over a window, windows in seconds. Numbers that thresholds are compared
+with are Fractions: 10 % of 200 is 20 and not 20.000000000000004.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+Axis = Literal["reads", "writes"]
+Unit = Literal["percent", "units"]
+Direction = Literal["up", "down", "stay"]
+
+# A granular scale: (threshold in percent, amount) pairs, thresholds ascending.
+Scale = tuple[tuple[Fraction, Fraction], ...]
+
+AXES: tuple[Axis, Axis] = ("reads", "writes")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table, or one of its global secondary indexes: what has throughput of its own."""
+
+    table: str
+    index: str | None = None
+
+    def __str__(self) -> str:
+        return self.table if self.index is None else f"{self.table} - GSI: {self.index}"
+
+
+class Throughput(NamedTuple):
+    """Provisioned capacity units per second, of both axes; each 1 or more."""
+
+    reads: int
+    writes: int
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What one section of the configuration says about one axis.
+
+    The fields are the option names without the axis (`reads-upper-threshold`
+    is `upper_threshold`), options.tsv has their meaning. Thresholds are in
+    percent of what is provisioned, amounts in their unit, None is "not set".
+    """
+
+    axis: Axis
+    upper_threshold: Fraction = Fraction(90)
+    lower_threshold: Fraction = Fraction(30)
+    increase_with: int = 50
+    decrease_with: int = 50
+    increase_unit: Unit = "percent"
+    decrease_unit: Unit = "percent"
+    min_provisioned: int | None = None
+    max_provisioned: int | None = None
+    throttled_upper_threshold: int = 0
+    num_checks_before_scale_down: int = 1
+    num_checks_reset_percent: Fraction = Fraction(0)
+    allow_scaling_down_on_0_percent: bool = False
+    enable_autoscaling: bool = True
+    enable_up_scaling: bool = True
+    enable_down_scaling: bool = True
+    increase_consumed_unit: Unit = "percent"
+    increase_consumed_with: int = 50
+    increase_consumed_scale: Scale | None = None
+    increase_throttled_by_provisioned_unit: Unit = "percent"
+    increase_throttled_by_provisioned_scale: Scale | None = None
+    increase_throttled_by_consumed_unit: Unit = "percent"
+    increase_throttled_by_consumed_scale: Scale | None = None
+    decrease_consumed_unit: Unit = "percent"
+    decrease_consumed_with: int = 50
+    decrease_consumed_scale: Scale | None = None
+    upper_alarm_threshold: Fraction = Fraction(0)
+    lower_alarm_threshold: Fraction = Fraction(0)
+
+    @property
+    def minimum(self) -> int:
+        """The least capacity to provision; 1, DynamoDB's own minimum, where none is set."""
+        return 1 if self.min_provisioned is None else self.min_provisioned
+
+    @property
+    def uses_throttled(self) -> bool:
+        """Whether any option of this axis looks at throttled events."""
+        return self.enable_autoscaling and (
+            self.throttled_upper_threshold > 0
+            or self.increase_throttled_by_provisioned_scale is not None
+            or self.increase_throttled_by_consumed_scale is not None
+        )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One axis of one target over the look-back window."""
+
+    provisioned: int  # capacity units per second, 1 or more
+    consumed: Fraction  # capacity units, summed over the window
+    throttled: Fraction  # events, summed over the window
+    seconds: int  # length of the window
+
+    # Cached: a decision asks for them again and again, and exact fractions take their time.
+    @cached_property
+    def rate(self) -> Fraction:
+        """Capacity units consumed per second, on average."""
+        return self.consumed / self.seconds
+
+    @cached_property
+    def consumed_percent(self) -> Fraction:
+        """Consumption in percent of what is provisioned; may exceed 100 (burst capacity)."""
+        return 100 * self.rate / self.provisioned
+
+    @property
+    def throttled_by_provisioned_percent(self) -> Fraction:
+        """Throttled events per second in percent of the provisioned units."""
+        return 100 * self.throttled / self.seconds / self.provisioned
+
+    @property
+    def throttled_by_consumed_percent(self) -> Fraction | None:
+        """Throttled events in percent of the consumed units; None stands for infinity: nothing consumed."""
+        return 100 * self.throttled / self.consumed if self.consumed else None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one check decides about one axis, and why."""
+
+    units: int  # what to provision
+    direction: Direction  # of `units` against what is provisioned
+    reason: str
+    streak: int  # consecutive checks that asked for less, up to the goal
+    ripe: bool = False  # this check asks for less, and enough checks in a row did
+    forced: bool = False  # provisioned is above max: not to be held
+    warn: bool = False  # max cuts below what is being consumed
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the updater sends for one target, the notifier tells and a dry run prints."""
+
+    target: Target
+    current: Throughput
+    desired: Throughput
+    reasons: tuple[str, str]  # of reads and of writes
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to send."""
+        return self.desired != self.current
+
+    @property
+    def increases(self) -> bool:
+        """Whether an axis goes up."""
+        return any(then > now for now, then in zip(self.current, self.desired, strict=True))
+
+    @property
+    def decreases(self) -> bool:
+        """Whether an axis goes down."""
+        return any(then < now for now, then in zip(self.current, self.desired, strict=True))
+
+    def without_decreases(self) -> Change:
+        """The same change with each decreasing axis kept at its present value."""
+        kept = Throughput(*(max(now, then) for now, then in zip(self.current, self.desired, strict=True)))
+        return Change(self.target, self.current, kept, self.reasons)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A table or an index, as DescribeTable shows it."""
+
+    target: Target
+    status: str  # "ACTIVE" is the only one in which it can be changed
+    provisioned: Throughput
+    last_increase: datetime | None = None
+    last_decrease: datetime | None = None
+    decreases_today: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its indexes, as DescribeTable shows them.
+
+    `resources` are the table itself and its indexes; none where it is on
+    demand. `problems` are the indexes whose description cannot be used.
+    """
+
+    name: str
+    status: str
+    on_demand: bool
+    replicated: bool  # a global table: AWS manages its writes
+    resources: tuple[Resource, ...]
+    problems: tuple[tuple[Target, Exception], ...] = ()

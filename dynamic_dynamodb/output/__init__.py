@@ -1,0 +1,7 @@
+"""What people read: the log, the terminal, and text that is safe to show.
+
+May import: no other room.
+
+Hands out: the logging set-up (logs), lines on stderr and colour (terminal), masking of secrets and control characters
+(masking), pieces of sentences (wording). It knows nothing of what the texts are about.
+"""

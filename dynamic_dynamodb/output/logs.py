@@ -1,0 +1,258 @@
+"""Logging: one logger, `dynamic-dynamodb`, to stderr and perhaps to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import logging.config
+import logging.handlers
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.output.masking import safe
+from dynamic_dynamodb.output.terminal import painted
+from dynamic_dynamodb.output.wording import one_line
+
+NAME = "dynamic-dynamodb"
+FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+_OLD_FILES = 5
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_LIBRARIES = ("boto3", "botocore", "urllib3")
+
+
+def make_safe() -> None:
+    """From now on, whatever is logged in this process is safe to show, whichever handler it reaches."""
+    logging.setLogRecordFactory(_Record)
+
+
+class _Record(logging.LogRecord):
+    """A record that is safe from its beginning: a handler or a format of the user's finds nothing else in it."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        try:
+            text = self.getMessage()
+        except Exception as error:  # noqa: BLE001 - logging would tell it in a traceback, with the arguments in it
+            shown = self.msg if isinstance(self.msg, str) else type(self.msg).__name__
+            text = f"{shown} (without its arguments: {type(error).__name__})"
+        self.msg, self.args = safe(text), ()
+        if self.exc_info:
+            self.exc_text = _trace(self.exc_info)
+            self.exc_info = None
+
+
+def _trace(error: Any) -> str:
+    """The traceback of what sys.exc_info() says; no line of it can be taken for a line of the log's own."""
+    lines = logging.Formatter().formatException(error).splitlines()
+    return "\n".join(f"  {safe(line)}" for line in lines)
+
+
+def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) -> None:
+    """Open the log as the [logging] part of the config dict says, and close what was open before.
+
+    `console`: on stderr, too. Raises ConfigError where a file cannot be opened
+    or understood; what was open before stays in use then.
+    """
+    # Whatever the caller's umask, nobody else shall write into a log.
+    os.umask(os.umask(_OTHERS_WRITE) | _OTHERS_WRITE)
+    # What Python and boto3 warn their programmers of (a Python that is going out of support)
+    # is for a logging configuration file that asks for it, not for the terminal.
+    logging.captureWarnings(True)
+    logger = logging.getLogger(NAME)
+    if dry_run:
+        logger.addFilter(_mark)
+    if config["log_config_file"]:
+        _from_file(config["log_config_file"])
+        _quiet_libraries()
+        return
+    handlers: list[logging.Handler] = [_file(config["log_file"])] if config["log_file"] else []
+    if console:
+        handlers.append(_console())
+    _forget_file()
+    logger.setLevel(config["log_level"].upper())
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+        old.close()
+    for handler in handlers or [logging.NullHandler()]:
+        logger.addHandler(handler)
+
+
+def _mark(record: logging.LogRecord) -> bool:
+    """Every line of a dry run says so, whatever format a logging configuration file gives it."""
+    record.msg = f"dryrun - {record.msg}"
+    return True
+
+
+def _quiet_libraries() -> None:
+    """At debug level they log whole requests and answers: session tokens, and the keys that STS hands out."""
+    named = {*_LIBRARIES, *logging.root.manager.loggerDict}
+    for name in sorted(named):  # so that parents come first
+        logger = logging.getLogger(name) if name.partition(".")[0] in _LIBRARIES else None
+        if logger is not None and logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
+
+
+# The terminal
+
+
+def _console() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Painted(FORMAT))
+    return handler
+
+
+class _Painted(logging.Formatter):
+    """The level in its colour, where stderr shows colours."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        level = record.levelname
+        record.levelname = painted(level, level, sys.stderr)
+        try:
+            return super().formatMessage(record)
+        finally:
+            record.levelname = level  # the log file's line is made of the same record
+
+
+# The log file
+
+
+def _file(path: str) -> logging.Handler:
+    try:
+        file = _LogFile(path, when="midnight", backupCount=_OLD_FILES, encoding="utf-8", errors="backslashreplace")
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"log-file {path}: cannot be written: {_why(error)}"]) from error
+    file.setFormatter(logging.Formatter(FORMAT))
+    return file
+
+
+class _LogFile(logging.handlers.TimedRotatingFileHandler):
+    """A file that cannot be written to is worth one line on stderr, not a traceback for each line of the log."""
+
+    _said = False
+
+    def _open(self) -> Any:
+        _refuse_planted(Path(self.baseFilename))
+        stream = super()._open()
+        mode = os.fstat(stream.fileno()).st_mode
+        if stat.S_ISREG(mode) and mode & _OTHERS_WRITE:  # it was there before
+            with contextlib.suppress(PermissionError):  # somebody else's, who lets us write
+                os.fchmod(stream.fileno(), stat.S_IMODE(mode) & ~_OTHERS_WRITE)
+        return stream
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not self._said:
+            self._said = True
+            why = _why(sys.exc_info()[1])
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {safe(why)}\n")
+
+
+def _refuse_planted(path: Path) -> None:
+    """Raises PermissionError for a file or a link that another user left where anybody may leave one, as in /tmp.
+
+    A link would lead what we write into a file of ours; a file of another's is that user's to read and to change.
+    Linux can refuse both itself (fs.protected_symlinks, fs.protected_regular), and then without a moment between
+    look and use; not all systems have that switched on.
+    """
+    try:
+        owner, folder = path.lstat().st_uid, path.parent.stat()
+    except FileNotFoundError:
+        return
+    anybody = folder.st_mode & stat.S_IWOTH and folder.st_mode & stat.S_ISVTX
+    if anybody and owner not in (os.geteuid(), folder.st_uid):
+        raise PermissionError(errno.EPERM, f"it is user {owner}'s, in a folder where anybody may leave a file")
+
+
+def _why(error: BaseException | None) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+# The logging configuration file
+
+
+class _Loggers:
+    """What all loggers are like at this moment, as far as a logging configuration file can change it."""
+
+    def __init__(self) -> None:
+        self._were = {one: (one.level, one.propagate, one.disabled, list(one.handlers)) for one in _loggers()}
+
+    def restore(self) -> None:
+        """Make them like that again."""
+        for one in _loggers():
+            level, one.propagate, one.disabled, handlers = self._were.get(one, (logging.NOTSET, True, False, []))
+            one.setLevel(level)
+            one.handlers[:] = handlers
+
+    def go_on(self) -> None:
+        """Restore them after fileConfig has closed their handlers: a file is opened again by its next line."""
+        self.restore()
+        for *_, handlers in self._were.values():
+            for handler in handlers:
+                if isinstance(handler, logging.FileHandler):
+                    handler.mode = "a"  # one that was to begin an empty file ("w") would write no more
+
+
+def _loggers() -> list[logging.Logger]:
+    named = logging.root.manager.loggerDict.values()
+    return [logging.root, *(one for one in named if isinstance(one, logging.Logger))]
+
+
+_before_file: _Loggers | None = None  # while a logging configuration file is in force
+
+
+def _forget_file() -> None:
+    """Undo what a logging configuration file has set."""
+    global _before_file  # noqa: PLW0603 - as global as the loggers are
+    if _before_file is not None:
+        of_file = {handler for one in _loggers() for handler in one.handlers}
+        _before_file.restore()
+        for handler in of_file.difference(*(one.handlers for one in _loggers())):
+            handler.close()
+    _before_file = None
+
+
+def _from_file(path: str) -> None:
+    global _before_file  # noqa: PLW0603
+    try:
+        Path(path).read_bytes()  # Python 3.10 and 3.11 take a missing file for an empty one
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"log-config-file {path}: cannot be read: {_why(error)}"]) from error
+    present = _Loggers()
+    before = _before_file or present
+    before.restore()  # no file builds upon the one before it, nor upon log-file and log-level
+    logger = logging.getLogger(NAME)
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    try:
+        logging.config.fileConfig(path, disable_existing_loggers=False)
+    except Exception as error:  # a file of the user's can go wrong in any way: sections, classes, arguments
+        present.go_on()
+        problem = f"log-config-file {path}: cannot be used: {type(error).__name__}: {one_line(str(error))}"
+        raise ConfigError([problem]) from error
+    for handler in {handler for one in _loggers() for handler in one.handlers}:
+        if type(handler).handleError is logging.Handler.handleError:
+            handler.handleError = _telling_once(handler)  # type: ignore[assignment, method-assign]
+    _before_file = before
+
+
+def _telling_once(handler: logging.Handler) -> Callable[[logging.LogRecord], None]:
+    """What a handler of the user's that fails is worth: one traceback that is safe to show.
+
+    logging's own way shows the errors behind the error as they stand, and for each line of the log again.
+    """
+    said = False
+
+    def tell(_record: logging.LogRecord) -> None:
+        nonlocal said
+        if not said:
+            said = True
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{NAME}: logging fails: {type(handler).__name__}\n{_trace(sys.exc_info())}\n")
+
+    return tell

@@ -1,0 +1,18 @@
+"""Pieces of sentences that every room builds its messages from."""
+
+from __future__ import annotations
+
+from dynamic_dynamodb.output.masking import safe
+
+_LONGEST_LINE = 1000  # characters; a proxy may answer with a whole page
+
+
+def one_line(text: str) -> str:
+    """Somebody else's text as one line of bounded length that may be shown."""
+    line = safe(" ".join(text.split()))
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."
+
+
+def count(number: int, one: str, more: str = "") -> str:
+    """`1 table`, `2 tables`, `2 indexes` where `more` says so."""
+    return f"{number} {one if number == 1 else more or f'{one}s'}"

@@ -1,0 +1,200 @@
+"""The scaler with all that it needs around it: signals, log, clients; and a new configuration on SIGHUP."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
+from functools import partial
+
+from dynamic_dynamodb.aws.calls import StoppedError, Workers
+from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.checks import loop
+from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.configuration import announcement
+from dynamic_dynamodb.configuration.loader import Configuration
+from dynamic_dynamodb.daemon import systemd
+from dynamic_dynamodb.daemon.signals import Signals
+from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.output.wording import one_line
+
+log = logging.getLogger(logs.NAME)
+
+OK, FAILED = 0, 1
+
+# Of [global]. Under another region, endpoint or account a name stands for another table.
+_WHERE = ("region", "endpoint_url", "profile", "aws_access_key_id")
+
+
+class Runner:
+    """Checks once, or until told to end.
+
+    `connect` makes clients of the [global] part of a config dict (ConfigError),
+    which repeat no call when its `stopping` says so. `reload` is how SIGHUP reads
+    the configuration again (ConfigError too); without it SIGHUP ends the program.
+    `attached`: somebody may read stderr.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        connect: Callable[..., Clients],
+        *,
+        reload: Callable[[], Configuration] | None = None,
+        attached: bool = True,
+    ) -> None:
+        self._configuration = configuration
+        self._load = reload
+        self._connect = connect
+        self._attached = attached
+        self._signals = Signals(reloads=reload is not None)
+        self._workers = Workers(self._signals.stopping)
+        self._connector = Workers(self._signals.stopping, threads=1)
+        self._moved = False  # whether the loop runs with a scaler that has been replaced
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether threads may still be reading what nobody waits for."""
+        return self._workers.abandoned or self._connector.abandoned
+
+    def run(
+        self,
+        ready: Callable[[], None] = lambda: None,
+        hold: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> int:
+        """Returns the exit code. `hold` takes the pid file; `ready` is called when all is set up.
+
+        Raises ConfigError and what `hold` raises, before `ready`.
+        """
+        handled = True
+        # In this order: the pid file appears when the signal handlers stand, and is gone when the work has ended.
+        with self._signals, hold():
+            with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
+                self._set_up(ready)
+                handled = self._check()
+            systemd.sd_notify(systemd.STOPPING)
+            self._workers.close()
+            self._connector.close()
+            stopping = self._signals.stopping()
+            if stopping:
+                log.info("told to end by a signal: ended")
+        return self._signals.exit_code if stopping else OK if handled else FAILED
+
+    def _set_up(self, ready: Callable[[], None]) -> None:
+        command, merged = self._configuration.command, self._configuration.config
+        logs.set_up(merged["logging"], dry_run=command["dry_run"], console=self._attached)
+        self._open = self._clients(self._configuration)
+        self._scaler = self._new_scaler()
+        settle()
+        _announce(self._configuration)
+        ready()
+        systemd.sd_notify(systemd.READY)
+
+    def _clients(self, configuration: Configuration) -> Clients:
+        # By a worker: importing boto3 takes a while, and a signal shall end that, too. And always by the same one: the
+        # C library gives each thread a store of memory of its own, and clients made in any of them would fill them all.
+        connect = partial(self._connect, stopping=self._signals.stopping)
+        (clients,) = self._connector.map(connect, [configuration.config["global"]])
+        return clients
+
+    def _new_scaler(self) -> Scaler:
+        command, merged = self._configuration.command, self._configuration.config
+        return Scaler(merged, self._open, self._workers, _now, dry_run=command["dry_run"])
+
+    def _check(self) -> bool:
+        if self._configuration.command["run_once"]:
+            return loop.attempt(self._scaler)
+        while not self._signals.stopping():
+            self._moved = False
+            loop.run(self._scaler, self)
+        return True
+
+    # What the loop asks for
+
+    def stopping(self) -> bool:
+        """Whether this loop shall end: the program was told to, or the loop is to go on with another scaler."""
+        return self._signals.stopping() or self._moved
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep until the next check is due, and read the configuration again when told to."""
+        ended = time.monotonic()
+        while not self._signals.stopping():
+            if self._load is not None and self._signals.reload_asked():
+                self._reload(self._load)
+                seconds = self._scaler.interval
+            left = ended + seconds - time.monotonic()
+            if left <= 0:
+                return
+            self._signals.sleep(left)
+
+    # SIGHUP
+
+    def _reload(self, load: Callable[[], Configuration]) -> None:
+        """Take over a new configuration from the next check on; a bad one is reported and the old one stays."""
+        systemd.sd_notify(systemd.RELOADING)
+        try:
+            new = load()
+            clients = self._clients(new)
+            logs.set_up(new.config["logging"], dry_run=new.command["dry_run"], console=self._attached)
+        except StoppedError:
+            raise
+        except ConfigError as error:
+            self._stay(error.problems)
+        except Exception as error:
+            log.exception("SIGHUP: failed on something unforeseen")
+            self._stay([f"{type(error).__name__}: {one_line(str(error))}"])
+        else:
+            self._take_over(new, clients)
+            settle()
+        systemd.sd_notify(systemd.READY)
+
+    def _stay(self, problems: Sequence[str]) -> None:
+        """With the old configuration; its log files are opened again all the same."""
+        old, more = self._configuration, tuple[str, ...]()
+        try:
+            logs.set_up(old.config["logging"], dry_run=old.command["dry_run"], console=self._attached)
+        except ConfigError as error:  # then the log goes on where it is
+            more = tuple(problem for problem in error.problems if problem not in problems)
+        for problem in (*problems, *more):
+            log.error("%s", problem)
+        log.error("SIGHUP: the new configuration cannot be used, the old one stays")
+
+    def _take_over(self, new: Configuration, clients: Clients) -> None:
+        old, self._configuration = self._configuration, new
+        replaced, self._open = self._open, clients
+        log.info("SIGHUP: the configuration was read again")
+        _announce(new)
+        if any(old.config["global"][key] != new.config["global"][key] for key in _WHERE):
+            log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
+            self._scaler, self._moved = self._new_scaler(), True
+        else:
+            self._scaler.reconfigure(new.config, clients)
+        for client in replaced:
+            client.close()  # no call is under way between two checks
+
+
+def settle() -> None:
+    """What stands now lives as long as the configuration does: the garbage collector need not walk it again and again.
+
+    It is some 70,000 objects, most of them botocore's models of the services, and each full collection walks them all.
+    What an earlier configuration has left, in cycles too, goes first.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _announce(configuration: Configuration) -> None:
+    for line in announcement.lines(configuration):
+        log.info("%s", line)
+    for warning in configuration.warnings:
+        log.warning("%s", warning)

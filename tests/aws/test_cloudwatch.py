@@ -1,0 +1,534 @@
+"""CloudWatch's answers, good and bad, against small clients that are written here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.cloudwatch import Request, Statistics
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.decisions.calculator import decide
+from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource, Target, Throughput, Usage
+
+NOW = datetime(2026, 1, 31, 12, 0, 42, 987654, tzinfo=timezone.utc)
+NOON = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)
+START = NOON - timedelta(minutes=15)
+MINUTES = [START + timedelta(minutes=minute) for minute in range(5)]
+TABLE, OTHER = Target("my_table"), Target("other")
+INDEX = Target("my_table", "my_index")
+READS, WRITES = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
+READS_THROTTLED, WRITES_THROTTLED = "ReadThrottleEvents", "WriteThrottleEvents"
+
+Answer = dict[str, Any]
+Key = tuple[Target, str]  # which metric of which target
+
+
+class RefusedError(Exception):
+    """What botocore's ClientError looks like."""
+
+    def __init__(self, code: str, message: str = "no") -> None:
+        super().__init__(message)
+        self.response = {"Error": {"Code": code, "Message": message}}
+
+
+class CloudWatch:
+    """Every metric is a list of sums from the window's begin; `results` replaces what is said of one of them."""
+
+    def __init__(self, series: dict[Key, Sequence[Any]] | None = None) -> None:
+        self.series = series or {}
+        self.results: dict[Key, list[Any]] = {}  # one a page
+        self.refusal: Exception | None = None
+        self.data: list[Answer] = []  # the calls
+        self.statistics: list[Answer] = []
+        self.statistics_refusal: Exception | None = None
+        self.statistics_answer: Any = None
+
+    def get_metric_data(self, **arguments: Any) -> Answer:
+        self.data.append(arguments)
+        if self.refusal:
+            raise self.refusal
+        page = int(arguments.get("NextToken", "page 0")[5:])
+        answer: Answer = {"MetricDataResults": []}
+        for query in arguments["MetricDataQueries"]:
+            pages = self.results.get(key_of(query["MetricStat"]["Metric"]))
+            if pages is None:
+                pages = [complete(self.series.get(key_of(query["MetricStat"]["Metric"]), ()))]
+            if page < len(pages) and pages[page] is not None:
+                result = pages[page]
+                answer["MetricDataResults"].append(
+                    {"Id": query["Id"], **result} if isinstance(result, dict) else result
+                )
+            if page + 1 < len(pages):
+                answer["NextToken"] = f"page {page + 1}"
+        return answer
+
+    def get_metric_statistics(self, **arguments: Any) -> Any:
+        self.statistics.append(arguments)
+        if self.statistics_refusal:
+            raise self.statistics_refusal
+        if self.statistics_answer is not None:
+            return self.statistics_answer
+        values = self.series.get(key_of(arguments), ())
+        points = [{"Timestamp": at, "Sum": value, "Unit": "Count"} for at, value in zip(MINUTES, values, strict=False)]
+        return {"Datapoints": points[::-1]}  # in no order, as AWS does
+
+
+def key_of(metric: Answer) -> Key:
+    names = {one["Name"]: one["Value"] for one in metric["Dimensions"]}
+    return Target(names["TableName"], names.get("GlobalSecondaryIndexName")), metric["MetricName"]
+
+
+def complete(values: Sequence[Any], times: Sequence[Any] = MINUTES, status: str = "Complete") -> Answer:
+    return {"StatusCode": status, "Timestamps": list(times[: len(values)]), "Values": list(values)}
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    pool = Workers(threads=4)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def measure(workers: Workers) -> Callable[..., dict[Target, tuple[Usage, Usage] | AwsError]]:
+    def measure(cloudwatch: Any, *requests: Request) -> dict[Target, tuple[Usage, Usage] | AwsError]:
+        return Statistics(cloudwatch, workers).measure(requests, NOW)
+
+    return measure
+
+
+Measure = Callable[..., dict[Target, Any]]
+
+
+def request(
+    target: Target = TABLE,
+    start: int = 15,
+    period: int = 5,
+    throttled: tuple[Axis, ...] = (),
+    last_increase: datetime | None = None,
+) -> Request:
+    return Request(Resource(target, "ACTIVE", Throughput(100, 50), last_increase), start, period, throttled)
+
+
+# What is asked for
+
+
+def test_one_call_with_the_window_and_the_metrics(measure: Measure) -> None:
+    cloudwatch = CloudWatch()
+    measure(cloudwatch, request())
+    (call,) = cloudwatch.data
+    assert (call["StartTime"], call["EndTime"]) == (NOON - timedelta(minutes=15), NOON - timedelta(minutes=10))
+    assert set(call) == {"StartTime", "EndTime", "MetricDataQueries"}
+    dimensions = [{"Name": "TableName", "Value": "my_table"}]
+    assert [query["MetricStat"] for query in call["MetricDataQueries"]] == [
+        {
+            "Metric": {"Namespace": "AWS/DynamoDB", "MetricName": metric, "Dimensions": dimensions},
+            "Period": 60,
+            "Stat": "Sum",
+        }
+        for metric in (READS, WRITES)
+    ]
+    ids = [query["Id"] for query in call["MetricDataQueries"]]
+    assert len(set(ids)) == 2
+    assert all(one[0].islower() and one.isalnum() for one in ids)  # what CloudWatch demands of an Id
+
+
+@pytest.mark.parametrize(
+    "now",
+    [NOON, NOON.replace(second=59, microsecond=999999), NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))],
+)
+def test_now_is_rounded_down_to_the_minute(workers: Workers, now: datetime) -> None:
+    cloudwatch = CloudWatch()
+    Statistics(cloudwatch, workers).measure([request(start=5, period=5)], now)
+    assert (cloudwatch.data[0]["StartTime"], cloudwatch.data[0]["EndTime"]) == (NOON - timedelta(minutes=5), NOON)
+
+
+def test_an_index_has_both_dimensions(measure: Measure) -> None:
+    cloudwatch = CloudWatch()
+    measure(cloudwatch, request(INDEX))
+    assert cloudwatch.data[0]["MetricDataQueries"][0]["MetricStat"]["Metric"]["Dimensions"] == [
+        {"Name": "TableName", "Value": "my_table"},
+        {"Name": "GlobalSecondaryIndexName", "Value": "my_index"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("axes", "metrics"),
+    [
+        ((), [READS, WRITES]),
+        (("reads",), [READS, WRITES, READS_THROTTLED]),
+        (("writes",), [READS, WRITES, WRITES_THROTTLED]),
+        (AXES, [READS, WRITES, READS_THROTTLED, WRITES_THROTTLED]),
+    ],
+    ids=["none", "reads", "writes", "both"],
+)
+def test_throttled_events_only_where_they_are_used(
+    measure: Measure, axes: tuple[Axis, ...], metrics: list[str]
+) -> None:
+    cloudwatch = CloudWatch()
+    measure(cloudwatch, request(throttled=axes))
+    asked = [query["MetricStat"]["Metric"]["MetricName"] for query in cloudwatch.data[0]["MetricDataQueries"]]
+    assert asked == metrics
+
+
+@pytest.mark.parametrize(
+    ("resources", "axes", "sizes"),
+    [
+        (0, AXES, []),
+        (1, AXES, [4]),
+        (100, AXES, [400]),
+        (125, AXES, [500]),
+        (126, AXES, [500, 4]),
+        (250, (), [500]),
+        (2000, AXES, [500] * 16),
+    ],
+)
+def test_500_queries_a_call(measure: Measure, resources: int, axes: tuple[Axis, ...], sizes: list[int]) -> None:
+    targets = [Target(f"table_{number}") for number in range(resources)]
+    cloudwatch = CloudWatch({(target, READS): [number] for number, target in enumerate(targets)})
+    measured = measure(cloudwatch, *(request(target, throttled=axes) for target in targets))
+    assert sorted((len(call["MetricDataQueries"]) for call in cloudwatch.data), reverse=True) == sizes
+    assert [measured[target][0].consumed for target in targets] == list(range(resources))
+
+
+def test_different_windows_in_different_calls(measure: Measure) -> None:
+    cloudwatch = CloudWatch({(TABLE, READS): [1], (OTHER, READS): [2], (INDEX, READS): [3]})
+    later = request(OTHER, start=10, period=10)
+    longer = request(Target("third"), period=6)  # begins with the first, ends after it
+    measured = measure(cloudwatch, request(), later, request(INDEX), longer)
+    calls = {(call["StartTime"], call["EndTime"]): len(call["MetricDataQueries"]) for call in cloudwatch.data}
+    ten = timedelta(minutes=10)
+    assert calls == {(START, NOON - ten): 4, (NOON - ten, NOON): 2, (START, NOON - timedelta(minutes=9)): 2}
+    assert [(measured[one][0].consumed, measured[one][0].seconds) for one in (TABLE, OTHER, INDEX)] == [
+        (1, 300),
+        (2, 600),
+        (3, 300),
+    ]
+
+
+# What is made of it
+
+
+def test_usage_of_both_axes(measure: Measure) -> None:
+    cloudwatch = CloudWatch(
+        {
+            (TABLE, READS): [300.0, 600.0, 0.0],
+            (TABLE, WRITES): [10],
+            (TABLE, READS_THROTTLED): [1.0, 2.0],
+            (TABLE, WRITES_THROTTLED): [7.0],
+        }
+    )
+    reads, writes = measure(cloudwatch, request(throttled=AXES))[TABLE]
+    assert reads == Usage(100, Fraction(900), Fraction(3), 300)
+    assert writes == Usage(50, Fraction(10), Fraction(7), 300)
+    assert (reads.rate, reads.consumed_percent) == (3, 3)
+
+
+def test_no_datapoint_is_nothing_consumed(measure: Measure) -> None:
+    assert measure(CloudWatch(), request(throttled=AXES))[TABLE] == (Usage(100, Fraction(0), Fraction(0), 300), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([0.1] * 3, "0.3"),
+        ([0.1, 0.2], "0.3"),
+        ([1e16, 0.1, 1e-16], "10000000000000000.1000000000000001"),
+        ([659.9, 660.1, 659.3, 660.7, 660.0], "3300"),
+        ([1e308] * 5, "5e308"),
+        ([5e-324], "5e-324"),
+        ([10**40, 1], str(10**40 + 1)),
+        ([0, 0.0], "0"),
+    ],
+)
+def test_sums_are_exact(measure: Measure, values: list[float], total: str) -> None:
+    assert measure(CloudWatch({(TABLE, READS): values}), request())[TABLE][0].consumed == Fraction(total)
+
+
+def test_a_threshold_that_five_float_minutes_reach_exactly(measure: Measure) -> None:
+    """27.5 % of 40 is 11 a second; as floats these minutes add up to less."""
+    minutes = [659.9, 660.1, 659.3, 660.7, 660.0]
+    usage = measure(CloudWatch({(TABLE, READS): minutes}), request())[TABLE][0]
+    policy = Policy("reads", upper_threshold=Fraction("27.5"), lower_threshold=Fraction(0))
+    assert decide(policy, Usage(40, usage.consumed, usage.throttled, usage.seconds), 0).units == 60
+
+
+@pytest.mark.parametrize(
+    ("last_increase", "events"),
+    [
+        (None, 31),
+        (START - timedelta(days=1), 31),
+        (MINUTES[0], 31),
+        (MINUTES[0] + timedelta(microseconds=1), 30),
+        (MINUTES[2] - timedelta(seconds=1), 28),
+        (MINUTES[2], 28),  # this minute began with the increase, not before it
+        (MINUTES[2] + timedelta(seconds=1), 24),
+        (NOON, 0),
+        (MINUTES[2].astimezone(timezone(timedelta(hours=-8))), 28),
+    ],
+)
+@pytest.mark.parametrize("axis", [0, 1], ids=AXES)
+def test_events_before_the_last_increase_are_answered(
+    measure: Measure, axis: int, last_increase: datetime | None, events: int
+) -> None:
+    metrics = ((READS, READS_THROTTLED), (WRITES, WRITES_THROTTLED))[axis]
+    cloudwatch = CloudWatch({(TABLE, metrics[0]): [100] * 5, (TABLE, metrics[1]): [1, 2, 4, 8, 16]})
+    usage = measure(cloudwatch, request(throttled=AXES, last_increase=last_increase))[TABLE][axis]
+    assert (usage.throttled, usage.consumed, usage.seconds) == (events, 500, 300)
+
+
+# Pages
+
+
+def test_pages_are_put_together(measure: Measure) -> None:
+    cloudwatch = CloudWatch({(TABLE, WRITES): [5]})
+    cloudwatch.results[(TABLE, READS)] = [
+        complete([1, 2], status="PartialData"),
+        None,
+        complete([4, 8], MINUTES[2:]),
+    ]
+    assert measure(cloudwatch, request())[TABLE][0].consumed == 15
+    assert [call.get("NextToken") for call in cloudwatch.data] == [None, "page 1", "page 2"]
+    first, *later = [{key: value for key, value in call.items() if key != "NextToken"} for call in cloudwatch.data]
+    assert later == [first, first]
+
+
+def test_still_partial_is_a_failure_of_that_resource_alone(measure: Measure) -> None:
+    cloudwatch = CloudWatch({(OTHER, READS): [7]})
+    cloudwatch.results[(TABLE, READS)] = [complete([1], status="PartialData")] * 2
+    measured = measure(cloudwatch, request(), request(OTHER))
+    assert isinstance(measured[TABLE], AwsError)
+    assert "GetMetricData failed: PartialData" in str(measured[TABLE])
+    assert measured[OTHER][0].consumed == 7
+
+
+class Circling(CloudWatch):
+    """Never says the last page."""
+
+    def __init__(self, tokens: Callable[[int], str]) -> None:
+        super().__init__()
+        self.tokens = tokens
+
+    def get_metric_data(self, **arguments: Any) -> Answer:
+        self.data.append(arguments)
+        results = [{"Id": query["Id"], **complete([1])} for query in arguments["MetricDataQueries"]]
+        return {"MetricDataResults": results, "NextToken": self.tokens(len(self.data))}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "calls"),
+    [
+        (lambda _call: "again", 2),
+        (lambda call: "ab"[call % 2], 3),
+        (lambda call: f"page {call}", 1000),
+    ],
+    ids=["one token", "two tokens in turn", "ever new tokens"],
+)
+def test_pages_without_end_are_a_failure(measure: Measure, tokens: Callable[[int], str], calls: int) -> None:
+    cloudwatch = Circling(tokens)
+    assert "no usable end of its pages" in str(measure(cloudwatch, request())[TABLE])
+    assert len(cloudwatch.data) == calls
+
+
+# Bad answers
+
+NAN, INFINITY = float("nan"), float("inf")
+BAD_RESULTS: dict[str, Any] = {
+    "missing": None,
+    "no dict": "Complete",
+    "a list": [1],
+    "an Id that is a list": complete([1]) | {"Id": []},
+    "another Id": complete([1]) | {"Id": "m99"},
+    "no status": {"Timestamps": [], "Values": []},
+    "an unknown status": complete([], status="InternalError"),
+    "a status that is a list": {"StatusCode": [], "Timestamps": [], "Values": []},
+    "no timestamps": {"StatusCode": "Complete", "Values": []},
+    "no values": {"StatusCode": "Complete", "Timestamps": []},
+    "values null": {"StatusCode": "Complete", "Timestamps": [], "Values": None},
+    "more values": {"StatusCode": "Complete", "Timestamps": MINUTES[:1], "Values": [1, 2]},
+    "more timestamps": {"StatusCode": "Complete", "Timestamps": MINUTES[:2], "Values": [1]},
+    "NaN": complete([NAN]),
+    "infinite": complete([INFINITY]),
+    "negative": complete([-0.1]),
+    "text": complete(["1"]),
+    "true": complete([True]),
+    "null": complete([None]),
+    "a timestamp that is text": complete([1], ["2026-01-31T12:00:00Z"]),
+    "a timestamp without a zone": complete([1], [MINUTES[0].replace(tzinfo=None)]),
+    "a timestamp null": complete([1], [None]),
+}
+
+
+@pytest.mark.parametrize("metric", [READS, WRITES, READS_THROTTLED, WRITES_THROTTLED])
+@pytest.mark.parametrize("bad", BAD_RESULTS.values(), ids=BAD_RESULTS)
+def test_a_bad_result_spoils_its_resource_alone(measure: Measure, bad: Any, metric: str) -> None:
+    cloudwatch = CloudWatch({(OTHER, READS): [7]})
+    cloudwatch.results[(TABLE, metric)] = [bad]
+    measured = measure(cloudwatch, request(throttled=AXES), request(OTHER, throttled=AXES), request(INDEX))
+    assert isinstance(measured[TABLE], AwsError)
+    assert measured[TABLE].operation == "GetMetricData"
+    assert measured[OTHER][0].consumed == 7
+    assert measured[INDEX][0].consumed == 0
+
+
+def test_a_bad_page_is_not_mended_by_a_good_one(measure: Measure) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.results[(TABLE, READS)] = [complete([NAN], status="PartialData"), complete([1])]
+    assert isinstance(measure(cloudwatch, request())[TABLE], AwsError)
+
+
+class Answering:
+    """Gives one answer, whatever it is asked."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def get_metric_data(self, **_arguments: Any) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (None, "no usable MetricDataResults"),
+        ([], "no usable MetricDataResults"),
+        ({}, "no usable MetricDataResults"),
+        ({"MetricDataResults": {}}, "no usable MetricDataResults"),
+        ({"MetricDataResults": []}, "no usable result for a metric asked for"),
+        (RefusedError("Throttling", "Rate exceeded"), "GetMetricData failed: Throttling: Rate exceeded"),
+        (KeyError("parser"), "GetMetricData failed: bad answer: boto3 cannot read it (KeyError: 'parser')"),
+    ],
+    ids=["null", "list", "empty", "dict", "no result", "refused", "unforeseen"],
+)
+def test_an_unusable_answer_fails_all_it_was_asked_for(measure: Measure, answer: Any, text: str) -> None:
+    measured = measure(Answering(answer), request(), request(INDEX))
+    assert all(text in str(measured[target]) for target in (TABLE, INDEX))
+
+
+class FailingOnce(CloudWatch):
+    """Refuses the call that asks for one table."""
+
+    def get_metric_data(self, **arguments: Any) -> Answer:
+        if any(key_of(query["MetricStat"]["Metric"])[0] == OTHER for query in arguments["MetricDataQueries"]):
+            raise RefusedError("InternalServiceFault")
+        return super().get_metric_data(**arguments)
+
+
+def test_a_failed_call_leaves_the_others(measure: Measure) -> None:
+    measured = measure(FailingOnce({(TABLE, READS): [3]}), request(), request(OTHER, start=5))
+    assert measured[TABLE][0].consumed == 3
+    assert isinstance(measured[OTHER], AwsError)
+
+
+# GetMetricStatistics, where GetMetricData is denied
+
+
+def denied(code: str = "AccessDenied") -> RefusedError:
+    return RefusedError(code, "User: x is not authorized to perform: cloudwatch:GetMetricData")
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException"])
+def test_denied_is_noticed_once_and_remembered(workers: Workers, caplog: pytest.LogCaptureFixture, code: str) -> None:
+    cloudwatch = CloudWatch({(TABLE, READS): [0.1, 0.2], (INDEX, WRITES): [5], (TABLE, READS_THROTTLED): [1, 2]})
+    cloudwatch.refusal = denied(code)
+    statistics = Statistics(cloudwatch, workers)
+    requests = [request(throttled=("reads",), last_increase=MINUTES[1]), request(INDEX)]
+    with caplog.at_level(logging.DEBUG):
+        for _check in range(3):
+            measured = statistics.measure(requests, NOW)
+            assert measured[TABLE] == (Usage(100, Fraction("0.3"), Fraction(2), 300), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
+            assert measured[INDEX] == (Usage(100, Fraction(0), Fraction(0), 300), Usage(50, Fraction(5), Fraction(0), 300))  # fmt: skip # noqa: E501
+    assert len(cloudwatch.data) == 1
+    assert len(cloudwatch.statistics) == 3 * 5
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "cloudwatch:GetMetricData" in record.message
+    assert "GetMetricStatistics" in record.message
+
+
+def test_denied_in_several_calls_at_once_is_said_once(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    requests = [request(Target(f"table_{number}")) for number in range(2000)]
+    measured = Statistics(cloudwatch, workers).measure(requests, NOW)
+    assert len(caplog.records) == 1
+    assert not any(isinstance(one, AwsError) for one in measured.values())
+
+
+def test_the_arguments_of_statistics(measure: Measure) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    measure(cloudwatch, request(INDEX))
+    assert sorted(cloudwatch.statistics, key=lambda call: str(call["MetricName"])) == [
+        {
+            "Namespace": "AWS/DynamoDB",
+            "MetricName": metric,
+            "Dimensions": [
+                {"Name": "TableName", "Value": "my_table"},
+                {"Name": "GlobalSecondaryIndexName", "Value": "my_index"},
+            ],
+            "StartTime": START,
+            "EndTime": NOON - timedelta(minutes=10),
+            "Period": 60,
+            "Statistics": ["Sum"],
+        }
+        for metric in (READS, WRITES)
+    ]
+
+
+def test_denied_both_ways_names_the_better_permission(measure: Measure) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    cloudwatch.statistics_refusal = RefusedError("AccessDenied", "GetMetricStatistics, neither")
+    error = measure(cloudwatch, request())[TABLE]
+    assert error.denied
+    assert "cloudwatch:GetMetricData" in str(error)
+    assert "GetMetricStatistics" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {},
+        {"Datapoints": None},
+        {"Datapoints": [None]},
+        {"Datapoints": [{"Sum": 1.0}]},
+        {"Datapoints": [{"Timestamp": MINUTES[0]}]},
+        {"Datapoints": [{"Timestamp": MINUTES[0], "Sum": NAN}]},
+        {"Datapoints": [{"Timestamp": "noon", "Sum": 1.0}]},
+    ],
+)
+def test_bad_statistics(measure: Measure, answer: Any) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    cloudwatch.statistics_answer = answer
+    error = measure(cloudwatch, request())[TABLE]
+    assert isinstance(error, AwsError)
+    assert (error.operation, error.code) == ("GetMetricStatistics", "bad answer")
+
+
+def test_statistics_throttled(measure: Measure) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    cloudwatch.statistics_refusal = RefusedError("Throttling", "Rate exceeded")
+    assert "GetMetricStatistics failed: Throttling" in str(measure(cloudwatch, request())[TABLE])
+
+
+def test_another_refusal_is_no_denial(workers: Workers) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = RefusedError("InternalServiceFault")
+    statistics = Statistics(cloudwatch, workers)
+    assert isinstance(statistics.measure([request()], NOW)[TABLE], AwsError)
+    cloudwatch.refusal = None
+    assert not isinstance(statistics.measure([request()], NOW)[TABLE], AwsError)
+    assert len(cloudwatch.data) == 2
+    assert not cloudwatch.statistics

@@ -1,0 +1,808 @@
+"""The circuit breaker, against real HTTP and HTTPS servers on the loopback interface."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import errno
+import socket
+import ssl
+import string
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import urllib3.util.connection
+from breaker_server import Behaviour, Handler, Server
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dynamic_dynamodb.checks.breaker import Breaker, poll
+from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.output.masking import mask_url
+
+TABLE = Target("my_table")
+PATIENT = 30.0  # seconds; where a test waits this long something is wrong
+HASTY = 0.3  # seconds
+PROMPT = 5.0  # seconds; far more than anything here takes, far less than PATIENT
+
+
+# The servers
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No thread survives a test; an unclosed socket is a ResourceWarning, hence an error, already."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PROMPT)
+        assert not thread.is_alive(), thread
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with contextlib.ExitStack() as stack:
+
+        def start(behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Server:
+            server = Server(behaviour, tls, host)
+            stack.callback(server.stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def executor() -> Iterator[Executor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+def ask(url: str, executor: Executor, timeout: float = PATIENT, target: Target = TABLE) -> str | None:
+    """The reason why one breaker is open, None when it is closed; and that in good time."""
+    start = time.monotonic()
+    opened = poll([Breaker(target, url, timeout)], executor)
+    assert time.monotonic() - start < PROMPT
+    assert set(opened) <= {target}
+    return opened.get(target)
+
+
+def answering(status: int, **headers: str) -> Behaviour:
+    return lambda handler: handler.answer(status, **headers)
+
+
+def redirecting(location: str, status: int = 302) -> Behaviour:
+    """`/` leads to the location, everything else is 200."""
+    return lambda handler: handler.answer(status, Location=location) if handler.path == "/" else handler.answer(200)
+
+
+# What a status means
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 299])
+def test_closed(status: int, serve: Serve, executor: Executor) -> None:
+    assert ask(serve(answering(status)).url(), executor) is None
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 400, 401, 404, 418, 500, 503, 999])
+def test_open(status: int, serve: Serve, executor: Executor) -> None:
+    assert ask(serve(answering(status)).url(), executor) == f"HTTP {status}"
+
+
+def test_nothing_to_ask(executor: Executor) -> None:
+    assert poll([], executor) == {}
+
+
+# The request
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        pytest.param(Target("t-1.a_B"), {"x-table-name": "t-1.a_B"}, id="table"),
+        pytest.param(Target("t", "i-1.a_B"), {"x-table-name": "t", "x-gsi-name": "i-1.a_B"}, id="index"),
+    ],
+)
+def test_names_the_resource(target: Target, expected: dict[str, str], serve: Serve, executor: Executor) -> None:
+    server = serve(answering(200))
+    assert ask(server.url(), executor, target=target) is None
+    (request,) = server.requests
+    assert request.command == "GET"
+    assert {name: value for name, value in request.headers.items() if name.startswith("x-")} == expected
+    assert request.headers["host"] == f"127.0.0.1:{server.server_address[1]}"
+    assert request.authorization is None
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        pytest.param("", "/", id="none"),
+        pytest.param("/a/b?c=d&e=f%20g", "/a/b?c=d&e=f%20g", id="query"),
+        pytest.param("?c", "/?c", id="query only"),
+        pytest.param("/a#fragment", "/a", id="fragment is not sent"),
+        pytest.param("/ä b?ö", "/%C3%A4%20b?%C3%B6", id="not ASCII"),
+        pytest.param("/a@b", "/a@b", id="at-sign"),
+        pytest.param("/a\x0bX-Evil: 1\x7f", "/a%0BX-Evil:%201%7F", id="control characters"),
+    ],
+)
+def test_path(path: str, sent: str, serve: Serve, executor: Executor) -> None:
+    server = serve(answering(200))
+    assert ask(server.url(path), executor) is None
+    assert [request.path for request in server.requests] == [sent]
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "pair"),
+    [
+        pytest.param("user:password@", b"user:password", id="plain"),
+        pytest.param("us%40er:p%3A%2F%40%25w@", b"us@er:p:/@%w", id="percent-encoded"),
+        pytest.param("user:a:b@", b"user:a:b", id="colon in the password"),
+        pytest.param("user:a@b@", b"user:a@b", id="at-sign in the password"),
+        pytest.param("üser:pä%C3%9F@", "üser:päß".encode(), id="UTF-8"),
+        pytest.param("user:a+b@", b"user:a+b", id="plus is plus"),
+        pytest.param("user@", b"user:", id="user only"),
+        pytest.param(":secret@", b":secret", id="password only"),
+        pytest.param("@", None, id="empty"),
+    ],
+)
+def test_basic_auth(userinfo: str, pair: bytes | None, serve: Serve, executor: Executor) -> None:
+    server = serve(answering(200))
+    assert ask(server.url("/", userinfo), executor) is None
+    expected = pair and f"Basic {base64.b64encode(pair).decode()}"
+    assert [request.authorization for request in server.requests] == [expected]
+    assert "@" not in server.requests[0].headers["host"]
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", ["/there", "there", "?there", "{url}/there", "//{authority}/there"])
+def test_redirect_on_the_same_host(status: int, location: str, serve: Serve, executor: Executor) -> None:
+    server = serve(answering(200))
+    url = server.url("")
+    server.behaviour = redirecting(location.format(url=url, authority=url.partition("//")[2]), status)
+    assert ask(server.url("/", "user:password@"), executor, target=Target("t", "i")) is None
+    first, second = server.requests
+    assert second.path in {"/there", "/?there"}
+    assert second.command == "GET"
+    assert second.authorization == first.authorization == "Basic " + base64.b64encode(b"user:password").decode()
+    assert (second.headers["x-table-name"], second.headers["x-gsi-name"]) == ("t", "i")
+
+
+def test_redirect_to_an_error(serve: Serve, executor: Executor) -> None:
+    server = serve(
+        lambda handler: handler.answer(503) if handler.path == "/there" else handler.answer(302, Location="/there")
+    )
+    assert ask(server.url(), executor) == "HTTP 503"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_credentials_stay_on_their_host(host: str, serve: Serve, executor: Executor) -> None:
+    """Another port of the same host gets them; another host does not, be it the very same server."""
+    other = serve(answering(200))
+    port = int(other.server_address[1])
+    first = other if host == "localhost" else serve(answering(200))
+    first.behaviour = redirecting(f"http://{host}:{port}/there")
+    assert ask(first.url("/", "user:password@"), executor) is None
+    assert first.requests[0].authorization is not None
+    there = other.requests[-1]
+    assert there.path == "/there"
+    assert (there.authorization is None) == (host == "localhost")
+    assert "password" not in str(there)
+    assert there.headers["x-table-name"] == "my_table"
+    assert there.headers["host"] == f"{host}:{port}"
+
+
+def test_credentials_of_a_redirect_are_neither_sent_nor_told(serve: Serve, executor: Executor) -> None:
+    other = serve(answering(401))
+    first = serve(redirecting(f"http://mallory:s3cret@localhost:{other.server_address[1]}/there"))
+    reason = ask(first.url("/", "user:password@"), executor)
+    assert reason == "HTTP 401 after a redirect to another host, or from https to http, which gets no credentials"
+    assert other.requests[0].authorization is None
+    assert "s3cret" not in str(other.requests)
+
+
+def test_refused_credentials(serve: Serve, executor: Executor) -> None:
+    server = serve(redirecting("/there"))
+    server.behaviour = answering(401)
+    assert ask(server.url("/", "user:password@"), executor) == "HTTP 401"
+
+
+@pytest.mark.parametrize(("hops", "expected"), [(5, None), (6, "more than 5 redirects")])
+def test_number_of_redirects(hops: int, expected: str | None, serve: Serve, executor: Executor) -> None:
+    def count_down(handler: Handler) -> None:
+        left = int(handler.path[1:])
+        if left:
+            handler.answer(302, Location=f"/{left - 1}")
+        else:
+            handler.answer(200)
+
+    server = serve(count_down)
+    assert ask(server.url(f"/{hops}"), executor) == expected
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize("location", ["/", "", "#", "{url}"])
+def test_redirect_loop(location: str, serve: Serve, executor: Executor) -> None:
+    server = serve(answering(200))
+    server.behaviour = answering(301, Location=location.format(url=server.url()))
+    assert ask(server.url(), executor) == "more than 5 redirects"
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "ftp://u:s3cret@127.0.0.1/",
+        "file:///etc/passwd",
+        "javascript:s3cret",
+        "http://u:s3cret@127.0.0.1:notaport/",
+        "http://u:s3/cret@127.0.0.1/",
+        "http://[s3cret/",
+        "http:///s3cret",
+        "http://u:s3cret@a\u2100b/",
+    ],
+)
+def test_redirect_elsewhere(location: str, serve: Serve, executor: Executor) -> None:
+    def redirect(handler: Handler) -> None:
+        handler.wfile.write(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n".encode())
+
+    reason = ask(serve(redirect).url(), executor)
+    assert reason in {"HTTP 302 to a URL that is not http(s)", "more than 5 redirects"} or (
+        reason is not None and reason.startswith("host name not found")
+    )
+    assert "cret" not in reason
+
+
+def test_redirect_to_a_path_that_is_not_ascii(serve: Serve, executor: Executor) -> None:
+    def redirect(handler: Handler) -> None:
+        if handler.path == "/":
+            handler.wfile.write("HTTP/1.1 302 Found\r\nLocation: /ä b%20c\r\n\r\n".encode())
+        else:
+            handler.answer(200)
+
+    server = serve(redirect)
+    assert ask(server.url(), executor) is None
+    assert server.requests[1].path == "/%C3%A4%20b%20c"
+
+
+# Servers that misbehave
+
+
+def silent(handler: Handler) -> None:
+    handler.server.stopping.wait(PATIENT)
+
+
+def trickling(head: bytes) -> Behaviour:
+    """The head, and then one byte after the other, for ever."""
+
+    def send(handler: Handler) -> None:
+        handler.wfile.write(head)
+        while not handler.server.stopping.wait(0.02):
+            handler.wfile.write(b"a")
+
+    return send
+
+
+def saying(data: bytes, *, times: int = 1) -> Behaviour:
+    def send(handler: Handler) -> None:
+        for _ in range(times):
+            handler.wfile.write(data)
+
+    return send
+
+
+def resetting(handler: Handler) -> None:
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
+LATE = f"no answer within {HASTY} s"
+INVALID = "not a valid HTTP answer"
+BROKEN = [
+    pytest.param(silent, LATE, id="silent"),
+    pytest.param(trickling(b""), LATE, id="trickling status"),
+    pytest.param(trickling(b"HTTP/1.1 200 OK\r\nx: "), LATE, id="trickling header"),
+    pytest.param(saying(b""), "connection closed without an answer", id="empty reply"),
+    pytest.param(saying(b"\r\n\r\n"), INVALID, id="blank"),
+    pytest.param(saying(b"200 OK\r\n\r\n"), INVALID, id="garbage"),
+    pytest.param(saying(b"\x16\x03\x01\x02\x00\xff\xfe\r\n\r\n"), INVALID, id="binary"),
+    pytest.param(saying(b"HTTP/1.1 2000 OK\r\n\r\n"), INVALID, id="bad status"),
+    pytest.param(saying(b"HTTP/9.9 200 OK\r\n\r\n"), INVALID, id="bad version"),
+    pytest.param(saying(b"HTTP/1.1 2"), INVALID, id="cut off in the status"),
+    pytest.param(saying(b"x" * 65536, times=100), INVALID, id="endless status"),
+    pytest.param(saying(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 10_000), INVALID, id="endless headers"),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "expected"), BROKEN)
+def test_broken(behaviour: Behaviour, expected: str, serve: Serve, executor: Executor) -> None:
+    server = serve(behaviour)
+    assert ask(server.url("/", "user:s3cret@"), executor, HASTY if expected == LATE else PATIENT) == expected
+    assert server.connections == 1  # no second attempt
+
+
+def test_slow_redirects_share_one_timeout(serve: Serve, executor: Executor) -> None:
+    def dawdle(handler: Handler) -> None:
+        handler.server.stopping.wait(0.2)
+        handler.answer(302, Location="/")
+
+    server = serve(dawdle)
+    assert ask(server.url(), executor, 0.5) == "no answer within 0.5 s"
+    assert len(server.requests) <= 3
+
+
+def test_reset(serve: Serve, executor: Executor) -> None:
+    assert ask(serve(resetting).url(), executor) == "connection reset by peer"
+
+
+def test_refused(executor: Executor) -> None:
+    with socket.socket() as bound:  # nobody listens, and nobody else gets the port
+        bound.bind(("127.0.0.1", 0))
+        assert ask(f"http://127.0.0.1:{bound.getsockname()[1]}/", executor) == "connection refused"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the backlog is full")
+def test_connection_is_never_accepted(executor: Executor) -> None:
+    """A full backlog: Linux drops what comes then, as a firewall would."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        assert ask(f"http://127.0.0.1:{listener.getsockname()[1]}/", executor, HASTY) == LATE
+
+
+def test_endless_body(serve: Serve, executor: Executor) -> None:
+    """Judged by its head; the body is not read, and the server is told so by a closed connection."""
+
+    def pour(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            while not handler.server.stopping.is_set():
+                handler.server.written += handler.connection.send(b"4000\r\n" + b"x" * 16384 + b"\r\n")
+        except ConnectionError:
+            handler.server.hung_up.set()
+
+    server = serve(pour)
+    assert ask(server.url(), executor) is None
+    assert server.hung_up.wait(PROMPT)
+    assert server.written < 64 * 1024 * 1024  # what fits into the buffers of two sockets
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from([b"", b"HTTP/1.1 ", b"HTTP/1.1 200", b"HTTP/1.1 204 \r\n", b"HTTP/1.1 302 x\r\nLocation:"]),
+    st.binary(max_size=80),
+)
+def test_any_answer_gets_a_verdict(serve: Serve, executor: Executor, start: bytes, rest: bytes) -> None:
+    """Whatever a server says: no exception, and closed only for a 2xx."""
+    server = serve(saying(start + rest))
+    try:
+        reason = ask(server.url(), executor)
+    finally:
+        server.stop()
+    if reason is None:
+        assert (start + rest).split()[1][:1] == b"2"
+
+
+# URLs that lead nowhere
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "user:s3cret@host",
+        "ftp://user:s3cret@127.0.0.1/",
+        "http://",
+        "http://user:s3cret@",
+        "http://user:s3cret@:80/",
+        "http://user:s3/cret@127.0.0.1/",
+        "http://user:s3#cret@127.0.0.1/",
+        "http://user:s3cret@127.0.0.1:99999/",
+        "http://user:s3cret@127.0.0.1:port/",
+        "http://user:s3cret@[::1/",
+        "http://user:s3cret@" + "x" * 64 + ".invalid/",
+        "http://user:s3cret@a..invalid/",
+        "http://user:s3cret@\u2100.invalid/",
+        "http://user:\udcff@host.invalid/",
+    ],
+)
+def test_unusable_url(url: str, executor: Executor) -> None:
+    assert ask(url, executor) == "URL not usable"
+
+
+def test_unresolvable_host(executor: Executor) -> None:
+    reason = ask("http://user:s3cret@breaker.invalid/", executor, 2.0)
+    assert reason is not None
+    assert reason.startswith(
+        ("host name not found: ", "no answer within 2 s")
+    )  # the latter where name servers are away
+
+
+def test_host_by_name(serve: Serve, executor: Executor) -> None:
+    server = serve(answering(200))
+    assert ask(server.url(host="localhost"), executor) is None
+
+
+def test_hanging_name_lookup(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, release = socket.getaddrinfo, threading.Event()
+
+    def hang(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host == "breaker.invalid" and not kwargs.get("flags"):
+            release.wait(PATIENT)
+        return original(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        assert ask("http://breaker.invalid/", executor, HASTY) == LATE
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "lookups"),
+    [
+        pytest.param(socket.EAI_NONAME, 3, id="no such name: known at once"),
+        pytest.param(socket.EAI_AGAIN, 1, id="name servers silent: time was lost"),
+    ],
+)
+def test_failing_name_lookup(code: int, lookups: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fail(host: Any, *_: Any, flags: int = 0, **__: Any) -> Any:
+        if not flags:
+            asked.append(host)
+        raise socket.gaierror(code, "no luck")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with ThreadPoolExecutor(1) as one:
+        opened = poll([Breaker(Target(f"t{i}"), "http://breaker.invalid/", PATIENT) for i in range(3)], one)
+    assert opened[Target("t0")] == "host name not found: no luck"
+    assert len(opened) == 3
+    assert len(asked) == lookups
+
+
+def test_ipv6_literal(serve: Serve, executor: Executor) -> None:
+    try:
+        server = serve(answering(200), host="::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert ask(server.url(host="[::1]"), executor) is None
+    assert server.requests[0].headers["host"] == f"[::1]:{server.server_address[1]}"
+
+
+@pytest.mark.parametrize("code", [errno.EHOSTUNREACH, errno.ENETUNREACH])
+def test_network_errors(code: int, executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = OSError(code, "Network says No")
+
+    def fail(*_: Any, **__: Any) -> socket.socket:
+        raise error
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", fail)
+    assert ask("http://127.0.0.1/", executor) == "network says No"
+
+
+def test_unforeseen_error(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a mistake of ours leaves the resource alone, and the others their turn."""
+
+    def fail(*_: Any, **__: Any) -> socket.socket:
+        raise KeyError("s3cret")
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", fail)
+    assert ask("http://127.0.0.1/", executor) == "failed: KeyError"
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e15])
+def test_immense_timeout(timeout: float, serve: Serve, executor: Executor) -> None:
+    assert ask(serve(answering(200)).url(host="localhost"), executor, timeout) is None
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """An authority in the trust store."""
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    return authority
+
+
+def certified(by: trustme.CA, *names: str, days: int = 30) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+    by.issue_cert(*names, not_before=end - datetime.timedelta(days=60), not_after=end).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_good_certificate(host: str, serve: Serve, executor: Executor, trusted: trustme.CA) -> None:
+    server = serve(redirecting("/there"), certified(trusted, host))
+    assert ask(server.url("/", "user:password@", host), executor) is None
+    assert all(request.authorization for request in server.requests)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "words"),
+    [
+        pytest.param("example.com", 30, "Hostname mismatch", id="wrong name"),
+        pytest.param("localhost", -1, "expired", id="expired"),
+    ],
+)
+@pytest.mark.usefixtures("trusted")
+def test_bad_certificate(name: str, days: int, words: str, serve: Serve, authority: trustme.CA) -> None:
+    server = serve(answering(200), certified(authority, name, days=days))
+    with ThreadPoolExecutor(1) as one:
+        reason = ask(server.url("/", "user:s3cret@", "localhost"), one)
+    assert reason is not None
+    assert reason.startswith("certificate not trusted: ")
+    assert words in reason
+    assert server.requests == []  # so no password went out
+
+
+def test_unknown_authority(serve: Serve, executor: Executor) -> None:
+    server = serve(answering(200), certified(trustme.CA(), "localhost"))
+    reason = ask(server.url(host="localhost"), executor)
+    assert reason is not None
+    assert reason.startswith("certificate not trusted: ")
+    assert server.requests == []
+
+
+def test_redirect_to_a_bad_certificate(serve: Serve, executor: Executor) -> None:
+    other = serve(answering(200), certified(trustme.CA(), "localhost"))
+    first = serve(redirecting(other.url(host="localhost")))
+    reason = ask(first.url(), executor)
+    assert reason is not None
+    assert reason.startswith("certificate not trusted: ")
+
+
+@pytest.mark.parametrize("schemes", [("http", "https"), ("https", "http")], ids=" to ".join)
+def test_credentials_stay_in_their_scheme(
+    schemes: tuple[str, str], serve: Serve, executor: Executor, trusted: trustme.CA
+) -> None:
+    """On the same host and the same port, even: in the clear after TLS they are not sent."""
+    server = serve(answering(200), certified(trusted, "localhost"))
+    before, after = (f"{scheme}://{{}}localhost:{server.server_address[1]}/" for scheme in schemes)
+    server.behaviour = redirecting(after.format("") + "there")
+    assert ask(before.format("user:password@"), executor) is None
+    assert [request.path for request in server.requests] == ["/", "/there"]
+    assert [request.authorization is None for request in server.requests] == [False, schemes == ("https", "http")]
+
+
+@pytest.mark.parametrize(
+    ("start", "then", "expected"),
+    [
+        pytest.param(b"", b"", LATE, id="silent"),
+        pytest.param(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x03", LATE, id="trickling handshake"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", b"", "TLS failed: WRONG_VERSION_NUMBER", id="plain HTTP"),
+    ],
+)
+def test_no_tls_where_it_is_due(start: bytes, then: bytes, expected: str, executor: Executor) -> None:
+    """A server that sends the start, and then the rest again and again until the client has gone."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # on a busy machine its time was over before the client came
+                return
+            connection.settimeout(0.02)
+            with connection, contextlib.suppress(ConnectionError):
+                connection.sendall(start)
+                while True:
+                    with contextlib.suppress(TimeoutError):
+                        if not connection.recv(65536):
+                            break
+                    connection.sendall(then)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        assert ask(url, executor, HASTY if expected == LATE else PATIENT) == expected
+        listener.shutdown(socket.SHUT_RDWR)  # ends accept()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [
+        pytest.param(silent, LATE, id="silent"),
+        pytest.param(trickling(b"HTTP/1.1 200 OK\r\nx: "), LATE, id="trickling header"),
+        pytest.param(saying(b"HTTP/1.1 2"), INVALID, id="cut off"),
+    ],
+)
+def test_broken_over_tls(
+    behaviour: Behaviour, expected: str, serve: Serve, executor: Executor, trusted: trustme.CA
+) -> None:
+    server = serve(behaviour, certified(trusted, "localhost"))
+    assert ask(server.url(host="localhost"), executor, HASTY if expected == LATE else PATIENT) == expected
+
+
+# Many breakers at once
+
+
+def breakers(url: str, count: int, timeout: float = PATIENT, prefix: str = "t") -> list[Breaker]:
+    return [Breaker(Target(f"{prefix}{i}"), url, timeout) for i in range(count)]
+
+
+def test_side_by_side(serve: Serve) -> None:
+    """Eight requests that are only answered when all eight are there."""
+    meeting = threading.Barrier(8)
+
+    def meet(handler: Handler) -> None:
+        meeting.wait(PROMPT)
+        handler.answer(200)
+
+    server = serve(meet)
+    with ThreadPoolExecutor(8) as eight:
+        assert poll(breakers(server.url(), 8), eight) == {}
+
+
+def test_one_request_a_resource(serve: Serve) -> None:
+    """Each resource speaks for itself, and one worker is enough for all."""
+    server = serve(lambda handler: handler.answer(200 if handler.headers["x-table-name"] == "t1" else 500))
+    with ThreadPoolExecutor(1) as one:
+        opened = poll(breakers(server.url(), 5), one)
+    assert opened == {Target(f"t{i}"): "HTTP 500" for i in (0, 2, 3, 4)}
+    assert sorted(request.headers["x-table-name"] for request in server.requests) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+def test_a_table_does_not_speak_for_its_index(serve: Serve, executor: Executor) -> None:
+    server = serve(lambda handler: handler.answer(500 if "x-gsi-name" in handler.headers else 200))
+    asked = [Breaker(target, server.url(), PATIENT) for target in (Target("t"), Target("t", "i"))]
+    assert poll(asked, executor) == {Target("t", "i"): "HTTP 500"}
+
+
+def test_a_dead_url_is_given_up(serve: Serve, executor: Executor) -> None:
+    dead, healthy = serve(silent), serve(answering(200))
+    asked = [*breakers(dead.url(), 40, HASTY), *breakers(healthy.url(), 10, PATIENT, "well")]
+    start = time.monotonic()
+    opened = poll(asked, executor)
+    assert time.monotonic() - start < PROMPT  # one after the other: 12 s
+    assert set(opened) == {Target(f"t{i}") for i in range(40)}
+    assert len(dead.requests) <= 4  # the workers of the executor
+    assert len(healthy.requests) == 10
+    assert opened[Target("t39")].startswith(f"{LATE} when asked for t")
+
+
+def test_a_dead_url_does_not_speak_for_another(serve: Serve) -> None:
+    server = serve(lambda handler: silent(handler) if handler.path == "/dead" else handler.answer(200))
+    asked = [Breaker(Target("a"), server.url("/dead"), HASTY), Breaker(Target("b"), server.url("/alive"), PATIENT)]
+    with ThreadPoolExecutor(1) as one:
+        assert poll(asked, one) == {Target("a"): LATE}
+
+
+def test_a_dead_url_gets_another_chance_in_the_next_poll(serve: Serve, executor: Executor) -> None:
+    server = serve(silent)
+    assert ask(server.url(), executor, HASTY) == LATE
+    server.behaviour = answering(200)
+    assert ask(server.url(), executor, PATIENT) is None
+
+
+def test_the_same_target_twice_is_open_when_one_is(serve: Serve, executor: Executor) -> None:
+    bad, good = serve(answering(500)), serve(answering(200))
+    assert poll([Breaker(TABLE, url, PATIENT) for url in (bad.url(), good.url())], executor) == {TABLE: "HTTP 500"}
+
+
+def test_executor_that_is_shut_down() -> None:
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(RuntimeError):
+        poll([Breaker(TABLE, "http://127.0.0.1/", PATIENT)], executor)
+
+
+def test_executor_that_is_shut_down_meanwhile(serve: Serve) -> None:
+    """The loop's way out when it is told to stop: what has not been asked yet is not asked any more."""
+    begun = threading.Event()
+
+    def slow(handler: Handler) -> None:
+        begun.set()
+        handler.server.stopping.wait(HASTY)
+        handler.answer(200)
+
+    server = serve(slow)
+    executor = ThreadPoolExecutor(1)
+
+    def stop() -> None:
+        begun.wait(PATIENT)
+        executor.shutdown(wait=False, cancel_futures=True)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(CancelledError):
+        poll(breakers(server.url(), 3), executor)
+    stopper.join()
+    assert len(server.requests) == 1
+
+
+# Secrets
+
+
+def test_repr_has_no_password() -> None:
+    breaker = Breaker(TABLE, "http://user:s3cret@127.0.0.1/", 10.0)
+    assert "s3cret" not in f"{breaker!r} {breaker}"
+    assert "http://user:***@127.0.0.1/" in repr(breaker)
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("http://user:secret@host:80/path?a=b", "http://user:***@host:80/path?a=b"),
+        ("HTTPS://user:secret@host", "HTTPS://user:***@host"),
+        ("http://user:se:cr:et@host/", "http://user:***@host/"),
+        ("http://user:se@cr@et@host/", "http://user:***@host/"),
+        ("http://user:se/cr?e#t@host/", "http://user:***@host/"),
+        ("http://user:se://cr@host/", "http://user:***@host/"),
+        ("http://user:%73ecret@host/", "http://user:***@host/"),
+        ("http://user:se cr\net@host/", "http://user:***@host/"),
+        ("http://us/er:secret@host/", "http://us/er:***@host/"),
+        ("http://:secret@host/", "http://:***@host/"),
+        ("http://user:@host/", "http://user:***@host/"),
+        ("http://user:secret@", "http://user:***@"),
+        ("htp://user:secret@host", "htp://user:***@host"),
+        ("  http://user:secret@host", "  http://user:***@host"),
+        ("user:secret@host", "user:***@host"),
+        ("user:se://cret@host", "user:***@host"),
+        ("http:/user:secret@host", "http:***@host"),
+        ("http://user:secret@[::1]:80/", "http://user:***@[::1]:80/"),
+        ("http://host:80/path", "http://host:80/path"),
+        ("http://[::1]:80/", "http://[::1]:80/"),
+        ("http://user@host/", "http://user@host/"),
+        ("http://user@host:80/", "http://user@host:80/"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("http://host:80/a@b", "http://host:***@b"),
+        ("no URL", "no URL"),
+        ("", ""),
+    ],
+)
+def test_mask_url(url: str, masked: str) -> None:
+    assert mask_url(url) == masked
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["http://", "https://", "HTTP://", "ftp://", "s3+x://"]),
+    st.text(string.ascii_letters + string.digits + "-._%/ ", max_size=8),
+    st.text() | st.text(string.punctuation + "ab", max_size=20),
+)
+def test_no_password_survives(scheme: str, user: str, password: str) -> None:
+    masked = mask_url(f"{scheme}{user}:{password}@host:80/path?query")
+    assert masked == f"{scheme}{user}:***@host:80/path?query"
+    assert mask_url(masked) == masked
+
+
+@given(st.text())
+def test_mask_url_takes_any_text(text: str) -> None:
+    masked = mask_url(text)
+    assert masked == text or "***" in masked
+
+
+def test_reasons_quote_nothing_that_the_server_said(serve: Serve, executor: Executor) -> None:
+    """An answer may echo the Authorization header, and a log line is not the server's to write."""
+
+    def echo(handler: Handler) -> None:
+        handler.wfile.write(f"{handler.headers['authorization']} s3cret\nfake log line\r\n\r\n".encode())
+
+    assert ask(serve(echo).url("/", "user:s3cret@"), executor) == INVALID

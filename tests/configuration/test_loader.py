@@ -1,0 +1,1430 @@
+"""Section 1 of docs/behaviour.md: flags and files in, the config dict or problem lines out.
+
+Most cases are literal: the text of a file, and the values or the lines that follow. In lines, FILE stands for its path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+from hypothesis import given
+from hypothesis import strategies as st
+from trials import trials
+
+from dynamic_dynamodb.configuration import inifile, loader, options
+from dynamic_dynamodb.configuration.loader import Configuration
+from dynamic_dynamodb.configuration.options import Option
+from dynamic_dynamodb.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+T = "[table: t]\n"
+KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+class Files:
+    """Loads texts as configuration files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "test.conf"
+        self.path.touch(0o600)  # some hold secrets
+
+    def load(self, text: str | bytes, **flags: str) -> Configuration:
+        self.path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return loader.load({"config": str(self.path), **{name.replace("_", "-"): flags[name] for name in flags}})
+
+    def tables(self, text: str | bytes, **flags: str) -> dict[str, Any]:
+        tables: dict[str, Any] = self.load(text, **flags).config["tables"]
+        return tables
+
+    def table(self, text: str) -> dict[str, Any]:
+        """The config of the one table section `t` that holds this text."""
+        table: dict[str, Any] = self.tables(T + text)["t"]
+        return table
+
+    def warnings(self, text: str, **flags: str) -> list[str]:
+        return self._shown(self.load(text, **flags).warnings)
+
+    def problems(self, text: str | bytes, **flags: str) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            self.load(text, **flags)
+        return self._shown(caught.value.problems)
+
+    def _shown(self, lines: tuple[str, ...]) -> list[str]:
+        assert all(line.isprintable() for line in lines)
+        return [line.replace(str(self.path), "FILE") for line in lines]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def shown(configuration: Configuration) -> dict[str, Any]:
+    """What --show-config prints, with FILE for nothing in it."""
+    return loader.show(configuration.config)
+
+
+def flag_problems(**flags: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loader.load({name.replace("_", "-"): flags[name] for name in flags})
+    return list(caught.value.problems)
+
+
+# 1.1 Sources
+
+
+def test_defaults() -> None:
+    values = loader.load({"table-name": "t"}).config
+    for kind, section in (
+        ("global", values["global"]),
+        ("logging", values["logging"]),
+        ("table", values["tables"]["t"]),
+    ):
+        for option in options.of_section(kind):
+            expected = values["tables"]["t"][option.fallback.replace("-", "_")] if option.fallback else option.default
+            assert section[option.key] == (None if option.name == "region" else expected), option.name
+
+
+LAYERS = {
+    "default": ("", 90),
+    "default_options": ("[default_options]\nreads-upper-threshold: 80\n", 80),
+    "DEFAULT": ("[DEFAULT]\nreads-upper-threshold: 75\n[default_options]\nreads-upper-threshold: 80\n", 75),
+    "section": (
+        "[DEFAULT]\nreads-upper-threshold: 75\n[default_options]\nreads-upper-threshold: 80\n"
+        "{header}\nreads-upper-threshold: 70\n",
+        70,
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("header", ["[table: t]", "[gsi: i table: t]"])
+def test_the_strongest_layer_of_a_section_wins(files: Files, layer: str, header: str) -> None:
+    text, expected = LAYERS[layer]
+    body = text.format(header=header)
+    for one in ("[table: t]", "[gsi: i table: t]"):
+        body += "" if one in body else f"{one}\n"
+    table = files.tables(body)["t"]
+    assert (table if header == "[table: t]" else table["gsis"]["i"])["reads_upper_threshold"] == expected
+
+
+def test_an_index_takes_nothing_over_from_its_table(files: Files) -> None:
+    table = files.tables(T + "reads-upper-threshold: 70\n[gsi: i table: t]\n")["t"]
+    assert (table["reads_upper_threshold"], table["gsis"]["i"]["reads_upper_threshold"]) == (70, 90)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "in_file", "on_the_command_line", "expected"),
+    [
+        ("global", "region", "eu-west-1", "eu-north-1", "eu-north-1"),
+        ("global", "check-interval", "60", "30", 30),
+        ("global", "profile", "file", "flag", "flag"),
+        ("global", "endpoint-url", "http://file", "http://flag", "http://flag"),
+        ("global", "aws-access-key-id", "FILE", "FLAG", "FLAG"),
+        ("logging", "log-level", "debug", "error", "error"),
+        ("logging", "log-file", "/file", "/flag", "/flag"),
+        ("logging", "log-config-file", "/file", "/flag", "/flag"),
+    ],
+)
+def test_a_flag_outranks_the_file(
+    files: Files, section: str, name: str, in_file: str, on_the_command_line: str, expected: Any
+) -> None:
+    more = "aws-secret-access-key: s\n" if name.startswith("aws") else ""
+    text = f"[{section}]\n{name}: {in_file}\n{more}[table: t]\n"
+    key = name.replace("-", "_")
+    assert str(files.load(text).config[section][key]) == in_file
+    assert files.load(text, **{key: on_the_command_line}).config[section][key] == expected
+
+
+def test_a_secret_flag_outranks_the_file(files: Files) -> None:
+    text = "[global]\naws-access-key-id: a\naws-secret-access-key-id: file\n" + T
+    flags = {"aws-secret-access-key-id": KEY}
+    assert files.load(text, **flags).config["global"]["aws_secret_access_key"] == KEY
+
+
+def test_table_name_makes_one_table_of_the_flags_alone(files: Files) -> None:
+    text = (
+        "[global]\ncheck-interval: 60\n[logging]\nlog-level: debug\n"
+        "[DEFAULT]\nreads-lower-threshold: 1\n[default_options]\nreads-lower-threshold: 2\n"
+        "[table: file]\nreads-lower-threshold: 3\n[gsi: i table: file]\n"
+    )
+    loaded = files.load(text, table_name="flag", reads_upper_threshold="70").config
+    assert list(loaded["tables"]) == ["flag"]
+    table = loaded["tables"]["flag"]
+    assert (table["reads_upper_threshold"], table["reads_lower_threshold"], table["gsis"]) == (70, 30, {})
+    assert (loaded["global"]["check_interval"], loaded["logging"]["log_level"]) == (60, "debug")
+
+
+def test_table_name_takes_over_the_global_breaker(files: Files) -> None:
+    text = "[global]\ncircuit-breaker-url: http://b/\ncircuit-breaker-timeout: 250.5\n"
+    table = files.tables(text, table_name="t")["t"]
+    assert (table["circuit_breaker_url"], table["circuit_breaker_timeout"]) == ("http://b/", Fraction("250.5"))
+
+
+@pytest.mark.parametrize(
+    "value", [option for option in options.OPTIONS if option.flag and option.axis], ids=lambda o: o.name
+)
+def test_every_table_flag_reaches_the_table(value: Option) -> None:
+    text = value.choices[-1] if value.choices else "17"
+    table = loader.load({"table-name": "t", value.name: text}).config["tables"]["t"]
+    assert str(table[value.key]) == text
+
+
+def test_the_problems_of_ignored_table_sections_are_still_told(files: Files) -> None:
+    assert files.problems(T + "reads-upper-threshold: x\n", table_name="flag") == [
+        "FILE: [table: t] reads-upper-threshold: 'x' is not a number"
+    ]
+
+
+def test_nothing_to_scale(files: Files) -> None:
+    assert files.problems("[global]\nregion: eu-west-1\n") == [
+        "FILE: there is no [table: NAME] section, so there is nothing to scale"
+    ]
+    assert files.problems("") == ["FILE: there is no [table: NAME] section, so there is nothing to scale"]
+    assert flag_problems(region="eu-west-1") == [
+        "nothing to scale: give --table-name NAME, or --config FILE with a [table: NAME] section"
+    ]
+
+
+def test_a_region_that_nobody_set_is_left_to_boto3(files: Files) -> None:
+    assert files.load(T).config["global"]["region"] is None
+    assert files.load(f"[DEFAULT]\nregion: eu-west-1\n{T}").config["global"]["region"] == "eu-west-1"
+
+
+REGION_SOURCES = [
+    (("--region", "eu-north-1"), "region: eu-west-1", {"AWS_REGION": "sa-east-1"}, "eu-north-1"),
+    ((), "region: eu-west-1", {"AWS_REGION": "sa-east-1"}, "eu-west-1"),
+    ((), "", {"AWS_REGION": "sa-east-1", "AWS_DEFAULT_REGION": "us-west-2"}, "sa-east-1"),
+    ((), "", {"AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
+    ((), "", {"AWS_CONFIG_FILE": "profiles"}, "ca-central-1"),
+    ((), "profile: other", {"AWS_CONFIG_FILE": "profiles"}, "ap-south-1"),
+    ((), "", {}, "us-east-1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("flags", "in_file", "env", "expected"),
+    REGION_SOURCES,
+    ids=["flag", "file", "AWS_REGION", "AWS_DEFAULT_REGION", "profile", "another profile", "default"],
+)
+def test_region(
+    tmp_path: Path, run: Run, flags: tuple[str, ...], in_file: str, env: dict[str, str], expected: str
+) -> None:
+    (tmp_path / "profiles").write_text("[default]\nregion=ca-central-1\n[profile other]\nregion=ap-south-1\n")
+    (tmp_path / "a.conf").write_text(f"[global]\n{in_file}\n{T}")
+    done = run("--config", "a.conf", "--show-config", *flags, env=env, cwd=tmp_path)
+    assert json.loads(done.stdout)["global"]["region"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "expected"),
+    [
+        (
+            "[global]\naws-access-key-id: a\n",
+            {},
+            ["FILE: [global] aws-access-key-id: is half a key pair; give aws-secret-access-key-id too, or neither"],
+        ),
+        (
+            "[global]\naws-secret-access-key: s\n",
+            {},
+            ["FILE: [global] aws-secret-access-key-id: is half a key pair; give aws-access-key-id too, or neither"],
+        ),
+        (
+            "[DEFAULT]\naws-access-key-id: a\n",
+            {},
+            ["FILE: [DEFAULT] aws-access-key-id: is half a key pair; give aws-secret-access-key-id too, or neither"],
+        ),
+        (
+            "",
+            {"aws_access_key_id": "a"},
+            ["--aws-access-key-id: is half a key pair; give --aws-secret-access-key too, or neither"],
+        ),
+        (
+            "",
+            {"aws_secret_access_key_id": "s"},
+            ["--aws-secret-access-key: is half a key pair; give --aws-access-key-id too, or neither"],
+        ),
+        # Not half a pair, but an empty half:
+        (
+            "[global]\naws-access-key-id:\naws-secret-access-key-id: s\n",
+            {},
+            ["FILE: [global] aws-access-key-id: has no value; leave the option out, or give it one"],
+        ),
+    ],
+)
+def test_half_a_key_pair(files: Files, text: str, flags: dict[str, str], expected: list[str]) -> None:
+    assert files.problems(text + T, **flags) == expected
+
+
+def test_a_pair_may_come_from_flags_and_file_together(files: Files) -> None:
+    loaded = files.load("[global]\naws-secret-access-key: s\n" + T, aws_access_key_id="a").config["global"]
+    assert (loaded["aws_access_key_id"], loaded["aws_secret_access_key"]) == ("a", "s")
+
+
+def test_a_static_pair_beats_a_profile_and_says_so(files: Files) -> None:
+    pair = "aws-access-key-id: a\naws-secret-access-key: s\n"
+    assert files.warnings(f"[global]\nprofile: p\n{pair}{T}") == [
+        "FILE: [global] profile: the static key pair is used, not the profile"
+    ]
+    assert files.warnings(f"[global]\n{pair}{T}", profile="p") == [
+        "--profile: the static key pair is used, not the profile"
+    ]
+    assert files.warnings(f"[global]\n{pair}{T}") == []
+    assert files.warnings(f"[global]\nprofile: p\n{T}") == []
+
+
+def test_a_secret_as_a_flag_draws_a_warning(files: Files) -> None:
+    pair = {"aws_access_key_id": "a", "aws_secret_access_key_id": KEY}
+    (warning,) = files.warnings(T, **pair)
+    assert warning.startswith("--aws-secret-access-key: others can see the secret in the process list")
+    assert KEY not in warning
+
+
+# 1.2 Sections
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("[table: ^my_table$]", "^my_table$"),
+        ("[table:^my_table$]", "^my_table$"),
+        ("[ table:  ^my_table$\t]", "^my_table$"),
+        ("[table : ^my_table$]", "^my_table$"),
+        ("[\ttable\t:\t^my_table$\t]", "^my_table$"),
+        ("[table: ^[a-z]+$]", "^[a-z]+$"),
+        ("[table: [a]]", "[a]"),
+        ("[table: []]]", "[]]"),
+        ("[table: a:b]", "a:b"),
+        ("[table: (?:a|b):c]", "(?:a|b):c"),
+        ("[table: a b]", "a b"),
+        ("[table: 100%]", "100%"),
+        ("[table: %(x)s]", "%(x)s"),
+        ("[table: a=b]", "a=b"),
+        ("[table: #a]", "#a"),
+        ("[table: [#;]a]", "[#;]a"),
+        ("[table: table: a]", "table: a"),
+        ("[table: a]  ", "a"),
+        ("[table: a] ; a comment", "a"),
+        ("[table: a]  # a comment [with brackets]", "a"),
+        ("[table: [a]] # why", "[a]"),
+        ("[table: a]# a comment", "a"),
+        ("[table: a] as Python 2 let it pass", "a"),
+        ("[table: (?i)MY]", "(?i)MY"),
+        ("  [table: indented]", "indented"),
+    ],
+)
+def test_table_header(files: Files, header: str, expected: str) -> None:
+    tables = files.tables(f"{header}\nreads-upper-threshold: 70\n")
+    assert {regex: table["reads_upper_threshold"] for regex, table in tables.items()} == {expected: 70}
+
+
+@pytest.mark.parametrize(
+    ("header", "table", "index"),
+    [
+        ("[gsi: ^i$ table: ^t$]", "^t$", "^i$"),
+        ("[gsi:^i$ table:^t$]", "^t$", "^i$"),
+        ("[ gsi :  ^i$   table :  ^t$ ]", "^t$", "^i$"),
+        ("[\tgsi:\t^i$\ttable:\t^t$\t]", "^t$", "^i$"),
+        ("[gsi: [a]]: table: [b]]", "[b]", "[a]]:"),
+        ("[gsi: a:b table: c:d]", "c:d", "a:b"),
+        ("[gsi: a b table: c d]", "c d", "a b"),
+        ("[gsi: a table: b table: c]", "c", "a table: b"),
+        ("[gsi: a table: b table: c]", "b table: c", "a"),
+        ("[gsi: table table: t]", "t", "table"),
+        ("[gsi: i table: table: t]", "table: t", "i"),
+    ],
+)
+@pytest.mark.parametrize("order", ["after", "before"])
+def test_gsi_header(files: Files, header: str, table: str, index: str, order: str) -> None:
+    sections = [f"[table: {table}]\n", f"{header}\nreads-upper-threshold: 70\n"]
+    tables = files.tables("".join(sections if order == "after" else reversed(sections)))
+    assert list(tables) == [table]
+    assert {regex: gsi["reads_upper_threshold"] for regex, gsi in tables[table]["gsis"].items()} == {index: 70}
+
+
+def test_sections_keep_the_order_of_the_file(files: Files) -> None:
+    text = "[gsi: z table: b]\n[table: c]\n[gsi: i table: a]\n[table: b]\n[table: a]\n[gsi: y table: b]\n"
+    tables = files.tables(text)
+    assert list(tables) == ["c", "b", "a"]
+    assert list(tables["b"]["gsis"]) == ["z", "y"]
+
+
+def test_the_same_index_of_two_tables(files: Files) -> None:
+    tables = files.tables("[table: a]\n[table: b]\n[gsi: i table: a]\n[gsi: i table: b]\n")
+    assert [list(table["gsis"]) for table in tables.values()] == [["i"], ["i"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("reads-upper-threshold: 70", 70),
+        ("reads-upper-threshold = 70", 70),
+        ("reads-upper-threshold=70", 70),
+        ("reads-upper-threshold:70", 70),
+        ("reads-upper-threshold   :   70   ", 70),
+        ("READS-Upper-Threshold: 70", 70),
+        ("reads-upper-threshold:\n  70", 70),
+        ("reads-upper-threshold: 70 ; a comment", 70),
+        ("reads-upper-threshold: 70\t; a comment", 70),
+        ("# reads-upper-threshold: 70", 90),
+        ("; reads-upper-threshold: 70", 90),
+        ("rem reads-upper-threshold: 70", 90),
+        ("REM reads-upper-threshold: 70", 90),
+        ("Rem\treads-upper-threshold: 70", 90),
+        ("rem", 90),
+        ("reads-upper-threshold: 70\n# a comment\n; another\n\n\nrem a third\n", 70),
+    ],
+)
+def test_a_line(files: Files, text: str, expected: int) -> None:
+    assert files.table(text)["reads_upper_threshold"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        ("circuit-breaker-url: http://a/#b", "circuit_breaker_url", "http://a/#b"),
+        ("circuit-breaker-url: http://a/;b", "circuit_breaker_url", "http://a/;b"),
+        ("circuit-breaker-url: http://a/?b=c&d=%(e)s%20", "circuit_breaker_url", "http://a/?b=c&d=%(e)s%20"),
+        ("circuit-breaker-url = http://a:80/", "circuit_breaker_url", "http://a:80/"),
+        ("maintenance-windows: 01:00-02:00,\n  03:00-04:00", "maintenance_windows", "01:00-02:00,\n03:00-04:00"),
+        (
+            "increase-consumed-reads-scale: {\n  0: 0,\n  # half\n  50: 10,\n  90: 50}\n",
+            "increase_consumed_reads_scale",
+            ((0, 0), (50, 10), (90, 50)),
+        ),
+        (
+            "sns-topic-arn: arn:aws:sns:r:1:t\nsns-message-types: scale-up,\n  scale-down",
+            "sns_message_types",
+            ("scale-up", "scale-down"),
+        ),
+    ],
+)
+def test_a_value(files: Files, text: str, key: str, expected: Any) -> None:
+    assert files.table(text)[key] == expected
+
+
+def test_a_number_sign_after_a_value_is_part_of_it(files: Files) -> None:
+    assert files.load(f"[global]\nprofile: a # b\n{T}").config["global"]["profile"] == "a # b"
+    assert files.problems(T + "reads-upper-threshold: 70 # high\n") == [
+        "FILE: [table: t] reads-upper-threshold: '70 # high' is not a number"
+    ]
+
+
+def test_percent_is_a_plain_character(files: Files) -> None:
+    text = f"[global]\nprofile: 100%% %(region)s %s\nregion: eu-west-1\n{T}"
+    assert files.load(text).config["global"]["profile"] == "100%% %(region)s %s"
+
+
+def test_default_is_inherited_by_every_section_that_knows_the_option(files: Files) -> None:
+    text = (
+        "[DEFAULT]\nregion: eu-west-1\nlog-level: debug\ncircuit-breaker-timeout: 5\nwrites-upper-threshold: 60\n"
+        "aws-access-key-id: a\naws-secret-access-key: " + KEY + "\n"
+        "[table: a]\n[table: b]\nwrites-upper-threshold: 65\n[gsi: i table: b]\n[global]\n[logging]\n"
+    )
+    loaded = files.load(text).config
+    assert loaded["global"]["region"] == "eu-west-1"
+    assert loaded["global"]["aws_secret_access_key"] == KEY
+    assert loaded["global"]["circuit_breaker_timeout"] == 5
+    assert loaded["logging"]["log_level"] == "debug"
+    a, b = loaded["tables"]["a"], loaded["tables"]["b"]
+    assert (a["writes_upper_threshold"], b["writes_upper_threshold"]) == (60, 65)
+    assert b["gsis"]["i"]["writes_upper_threshold"] == 60
+    assert a["circuit_breaker_timeout"] == 5
+
+
+def test_default_may_hold_no_unknown_option(files: Files) -> None:
+    assert files.problems("[DEFAULT]\nreads-uper-threshold: 60\nregio: x\nlog-levl: x\nlog-level: loud\n" + T) == [
+        "FILE: [DEFAULT] reads-uper-threshold: unknown option; did you mean reads-upper-threshold?",
+        "FILE: [DEFAULT] regio: unknown option; did you mean region?",
+        "FILE: [DEFAULT] log-levl: unknown option; did you mean log-level?",
+        "FILE: [DEFAULT] log-level: 'loud' is none of debug, info, warning, error",
+    ]
+
+
+@pytest.mark.parametrize("option", options.of_section("table"), ids=lambda option: option.name)
+def test_default_options_hold_what_tables_and_indexes_may(files: Files, option: Option) -> None:
+    text = _valid_text(option)
+    body = f"{option.name}: {text}\n" + ("sns-topic-arn: arn:aws:sns:r:1:t\n" if option.kind == "list" else "")
+    everywhere = files.tables(f"[default_options]\n{body}[table: t]\n[gsi: i table: t]\n")["t"]
+    own = files.tables(f"[table: t]\n{body}[gsi: i table: t]\n{body}")["t"]
+    assert everywhere == own
+    assert (
+        everywhere[option.key]
+        == everywhere["gsis"]["i"][option.key]
+        != loader.load({"table-name": "t"}).config["tables"]["t"][option.key]
+    )
+
+
+def _valid_text(option: Option) -> str:
+    """A valid text other than the default."""
+    if option.kind == "bool":
+        return "no" if option.default else "yes"
+    return option.example
+
+
+@pytest.mark.parametrize("key", ["log-file", "log-config-file"])
+def test_home_and_environment_in_paths(files: Files, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("PLACE", "logs")
+    for text, expected in (
+        ("~/a", "/home/me/a"),
+        ("/x/$PLACE/a", "/x/logs/a"),
+        ("/x/${PLACE}.d", "/x/logs.d"),
+        ("/x/$NOT_THERE/a", "/x/$NOT_THERE/a"),
+        ("$PLACE/~", "logs/~"),
+    ):
+        loaded = files.load(f"[logging]\n{key}: {text}\n{T}").config["logging"]
+        assert loaded[key.replace("-", "_")] == expected
+
+
+def test_home_and_environment_in_paths_of_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.conf").write_text(T)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    for flags in ({"config": "~/a.conf"}, {"config": "$PLACE/a.conf"}):
+        assert list(loader.load(flags).config["tables"]) == ["t"]
+    assert loader.check_flags({"pid-file-dir": "~/run"})["pid_file_dir"] == f"{tmp_path}/run"
+
+
+def test_the_home_of_nobody() -> None:
+    assert flag_problems(table_name="t", log_file="~no-such-user/log") == [
+        "--log-file: '~no-such-user/log' names a home directory that there is not"
+    ]
+
+
+# 1.3 Names are regular expressions
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("[", "unterminated character set"),
+        ("(", "missing ), unterminated subpattern"),
+        ("*", "nothing to repeat"),
+        ("a{99999999999999999999}", "the repetition number is too large"),
+        ("(?P<a", "missing >, unterminated name"),
+        ("a(?i)b", "Python 3.11 and later want (?i) and the like at the start of the expression"),
+        ("(?z)a", "unknown extension"),
+        ("\\8", "invalid group reference"),
+    ],
+)
+@pytest.mark.parametrize("place", ["[table: X]", "[gsi: X table: t]", "--table-name"])
+def test_an_expression_that_does_not_compile(files: Files, expression: str, reason: str, place: str) -> None:
+    if place.startswith("--"):
+        (problem,) = flag_problems(table_name=expression)
+        where = place
+    else:
+        header = place.replace("X", expression)
+        (problem,) = files.problems(T + header + "\n")
+        where = f"FILE: {header}"
+    assert problem.startswith(f"{where}: the regular expression {expression!r} does not compile: ")
+    assert reason in problem
+
+
+def test_an_expression_of_absurd_depth(files: Files) -> None:
+    (problem,) = files.problems(f"[table: {'(' * 5000}{')' * 5000}]\n")
+    assert "does not compile" in problem
+
+
+@pytest.mark.parametrize("expression", ["^my_table$", "my.*", "(?i)MY_TABLE", "a|b", "[[a]", "(a{1,2}){2,3}"])
+def test_expressions_are_kept_as_written(files: Files, expression: str) -> None:
+    assert list(files.tables(f"[table: {expression}]\n")) == [expression]
+
+
+# 1.4 Scales
+
+SCALES = {
+    "{0: 0, 70: 30, 90: 50}": ((0, 0), (70, 30), (90, 50)),
+    "{90: 50, 0: 0, 70: 30}": ((0, 0), (70, 30), (90, 50)),
+    "{10: 5}": ((10, 5),),
+    "  { 10 :5 , }  ": ((10, 5),),
+    "{0.1: 27.5, 1e2: .5}": ((Fraction("0.1"), Fraction("27.5")), (100, Fraction("0.5"))),
+    "{-5: 1, +5: 2}": ((-5, 1), (5, 2)),
+    "{150: 300}": ((150, 300),),
+    "{1_0: 2}": ((10, 2),),
+    "{0x10: 1}": ((16, 1),),
+}
+
+
+@pytest.mark.parametrize("text", SCALES)
+def test_scale(files: Files, text: str) -> None:
+    scale = files.table(f"decrease-consumed-writes-scale: {text}")["decrease_consumed_writes_scale"]
+    assert scale == SCALES[text]
+    assert all(isinstance(number, Fraction) for step in scale for number in step)
+
+
+NO_SCALES = {
+    "empty dict": "{}",
+    "list": "[1, 2]",
+    "set": "{1, 2}",
+    "pairs": "[(0, 0)]",
+    "number": "50",
+    "word": "high",
+    "open": "{0: 0",
+    "no colon": "{0 0}",
+    "text key": "{'0': 0}",
+    "text amount": "{0: '0'}",
+    "bytes": "{b'a': 0}",
+    "boolean key": "{True: 0}",
+    "boolean amount": "{0: False}",
+    "none": "{0: None}",
+    "ellipsis": "{0: ...}",
+    "complex": "{0: 1j}",
+    "complex sum": "{0: 1+2j}",
+    "sum": "{0: 1 + 1}",
+    "power": "{0: 9**9**9}",
+    "tuple key": "{(0, 1): 0}",
+    "nested": "{0: {0: 0}}",
+    "unpacked": "{**{0: 0}}",
+    "comprehension": "{x: x for x in (1, 2)}",
+    "call": "__import__('os').system('touch /tmp/never')",
+    "call in it": "{0: __import__('os').getpid()}",
+    "lambda": "{0: lambda: 0}",
+    "name": "{0: inf}",
+    "infinite": "{0: 1e999}",
+    "minus infinite": "{-1e999: 0}",
+    "not": "{0: not 1}",
+    "inverted": "{0: ~1}",
+    "two signs": "{0: --1}",
+    "assignment": "x = {0: 0}",
+    "walrus": "(x := {0: 0})",
+    "statement": "import os",
+    "two": "{0: 0}, {1: 1}",
+    "huge number": "{0: " + "9" * 5000 + "}",
+    "huge hexadecimal": "{0: 0x" + "f" * 5000 + "}",
+    "too large": "{0: 1e10}",
+    "deep signs": "{0: " + "-" * 3000 + "1}",
+    "deep brackets": "[" * 5000,
+    "deep dicts": "{0:" * 3000,
+    "deep attribute": "a" + ".a" * 4000,
+    "null byte": "{0: 0}\0",
+    "unit": "{0: 5in}",
+}
+
+
+@pytest.mark.parametrize("name", NO_SCALES)
+def test_what_is_no_scale(files: Files, name: str) -> None:
+    (problem,) = files.problems(f"{T}increase-consumed-reads-scale: {NO_SCALES[name]}\n")
+    assert re.match("FILE: \\[table: t\\] increase-consumed-reads-scale: ['\"]", problem)
+    assert problem.endswith(" is not a scale; write threshold: amount pairs of numbers, like {0: 0, 70: 30, 90: 50}")
+    assert len(problem) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{0: -1}", "the scale has a negative amount, -1"),
+        ("{70: 1, 70: 2}", "the scale has the threshold 70 twice"),
+        ("{70: 1, 70.0: 2}", "the scale has the threshold 70 twice"),
+        ("{0: 0}" + " " * 20_000 + "#", "is longer than 10000 characters"),
+        ("", "has no value; leave the option out, or give it one"),
+    ],
+)
+def test_a_bad_scale(files: Files, text: str, expected: str) -> None:
+    assert files.problems(f"{T}increase-consumed-reads-scale: {text}\n") == [
+        f"FILE: [table: t] increase-consumed-reads-scale: {expected}"
+    ]
+
+
+# 1.5, 1.6 Every value is checked, and all problems are reported at once
+
+BAD_VALUES = [
+    ("[global]", "check-interval: soon", "check-interval: 'soon' is not a whole number"),
+    ("[global]", "check-interval: 1.5", "check-interval: '1.5' is not a whole number"),
+    ("[global]", "check-interval: 0", "check-interval: 0 is below the least value, 1"),
+    ("[global]", "check-interval: -5", "check-interval: -5 is below the least value, 1"),
+    ("[global]", "check-interval: 1000000001", "check-interval: 1000000001 is above the greatest value, 1000000000"),
+    ("[global]", "check-interval: 1_0", "check-interval: '1_0' is not a whole number"),
+    ("[global]", "check-interval: \u0663", "check-interval: '\u0663' is not a whole number"),
+    ("[global]", f"check-interval: {'9' * 5000}", f"check-interval: '{'9' * 57}...' is not a whole number"),
+    ("[global]", "check-interval:", "check-interval: has no value; leave the option out, or give it one"),
+    ("[global]", 'region: ""', "region: has no value; leave the option out, or give it one"),
+    ("[global]", "region: ; none", "region: has no value; leave the option out, or give it one"),
+    ("[global]", "endpoint-url: localhost:8000", "endpoint-url: 'localhost:8000' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: ftp://a", "endpoint-url: 'ftp://a' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: http://", "endpoint-url: 'http://' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: http://:80", "endpoint-url: 'http://:80' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: http://a:b", "endpoint-url: 'http://a:b' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: http://a:0", "endpoint-url: 'http://a:0' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: http://a:70000", "endpoint-url: 'http://a:70000' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: http://[a", "endpoint-url: 'http://[a' is not an http:// or https:// URL"),
+    ("[global]", "endpoint-url: http://a b", "endpoint-url: 'http://a b' is not an http:// or https:// URL"),
+    (
+        "[global]",
+        "circuit-breaker-url: htp://me:pass@word@host/",
+        "circuit-breaker-url: 'htp://me:***@host/' is not an http:// or https:// URL",
+    ),
+    ("[global]", "circuit-breaker-timeout: 0", "circuit-breaker-timeout: 0 is below the least value, 1"),
+    ("[global]", "circuit-breaker-timeout: 0.5", "circuit-breaker-timeout: 0.5 is below the least value, 1"),
+    ("[global]", "circuit-breaker-timeout: 10s", "circuit-breaker-timeout: '10s' is not a number"),
+    ("[logging]", "log-level: loud", "log-level: 'loud' is none of debug, info, warning, error"),
+    (
+        "[logging]",
+        "log-level: warn",
+        "log-level: 'warn' is none of debug, info, warning, error; did you mean warning?",
+    ),
+    ("[logging]", "log-level: INFO,", "log-level: 'INFO,' is none of debug, info, warning, error; did you mean info?"),
+    *(
+        (section, f"{text}", problem)
+        for section in ("[default_options]", "[table: x]", "[gsi: i table: t]", "[DEFAULT]")
+        for text, problem in (
+            ("reads-upper-threshold: high", "reads-upper-threshold: 'high' is not a number"),
+            ("reads-upper-threshold: 90%", "reads-upper-threshold: '90%' is not a number; leave the % out"),
+            ("reads-upper-threshold: nan", "reads-upper-threshold: 'nan' is not a number"),
+            ("reads-upper-threshold: inf", "reads-upper-threshold: 'inf' is not a number"),
+            ("reads-upper-threshold: 1e", "reads-upper-threshold: '1e' is not a number"),
+            ("reads-upper-threshold: -0.1", "reads-upper-threshold: -0.1 is below the least value, 0"),
+            (
+                "reads-upper-threshold: 1e10",
+                "reads-upper-threshold: 1e10 is above the greatest value, 1000000000",
+            ),
+            ("increase-writes-with: 0", "increase-writes-with: 0 is below the least value, 1"),
+            ("decrease-writes-with: 0", "decrease-writes-with: 0 is below the least value, 1"),
+            ("increase-consumed-reads-with: 0", "increase-consumed-reads-with: 0 is below the least value, 1"),
+            ("decrease-consumed-reads-with: -1", "decrease-consumed-reads-with: -1 is below the least value, 1"),
+            ("min-provisioned-reads: 0", "min-provisioned-reads: 0 is below the least value, 1"),
+            (
+                "max-provisioned-writes: 0",
+                "max-provisioned-writes: 0 is below the least value, 1; leave it out for no limit",
+            ),
+            (
+                "num-read-checks-before-scale-down: 0",
+                "num-read-checks-before-scale-down: 0 is below the least value, 1",
+            ),
+            (
+                "throttled-reads-upper-threshold: -1",
+                "throttled-reads-upper-threshold: -1 is below the least value, 0",
+            ),
+            (
+                "increase-reads-unit: percents",
+                "increase-reads-unit: 'percents' is none of percent, units; did you mean percent?",
+            ),
+            ("increase-reads-unit: %", "increase-reads-unit: '%' is none of percent, units"),
+            (
+                "enable-reads-up-scaling: maybe",
+                "enable-reads-up-scaling: 'maybe' is neither true (yes, on, 1) nor false (no, off, 0)",
+            ),
+            (
+                "maintenance-windows: 25:00-26:00",
+                "maintenance-windows: '25:00-26:00' has a time that no clock shows; "
+                "times run from 00:00 to 23:59, an end may be 24:00",
+            ),
+            (
+                "maintenance-windows: 8-9",
+                "maintenance-windows: '8-9' is not a window; write HH:MM-HH:MM, like 22:00-06:00",
+            ),
+            (
+                "circuit-breaker-url: example.com",
+                "circuit-breaker-url: 'example.com' is not an http:// or https:// URL",
+            ),
+            ("lookback-window-start: 0", "lookback-window-start: 0 is below the least value, 1"),
+            ("lookback-window-start: 21601", "lookback-window-start: 21601 is above the greatest value, 21600"),
+            ("lookback-period: 0", "lookback-period: 0 is below the least value, 1"),
+            ("lookback-period: 0.5", "lookback-period: '0.5' is not a whole number"),
+            (
+                "sns-topic-arn: my-topic",
+                "sns-topic-arn: 'my-topic' is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME",
+            ),
+            (
+                "sns-topic-arn: arn:aws:sqs:us-east-1:1:q",
+                "sns-topic-arn: 'arn:aws:sqs:us-east-1:1:q' is not the ARN of a topic, "
+                "like arn:aws:sns:REGION:ACCOUNT:NAME",
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("section", "text", "expected"), BAD_VALUES, ids=lambda value: value[:60])
+def test_a_bad_value(files: Files, section: str, text: str, expected: str) -> None:
+    assert files.problems(f"{section}\n{text}\n{T}") == [f"FILE: {section} {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "reads-upper-threshold: 80\n  reads-lower-threshold: 20",
+            "reads-upper-threshold: has a value of several lines; an indented line continues the one above it",
+        ),
+        (
+            "increase-reads-unit: percent\n ,units",
+            "increase-reads-unit: has a value of several lines; an indented line continues the one above it",
+        ),
+    ],
+)
+def test_a_value_of_several_lines(files: Files, text: str, expected: str) -> None:
+    assert files.problems(f"{T}{text}\n") == [f"FILE: [table: t] {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "expected"),
+    [
+        ("enable-reads-up-scaling", "true True TRUE yes Yes on ON 1", True),
+        ("enable-reads-up-scaling", "false False no NO off Off 0", False),
+        ("increase-reads-with", "7 +7 007", 7),
+        ("reads-upper-threshold", "70 70.0 70. +70 7e1 7E1 0.7e2 700e-1", 70),
+        ("reads-upper-threshold", "0.5 .5 5e-1", Fraction(1, 2)),
+        ("reads-upper-threshold", "0 0.0 -0", 0),
+        ("increase-reads-with", "250", 250),
+        ("decrease-reads-with", "250", 250),
+        ("reads-upper-threshold", "250", 250),
+        ("circuit-breaker-timeout", "1 1.0", 1),
+        ("lookback-window-start", "21600", 21600),
+        ("circuit-breaker-url", "http://h", "http://h"),
+        ("circuit-breaker-url", "HTTPS://h/", "HTTPS://h/"),
+        ("circuit-breaker-url", "https://u:p@h:8443/x?y=z#f", "https://u:p@h:8443/x?y=z#f"),
+        ("circuit-breaker-url", "http://[::1]:80/", "http://[::1]:80/"),
+        (
+            "sns-topic-arn",
+            "arn:aws:sns:us-east-1:123456789012:T_o-1.fifo",
+            "arn:aws:sns:us-east-1:123456789012:T_o-1.fifo",
+        ),
+        ("sns-topic-arn", "arn:aws-cn:sns:cn-north-1:123456789012:t", "arn:aws-cn:sns:cn-north-1:123456789012:t"),
+        ("sns-topic-arn", "arn:aws-us-gov:sns:us-gov-west-1:1:t", "arn:aws-us-gov:sns:us-gov-west-1:1:t"),
+        ("maintenance-windows", "22:00-24:00", "22:00-24:00"),
+    ],
+)
+def test_spellings(files: Files, name: str, texts: str, expected: Any) -> None:
+    for text in texts.split():
+        assert files.table(f"{name}: {text}\n")[name.replace("-", "_")] == expected
+
+
+@pytest.mark.parametrize("text", ["DEBUG", "Info", "warning", "eRRoR"])
+def test_the_log_level_in_any_letter_case(files: Files, text: str) -> None:
+    assert files.load(f"[logging]\nlog-level: {text}\n{T}").config["logging"]["log_level"] == text.lower()
+
+
+@pytest.mark.parametrize("limits", [(None, None), (5, None), (None, 5), (5, 5), (5, 6)])
+def test_min_and_max_may_be_unset_each_on_its_own(files: Files, limits: tuple[int | None, int | None]) -> None:
+    least, most = limits
+    text = (f"min-provisioned-reads: {least}\n" if least else "") + (f"max-provisioned-reads: {most}\n" if most else "")
+    table = files.table(text)
+    assert (table["min_provisioned_reads"], table["max_provisioned_reads"]) == limits
+
+
+CROSS_CHECKS = {
+    "min above max": (
+        "[table: t]\nmin-provisioned-reads: 6\nmax-provisioned-reads: 5\n",
+        "FILE: [table: t] min-provisioned-reads and max-provisioned-reads: the minimum 6 is above the maximum 5",
+    ),
+    "min above max, of an index": (
+        "[table: t]\n[gsi: i table: t]\nmin-provisioned-writes: 6\nmax-provisioned-writes: 5\n",
+        "FILE: [gsi: i table: t] min-provisioned-writes and max-provisioned-writes: "
+        "the minimum 6 is above the maximum 5",
+    ),
+    "min of the section, max of the defaults": (
+        "[default_options]\nmax-provisioned-reads: 5\n[table: t]\nmin-provisioned-reads: 6\n[table: u]\n",
+        "FILE: [table: t] min-provisioned-reads and max-provisioned-reads: the minimum 6 is above the maximum 5",
+    ),
+    "both of the defaults, told once": (
+        "[default_options]\nmin-provisioned-reads: 6\nmax-provisioned-reads: 5\n[table: t]\n[table: u]\n",
+        "FILE: [default_options] min-provisioned-reads and max-provisioned-reads: the minimum 6 is above the maximum 5",
+    ),
+    "both of DEFAULT, told once": (
+        "[DEFAULT]\nmin-provisioned-reads: 6\nmax-provisioned-reads: 5\n[table: t]\n[table: u]\n",
+        "FILE: [DEFAULT] min-provisioned-reads and max-provisioned-reads: the minimum 6 is above the maximum 5",
+    ),
+    "period longer than start": (
+        "[table: t]\nlookback-window-start: 10\nlookback-period: 11\n",
+        "FILE: [table: t] lookback-period and lookback-window-start: "
+        "a window of 11 minutes that began 10 minutes ago would reach past now",
+    ),
+    "default period longer than start": (
+        "[table: t]\nlookback-window-start: 4\n",
+        "FILE: [table: t] lookback-period and lookback-window-start: "
+        "a window of 5 minutes that began 4 minutes ago would reach past now",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CROSS_CHECKS)
+def test_options_that_contradict_each_other(files: Files, name: str) -> None:
+    text, expected = CROSS_CHECKS[name]
+    assert files.problems(text) == [expected]
+
+
+def test_flags_that_contradict_each_other() -> None:
+    assert flag_problems(table_name="t", min_provisioned_reads="6", max_provisioned_reads="5") == [
+        "--min-provisioned-reads and --max-provisioned-reads: the minimum 6 is above the maximum 5"
+    ]
+
+
+def test_a_window_that_ends_now_is_valid(files: Files) -> None:
+    assert files.table("lookback-window-start: 5\nlookback-period: 5\n")["lookback_period"] == 5
+    assert files.table("lookback-window-start: 1\nlookback-period: 1\n")["lookback_window_start"] == 1
+
+
+WARNINGS = {
+    "lower above upper": (
+        "[table: t]\nreads-lower-threshold: 95.5\n",
+        [
+            "FILE: [table: t] reads-lower-threshold and reads-upper-threshold: "
+            "the lower threshold, 95.5 %, is not below the upper, 90 %"
+        ],
+    ),
+    "lower at upper": (
+        "[gsi: i table: t]\nwrites-upper-threshold: 30\n[table: t]\n",
+        [
+            "FILE: [gsi: i table: t] writes-lower-threshold and writes-upper-threshold: "
+            "the lower threshold, 30 %, is not below the upper, 30 %"
+        ],
+    ),
+    "lower just below upper": ("[table: t]\nreads-lower-threshold: 89.999\n", []),
+    "max above the quota": (
+        "[default_options]\nmax-provisioned-reads: 40001\n[table: t]\n[table: u]\n[gsi: i table: t]\n",
+        ["FILE: [default_options] max-provisioned-reads: 40001 is above DynamoDB's default quota of 40000 a table"],
+    ),
+    "max at the quota": ("[table: t]\nmax-provisioned-writes: 40000\n", []),
+    "topic without types": (
+        "[table: t]\nsns-topic-arn: arn:aws:sns:r:1:t\n",
+        ["FILE: [table: t] sns-topic-arn: without sns-message-types nothing is sent"],
+    ),
+    "unknown type": (
+        "[table: t]\nsns-topic-arn: arn:aws:sns:r:1:t\nsns-message-types: scale-up, scale-dwn,,error\n",
+        [
+            "FILE: [table: t] sns-message-types: 'scale-dwn' is no message type and is dropped; "
+            "did you mean scale-down?",
+            "FILE: [table: t] sns-message-types: 'error' is no message type and is dropped",
+        ],
+    ),
+    **{
+        f"disable-{axis}-{direction}-scaling": (
+            f"[table: t]\ndisable-{axis}-{direction}-scaling: true\n",
+            [
+                f"FILE: [table: t] disable-{axis}-{direction}-scaling: no release ever read this option, and it does "
+                f"nothing; what switches that off is enable-{axis}-{direction}-scaling: false"
+            ],
+        )
+        for axis in ("reads", "writes")
+        for direction in ("up", "down")
+    },
+    "disable in default_options": (
+        "[default_options]\ndisable-reads-up-scaling: true\n[table: t]\n",
+        [
+            "FILE: [default_options] disable-reads-up-scaling: no release ever read this option, and it does "
+            "nothing; what switches that off is enable-reads-up-scaling: false"
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_warnings(files: Files, name: str) -> None:
+    text, expected = WARNINGS[name]
+    assert files.warnings(text) == expected
+
+
+def test_what_draws_a_warning_works_as_written(files: Files) -> None:
+    table = files.table(
+        "reads-lower-threshold: 95\nmax-provisioned-reads: 50000\ndisable-reads-up-scaling: true\n"
+        "sns-topic-arn: arn:aws:sns:r:1:t\nsns-message-types: nonsense, scale-up, scale-up\n"
+    )
+    assert (table["reads_lower_threshold"], table["max_provisioned_reads"]) == (95, 50000)
+    assert table["enable_reads_up_scaling"] is True
+    assert table["sns_message_types"] == ("scale-up",)
+
+
+UNKNOWN = {
+    "unknown option": (
+        "[table: t]\nreads-uper-threshold: 70\n",
+        "FILE: [table: t] reads-uper-threshold: unknown option; did you mean reads-upper-threshold?",
+    ),
+    "underscores": (
+        "[table: t]\nmax_provisioned_reads: 70\n",
+        "FILE: [table: t] max_provisioned_reads: unknown option; did you mean max-provisioned-reads?",
+    ),
+    "nothing like it": ("[table: t]\ncolour: red\n", "FILE: [table: t] colour: unknown option"),
+    "option of a table in global": (
+        "[global]\nmin-provisioned-reads: 5\n[table: t]\n",
+        "FILE: [global] min-provisioned-reads: does not belong here; "
+        "move it into a [table:], [gsi:] or [default_options] section",
+    ),
+    "option of global in a table": (
+        "[table: t]\ncheck-interval: 5\n",
+        "FILE: [table: t] check-interval: does not belong here; move it into the [global] section",
+    ),
+    "option of global in logging": (
+        "[logging]\naws-secret-access-key: s\n[table: t]\n",
+        "FILE: [logging] aws-secret-access-key: does not belong here; move it into the [global] section",
+    ),
+    "option of logging in global": (
+        "[global]\nlog-level: info\n[table: t]\n",
+        "FILE: [global] log-level: does not belong here; move it into the [logging] section",
+    ),
+    "option of the command line": (
+        "[global]\ndry-run: true\n[table: t]\n",
+        "FILE: [global] dry-run: does not belong into a file; give it on the command line",
+    ),
+    "unknown section": (
+        "[globl]\n[table: t]\n",
+        "FILE: [globl]: unknown section; did you mean [global]?",
+    ),
+    "letter case of a section": ("[Global]\n[table: t]\n", "FILE: [Global]: unknown section; did you mean [global]?"),
+    "default in small letters": (
+        "[default]\n[table: t]\n",
+        "FILE: [default]: unknown section; did you mean [default_options]?",
+    ),
+    "table without colon": ("[table t]\n[table: t]\n", "FILE: [table t]: unknown section; did you mean [table: NAME]?"),
+    "tabel": ("[tabel: x]\n[table: t]\n", "FILE: [tabel: x]: unknown section; did you mean [table: NAME]?"),
+    "gis": (
+        "[gis: x table: t]\n[table: t]\n",
+        "FILE: [gis: x table: t]: unknown section; did you mean [gsi: INDEX table: NAME]?",
+    ),
+    "no section at all like it": (
+        "[x]\n[table: t]\n",
+        "FILE: [x]: unknown section; there are [global], [logging], [default_options], [table: NAME], "
+        "[gsi: INDEX table: NAME]",
+    ),
+    "gsi without its table": (
+        "[table: ^t$]\n[gsi: i table: t]\n",
+        "FILE: [gsi: i table: t]: there is no section [table: t] (it must be named letter for letter)",
+    ),
+    "gsi with a mistyped table": (
+        "[table: my_table]\n[gsi: i table: my_tabel]\n",
+        "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean my_table? "
+        "(it must be named letter for letter)",
+    ),
+    "gsi that names no table": (
+        "[table: t]\n[gsi: i]\n",
+        "FILE: [gsi: i]: names no table; write [gsi: INDEX table: NAME]",
+    ),
+    "gsi that names no index": (
+        "[table: t]\n[gsi: table: t]\n",
+        "FILE: [gsi: table: t]: names nothing; a regular expression follows the colon",
+    ),
+    "table that names nothing": (
+        "[table:]\n[table: t]\n",
+        "FILE: [table:]: names nothing; a regular expression follows the colon",
+    ),
+    "duplicate section": ("[table: t]\n[table: t]\n", "FILE: line 2: [table: t]: stands twice in this file"),
+    "duplicate global": ("[global]\n[table: t]\n[global]\n", "FILE: line 3: [global]: stands twice in this file"),
+    "duplicate DEFAULT": ("[DEFAULT]\n[table: t]\n[DEFAULT]\n", "FILE: line 3: [DEFAULT]: stands twice in this file"),
+    "duplicate with other blanks": ("[global]\n[ global ]\n[table: t]\n", "FILE: [global]: stands twice in this file"),
+    "duplicate table with other blanks": ("[table: t]\n[table:t]\n", "FILE: [table:t]: stands twice in this file"),
+    "duplicate index": (
+        "[table: t]\n[gsi: i table: t]\n[gsi:i table:t]\n",
+        "FILE: [gsi:i table:t]: stands twice in this file",
+    ),
+    "duplicate option": (
+        "[table: t]\nreads-upper-threshold: 70\nreads-upper-threshold: 80\n",
+        "FILE: line 3: [table: t] reads-upper-threshold: stands twice in this section",
+    ),
+    "duplicate option in other letters": (
+        "[table: t]\nreads-upper-threshold: 70\nREADS-upper-threshold = 70\n",
+        "FILE: line 3: [table: t] reads-upper-threshold: stands twice in this section",
+    ),
+    "both names of the secret": (
+        f"[global]\naws-access-key-id: a\naws-secret-access-key: {KEY}\naws-secret-access-key-id: {KEY}\n[table: t]\n",
+        "FILE: [global] aws-secret-access-key-id: stands twice in this section, as aws-secret-access-key-id too",
+    ),
+    "syntax": (
+        "[table: t]\nreads-upper-threshold 70\n",
+        "FILE: line 2: is no section, no 'option: value' and no comment",
+    ),
+    "no name": ("[table: t]\n: 70\n", "FILE: line 2: is no section, no 'option: value' and no comment"),
+    "no brackets": ("[table: t\n", "FILE: line 1: stands before the first [section]"),
+    "before the first section": ("region: x\n[table: t]\n", "FILE: line 1: stands before the first [section]"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_bad_file(files: Files, name: str) -> None:
+    text, expected = UNKNOWN[name]
+    assert files.problems(text) == [expected]
+
+
+def test_duplicates_hide_nothing_else(files: Files) -> None:
+    text = (
+        "[table: t]\n"
+        "  reads-upper-threshold: 70\n"
+        "  reads-upper-threshold: 80\n"
+        "    and more\n"
+        "  duplicate on line 3: x\n"
+        "  colour: red\n"
+        "[table: t]\n"
+        "shape: round\n"
+        "writes-upper-threshold: x\n"
+        "[global]\n"
+        "check-interval: soon\n"
+        "check-interval: now\n"
+    )
+    assert sorted(files.problems(text)) == [
+        "FILE: [global] check-interval: 'now' is not a whole number",
+        "FILE: [global] check-interval: 'soon' is not a whole number",
+        "FILE: [table: t] colour: unknown option",
+        "FILE: [table: t] duplicate ...: unknown option",
+        "FILE: [table: t] reads-upper-threshold: has a value of several lines; "
+        "an indented line continues the one above it",
+        "FILE: [table: t] shape: unknown option",
+        "FILE: [table: t] writes-upper-threshold: 'x' is not a number",
+        "FILE: line 12: [global] check-interval: stands twice in this section",
+        "FILE: line 3: [table: t] reads-upper-threshold: stands twice in this section",
+        "FILE: line 7: [table: t]: stands twice in this file",
+    ]
+
+
+def test_every_syntax_error_is_told(files: Files) -> None:
+    assert files.problems("[table: t]\nreads\n\nwrites\n") == [
+        "FILE: line 2: is no section, no 'option: value' and no comment",
+        "FILE: line 4: is no section, no 'option: value' and no comment",
+    ]
+
+
+def test_options_without_a_name(files: Files) -> None:
+    problems = files.problems("[table: t]\n: 1\n= 2\n")
+    assert "FILE: line 2: is no section, no 'option: value' and no comment" in problems
+    assert any(problem.startswith("FILE: line 3: ") for problem in problems)
+
+
+def test_all_problems_of_flags_and_file_at_once(files: Files) -> None:
+    text = (
+        "[global]\ncheck-interval: soon\n[loging]\n[default_options]\nreads-upper-threshold: x\n"
+        "[table: (]\nmin-provisioned-reads: 9\nmax-provisioned-reads: 8\n[gsi: i table: u]\ncolour: red\n"
+    )
+    flags = {"log_level": "loud", "instance": "a/b", "reads_upper_threshold": "y", "daemon": "begin"}
+    assert sorted(files.problems(text, **flags)) == sorted(
+        [
+            "--daemon: 'begin' is none of start, stop, restart, status, foreground, fg",
+            "--instance: 'a/b' is not a name of letters, digits, '.', '_' and '-'",
+            "--reads-upper-threshold: needs --table-name; a file's tables are configured in the file alone",
+            "--log-level: 'loud' is none of debug, info, warning, error",
+            "--reads-upper-threshold: 'y' is not a number",
+            "FILE: [global] check-interval: 'soon' is not a whole number",
+            "FILE: [loging]: unknown section; did you mean [logging]?",
+            "FILE: [default_options] reads-upper-threshold: 'x' is not a number",
+            "FILE: [gsi: i table: u] colour: unknown option",
+            "FILE: [table: (] min-provisioned-reads and max-provisioned-reads: the minimum 9 is above the maximum 8",
+            "FILE: [table: (]: the regular expression '(' does not compile: "
+            "missing ), unterminated subpattern at position 0",
+            "FILE: [gsi: i table: u]: there is no section [table: u] (it must be named letter for letter)",
+        ]
+    )
+
+
+@pytest.mark.parametrize("option", [o for o in options.OPTIONS if o.flag and o.axis], ids=lambda option: option.name)
+def test_a_table_flag_without_table_name(option: Option) -> None:
+    assert flag_problems(**{option.name: _valid_text(option)}) == [
+        f"--{option.name}: needs --table-name; a file's tables are configured in the file alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (
+            {"table_name": "("},
+            "--table-name: the regular expression '(' does not compile: "
+            "missing ), unterminated subpattern at position 0",
+        ),
+        ({"table_name": ""}, "--table-name: has no value; leave the option out, or give it one"),
+        ({"table_name": "t", "check_interval": "0"}, "--check-interval: 0 is below the least value, 1"),
+        ({"table_name": "t", "endpoint_url": "x"}, "--endpoint-url: 'x' is not an http:// or https:// URL"),
+        ({"table_name": "t", "config": "/no/such.conf"}, "/no/such.conf: cannot be read: No such file or directory"),
+        ({"table_name": "t", "config": "/"}, "/: cannot be read: Is a directory"),
+        ({"config": ""}, "--config: has no value; leave the option out, or give it one"),
+    ],
+)
+def test_a_bad_flag(flags: dict[str, str], expected: str) -> None:
+    assert flag_problems(**flags) == [expected]
+
+
+@pytest.mark.parametrize("name", ["a", "A-1_b.c", "..."])
+def test_instance(name: str) -> None:
+    assert loader.check_flags({"instance": name})["instance"] == name
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "\u00e4", "a\x07", "../a", "*"])
+def test_a_bad_instance(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--instance: .* is not a name of letters, digits"):
+        loader.check_flags({"instance": name})
+
+
+# The file itself
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file(files: Files) -> None:
+    files.path.write_text(T)
+    files.path.chmod(0)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
+        loader.load({"config": str(files.path)})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"# Gr\u00fc\u00dfe\n{T}reads-upper-threshold: 70\n".encode(),
+        f"# Gr\u00fc\u00dfe\n{T}reads-upper-threshold: 70\n".encode("latin-1"),
+        f"\ufeff{T}reads-upper-threshold: 70\n".encode(),
+        f"{T}reads-upper-threshold: 70\n".replace("\n", "\r\n").encode(),
+        f"{T}reads-upper-threshold: 70\n".replace("\n", "\r").encode(),
+        f"\ufeff\n\n{T}\nreads-upper-threshold:\n\t70".replace("\n", "\r\n").encode(),
+        f"{T}reads-upper-threshold: 70".encode(),
+    ],
+    ids=["UTF-8", "Latin-1", "BOM", "CRLF", "CR", "all of it", "no line end"],
+)
+def test_encodings_and_line_ends(files: Files, content: bytes) -> None:
+    assert files.tables(content)["t"]["reads_upper_threshold"] == 70
+
+
+@pytest.mark.parametrize("content", [b"\0" * 100, bytes(range(256)), "[table: t]".encode("utf-16"), b"\x7fELF\x02\x01"])
+def test_a_file_that_is_no_text(files: Files, content: bytes) -> None:
+    (problem,) = files.problems(content)
+    assert re.fullmatch(r"FILE: (line \d+: stands before the first \[section\]|there is no .*)", problem)
+
+
+def test_control_characters_of_a_file_reach_no_terminal(files: Files) -> None:
+    assert files.problems("[table: t]\n[x\x1b[2J\x7f]\n")[0].startswith(r"FILE: [x\x1b[2J\x7f]: unknown section")
+
+
+def test_two_thousand_sections_load_fast(files: Files) -> None:
+    held = [option for option in options.of_section("table") if option.default is not None and option.kind != "bool"][
+        :20
+    ]
+    body = "".join(f"{option.name}: {_valid_text(option)}\n" for option in held)
+    text = "".join(f"[table: ^t{number}$]\n{body}" for number in range(2000))
+    begin = time.process_time()
+    assert len(files.tables(text)) == 2000
+    assert time.process_time() - begin < 3  # takes about 0.4; the bound only catches what grows with the square
+
+
+# 1.7 Files of the original's releases
+
+
+def test_a_file_as_release_1_6_0_had_it(files: Files) -> None:
+    text = """
+[global]
+# AWS access keys
+aws-access-key-id: AKID
+aws-secret-access-key-id: KEY
+region: us-east-1
+check-interval: 300
+circuit-breaker-url: http://my.service.com/v1/is_up
+circuit-breaker-timeout: 500
+
+[logging]
+log-level: INFO
+log-file: /var/log/dynamic-dynamodb.log
+
+[table: ^my_table$]
+# Read provisioning configuration
+reads-upper-threshold: 90
+reads-lower-threshold: 30
+increase-reads-with: 50
+decrease-reads-with: 50
+increase-reads-unit: percent
+decrease-reads-unit: percent
+min-provisioned-reads: 1
+max-provisioned-reads: 500
+writes-upper-threshold: 90
+min-provisioned-writes: 1
+max-provisioned-writes: 500
+maintenance-windows: 22:00-23:59,00:00-06:00
+allow-scaling-down-reads-on-0-percent: true
+always-decrease-rw-together: true
+
+[gsi: ^my_gsi$ table: ^my_table$]
+reads-upper-threshold: 85
+min-provisioned-reads: 1
+"""
+    loaded = files.load(text)
+    assert loaded.warnings == ()
+    assert loaded.config["global"]["aws_secret_access_key"].startswith("KEY")
+    table = loaded.config["tables"]["^my_table$"]
+    assert (table["circuit_breaker_timeout"], table["allow_scaling_down_reads_on_0_percent"]) == (500, True)
+    assert table["gsis"]["^my_gsi$"]["reads_upper_threshold"] == 85
+
+
+# 1.8 --show-config
+
+
+def test_show_config(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "a.conf").touch(0o600)
+    (tmp_path / "a.conf").write_text(
+        "[global]\nregion: eu-west-1\naws-access-key-id: AKID\naws-secret-access-key-id: " + KEY + "\n"
+        "circuit-breaker-url: http://me:hunter2@h/\n[logging]\nlog-level: DEBUG\n"
+        "[table: ^t]\nreads-upper-threshold: 87.5\nincrease-reads-with: 70\n"
+        "increase-consumed-writes-scale: {0: 0, 70.5: 30, 90: 50.25}\nalways-decrease-rw-together: yes\n"
+        "maintenance-windows: 22:00 - 06:00\n"
+        "sns-topic-arn: arn:aws:sns:r:1:t\nsns-message-types: scale-down, scale-up\n"
+        "[gsi: ^i table: ^t]\ncircuit-breaker-timeout: 1.5\n"
+    )
+    done = run("--config", "a.conf", "--show-config", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert KEY not in done.stdout
+    assert "hunter2" not in done.stdout
+    printed = json.loads(done.stdout)
+    assert list(printed) == ["global", "logging", "tables"]
+    assert printed["global"] == {
+        "profile": None,
+        "endpoint_url": None,
+        "region": "eu-west-1",
+        "aws_access_key_id": "AKID",
+        "aws_secret_access_key": "********",
+        "check_interval": 300,
+        "circuit_breaker_url": "http://me:***@h/",
+        "circuit_breaker_timeout": 10000,
+    }
+    assert printed["logging"] == {"log_level": "debug", "log_file": None, "log_config_file": None}
+    table = printed["tables"]["^t"]
+    assert list(table) == [*(option.key for option in options.of_section("table")), "gsis"]
+    expected = {
+        "reads_upper_threshold": 87.5,
+        "writes_upper_threshold": 90,
+        "increase_reads_with": 70,
+        "increase_consumed_reads_with": 70,
+        "increase_consumed_reads_unit": "percent",
+        "increase_consumed_writes_scale": {"0": 0, "70.5": 30, "90": 50.25},
+        "increase_consumed_reads_scale": None,
+        "always_decrease_rw_together": True,
+        "enable_reads_up_scaling": True,
+        "min_provisioned_reads": None,
+        "maintenance_windows": "22:00 - 06:00",
+        "sns_message_types": ["scale-down", "scale-up"],
+        "circuit_breaker_url": "http://me:***@h/",
+        "circuit_breaker_timeout": 10000,
+    }
+    assert {key: table[key] for key in expected} == expected
+    index = table["gsis"]["^i"]
+    assert (index["circuit_breaker_timeout"], index["reads_upper_threshold"]) == (1.5, 90)
+    assert list(index) == [option.key for option in options.of_section("gsi")]
+
+
+def test_defaults_that_fall_back_to_another_option_are_resolved(files: Files) -> None:
+    table = files.table(
+        "increase-reads-unit: units\ndecrease-reads-unit: units\nincrease-reads-with: 3\ndecrease-reads-with: 4\n"
+        "increase-throttled-by-consumed-reads-unit: percent\n"
+    )
+    expected = {
+        "increase_consumed_reads_unit": "units",
+        "increase_consumed_reads_with": 3,
+        "increase_throttled_by_provisioned_reads_unit": "units",
+        "increase_throttled_by_consumed_reads_unit": "percent",
+        "decrease_consumed_reads_unit": "units",
+        "decrease_consumed_reads_with": 4,
+        "increase_consumed_writes_unit": "percent",
+        "increase_consumed_writes_with": 50,
+    }
+    assert {key: table[key] for key in expected} == expected
+
+
+def test_an_option_of_the_defaults_outranks_one_it_falls_back_to(files: Files) -> None:
+    text = "[default_options]\nincrease-consumed-reads-with: 5\n[table: t]\nincrease-reads-with: 7\n"
+    assert files.tables(text)["t"]["increase_consumed_reads_with"] == 5
+
+
+SECRETS_IN_ERRORS = {
+    "bad URL": f"[global]\ncircuit-breaker-url: htp://user:{KEY}@host/\n",
+    "bad URL with a bad port": f"[global]\nendpoint-url: http://user:{KEY}@host:port/\n",
+    "URL without a scheme": f"[default_options]\ncircuit-breaker-url: user:{KEY}@host\n",
+    "no colon": f"[global]\naws-secret-access-key-id {KEY}\n",
+    "no colon, and an equals sign at its end": f"[global]\naws-secret-access-key-id {KEY}=\n",
+    "twice": f"[global]\naws-secret-access-key-id: {KEY}\naws-secret-access-key-id: {KEY}\n",
+    "twice without colon": f"[global]\naws-secret {KEY}=\naws-secret {KEY}=\n",
+    "by both names": f"[global]\naws-secret-access-key: {KEY}\naws-secret-access-key-id: {KEY}\n",
+    "mistyped": f"[global]\naws-secret-acess-key: {KEY}\n",
+    "in another section": f"[logging]\naws-secret-access-key: {KEY}\n",
+    "half a pair": f"[global]\naws-secret-access-key: {KEY}\n",
+    "before the first section": f"aws-secret-access-key: {KEY}\n",
+    "indented": f"[global]\naws-access-key-id: a\n  aws-secret-access-key: {KEY}\n",
+    "indented below a number": f"[global]\ncheck-interval: 300\n  aws-secret-access-key: {KEY}\n",
+    "indented below a choice": f"[logging]\nlog-level: info\n  aws-secret-access-key: {KEY}\n",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS_IN_ERRORS)
+def test_no_message_repeats_a_secret(files: Files, name: str) -> None:
+    lines = "\n".join(files.problems(SECRETS_IN_ERRORS[name] + T))
+    assert KEY.lower() not in lines.lower()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--aws-secret-acess-key", KEY),
+        (f"--aws-secret-acess-key={KEY}",),
+        (f"--aws={KEY}",),
+        ("--aws-secret-access-key", KEY),
+        ("--aws-secret-access-key", KEY, "--table-name", "t", "--check-interval", "x"),
+        ("--table-name", "t", "--endpoint-url", f"http://u:{KEY}@h:p/"),
+    ],
+)
+def test_no_message_about_flags_repeats_a_secret(run: Run, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+    assert KEY not in done.stderr
+
+
+# At the edge that users have
+
+
+def test_errors_are_one_line_each_and_the_exit_code_is_2(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "a.conf").write_text("[global]\ncheck-interval: soon\n[table: (]\ncolour: red\n")
+    done = run("--config", "a.conf", "--show-config", "--log-level", "loud", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "dynamic-dynamodb: error: --log-level: 'loud' is none of debug, info, warning, error",
+        "dynamic-dynamodb: error: a.conf: [global] check-interval: 'soon' is not a whole number",
+        "dynamic-dynamodb: error: a.conf: [table: (] colour: unknown option",
+        "dynamic-dynamodb: error: a.conf: [table: (]: the regular expression '(' does not compile: "
+        "missing ), unterminated subpattern at position 0",
+    ]
+
+
+def test_warnings_go_to_stderr_and_leave_the_json_alone(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "a.conf").write_text(T + "disable-reads-up-scaling: true\n")
+    done = run("--config", "a.conf", "--show-config", cwd=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["tables"]["t"]["enable_reads_up_scaling"] is True
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("dynamic-dynamodb: warning: a.conf: [table: t] disable-reads-up-scaling: no release ever")
+
+
+def test_bad_configuration_is_told_before_anything_else_happens(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "a.conf").write_text(f"[logging]\nlog-file: {tmp_path}/log\n{T}reads-upper-threshold: x\n")
+    done = run("--config", "a.conf", "--run-once", "--endpoint-url", "http://127.0.0.1:9", cwd=tmp_path)
+    assert done.returncode == 2
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize("path", ["missing.conf", ".", "a.conf/b"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, run: Run, path: str) -> None:
+    (tmp_path / "a.conf").write_text(T)
+    done = run("--config", path, "--show-config", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"dynamic-dynamodb: error: {re.escape(path)}: cannot be read: [\w ]+\n", done.stderr)
+
+
+# Exactness
+
+
+@trials(test=100, soak=1000)
+@given(st.decimals(0, 1_000_000, allow_nan=False, places=9))
+def test_exact_decimals_survive(files: Files, number: Decimal) -> None:
+    table = files.table(
+        f"reads-upper-threshold: {number:f}\nreads-lower-threshold: 0\n"
+        f"increase-consumed-writes-scale: {{0: {number:f}}}\n"
+    )
+    assert table["reads_upper_threshold"] == Fraction(number)
+    if len(number.as_tuple().digits) <= 15:  # a scale is a Python literal, with Python's floats
+        assert table["increase_consumed_writes_scale"] == ((0, Fraction(number)),)
+
+
+def test_the_marker_of_duplicates_is_not_in_the_file(files: Files) -> None:
+    """Whatever duplicates are renamed to inside may stand in the file as well."""
+    text = T + "duplicate 3: x\nreads-upper-threshold: 1\nduplicate' 5: x\nreads-upper-threshold: 1\n"
+    files.path.write_text(text)
+    sections, problems = inifile.read(str(files.path))
+    assert [set(section.items) for section in sections] == [{"duplicate 3", "reads-upper-threshold", "duplicate' 5"}]
+    assert len(problems) == 1

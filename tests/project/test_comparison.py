@@ -1,0 +1,132 @@
+"""The figures of docs/when-not.md and docs/comparison.md, worked out again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pages
+import pytest
+from scripts import Scene, simulate_day
+
+from dynamic_dynamodb.aws.cloudwatch import dollars_a_month
+from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.simulation.account import Rules
+
+# us-east-1, 2025, in dollars
+UNIT_HOUR = {"reads": 0.00013, "writes": 0.00065}
+MILLION = {"reads": 0.125, "writes": 0.625}
+# From memory; so are they marked on the page
+ALARM_MONTH = 0.10
+TASK_MONTH = 30 * 24 * (0.25 * 0.04048 + 0.5 * 0.004445)  # Fargate: 0.25 vCPU, 0.5 GB
+
+ALARMS = 8  # of AWS's auto scaling a table
+
+
+def dollars(amount: float) -> str:
+    return f"${amount:.2f}"
+
+
+def product(amounts: Iterable[float], prices: Iterable[float]) -> float:
+    return sum(amount * price for amount, price in zip(amounts, prices, strict=True))
+
+
+# Prices
+
+
+def test_break_even() -> None:
+    (table,) = pages.tables("when-not.md", "reads", "writes")
+    for axis in AXES:
+        shown = [row[axis] for row in table.rows]
+        full = 3600 * MILLION[axis] / 1_000_000
+        assert [float(cell.lstrip("$")) for cell in shown[:2]] == [UNIT_HOUR[axis], MILLION[axis]]
+        assert shown[2:] == [f"${full:.5f}", f"{100 * UNIT_HOUR[axis] / full:.1f} %", f"{full / UNIT_HOUR[axis]:.2f}"]
+    for page in ("when-not.md", "comparison.md"):
+        assert f"{100 * UNIT_HOUR['reads'] * 1e6 / 3600 / MILLION['reads']:.0f} %" in pages.read(page)
+
+
+def test_a_day() -> None:
+    day = simulate_day()
+    units = [[[check.provisioned[name][axis] for name in day.limits] for check in day.checks] for axis in (0, 1)]
+    hours = [sum(map(sum, axis)) / 12 for axis in units]  # a check every five minutes
+    peak_hours = [24 * sum(map(max, zip(*axis, strict=True))) for axis in units]
+    price, million = [UNIT_HOUR[axis] for axis in AXES], [MILLION[axis] / 1_000_000 for axis in AXES]
+    on_demand = 3600 * product(day.consumed, million)
+    (table,) = pages.tables("when-not.md", "a day of")
+    assert [row["cost"] for row in table.rows] == [
+        dollars(product(peak_hours, price)),
+        dollars(on_demand),
+        dollars(product(hours, price)),
+    ]
+    used = product(day.consumed, price) / product(hours, price)
+    assert table.rows[-1]["a day of"] == f"this program: {100 * used:.0f} % used"
+
+
+def test_a_small_table() -> None:
+    (table,) = pages.tables("when-not.md", "a month of 30 days")
+    assert [row["a month of 30 days"] for row in table.rows] == [
+        dollars(30 * 24 * sum(UNIT_HOUR.values())),
+        dollars(dollars_a_month(2, 300)),
+    ]
+
+
+def test_running_costs() -> None:
+    (table,) = pages.tables("comparison.md", "a table", "counted from")
+    metrics = [(2, 300), (2, 60), (4, 300), (12, 300)]  # in a check, and seconds between two
+    assert [row["a table"] for row in table.rows] == [
+        *(dollars(dollars_a_month(*one)) for one in metrics),
+        dollars(ALARMS * ALARM_MONTH),
+        dollars(0),
+    ]
+    text = pages.read("comparison.md").replace("\n", " ")
+    assert f"is about {dollars(TASK_MONTH)} a month †" in text
+    tables = math.ceil(TASK_MONTH / (ALARMS * ALARM_MONTH - dollars_a_month(2, 300)))
+    assert f"from {tables} tables and indexes on" in text
+
+
+# Delay
+
+(STEPS,) = pages.tables("when-not.md", "options", "minutes")
+THROTTLED = next(column for column in STEPS.columns if column.startswith("with"))
+
+
+@pytest.mark.parametrize("row", STEPS.rows, ids=[row["options"] for row in STEPS.rows])
+def test_delay(row: dict[str, str]) -> None:
+    options = pages.spans(row["options"])
+    assert row["minutes"] == delay(options)
+    assert row[THROTTLED] == delay([*options, *pages.spans(THROTTLED)])
+
+
+def delay(options: list[str]) -> str:
+    """Minutes from the step to the increase, the least and the most: checks begin every half minute after it."""
+    own = dict(option.split(": ") for option in options)
+    interval = int(own.pop("check-interval", 300))
+    text = "\n".join(["[default_options]", *(f"{name}: {value}" for name, value in own.items()), "[table: ^orders$]"])
+    found = [minutes(text, interval, offset) for offset in range(0, interval, 30)]
+    return f"{min(found):.1f} to {max(found):.1f}"
+
+
+def minutes(text: str, interval: int, offset: int) -> float:
+    scene = Scene(text, {"orders": (100, 50)}, rules=Rules(metric_delay=240))
+    scene.load("orders", 50, 25)
+    scene.world.advance(3600)
+    step = scene.world.now
+    scene.load("orders", 120, 25)
+    scene.world.advance(offset)
+    while not scene.check().sent:
+        scene.world.advance(interval)
+        assert (scene.world.now - step).total_seconds() < 3600
+    ((reads, _writes),) = scene.sent()[0].values()
+    assert reads > 100
+    return (scene.world.now - step).total_seconds() / 60
+
+
+def test_figures_of_other_pages() -> None:
+    """What comparison.md quotes from when-not.md and performance.md."""
+    text = pages.read("comparison.md").replace("\n", " ")
+    (memory,) = pages.tables("performance.md", "", "MB")
+    assert f"about {memory.rows[0]['MB']} to {memory.rows[-1]['MB']} MB" in text
+    for row, name in ((STEPS.rows[0], "this, defaults"), (STEPS.rows[-1], "this, set for speed")):
+        least, most = (float(part) for part in row["minutes"].split(" to "))
+        assert f"| {name} | {math.floor(least)} to {math.ceil(most)} minutes" in text
+    assert f"[{3600 * MILLION['reads'] / 1e6 / UNIT_HOUR['reads']:.2f} times]" in text
