@@ -2,12 +2,34 @@
 
 Flags, INI keys, defaults, types, checks, `--help`, example-config.conf and the
 reference in the docs derive from it. An option that speaks of an axis is
-written once, with `{reads}` (or `{read}`) in its name, and expands to reads
+written once, with `{reads}` (or `{read}`) in its texts, and expands to reads
 and writes.
 
-`--help` and `--version` import this module, so it holds plain classes and
-imports nothing: dataclasses alone cost as much time as starting Python.
+A declaration says what differs from its class: a new option of tables and
+indexes is `Percent("name", example="80").means("What it does.")`.
+
+`--help` and `--version` import this module, so it imports nothing: dataclasses
+alone cost as much time as starting Python.
 """
+
+TYPE_CHECKING = False  # typing itself is slow to import
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+    from typing import Any, TypeVar
+
+    _Declared = TypeVar("_Declared", bound="Option")
+else:
+
+    def dataclass(declared):
+        """As much of a dataclass as the declarations take; the type checker knows the real one."""
+
+        def begin(self, name, **given):
+            self.name = name
+            self.__dict__.update(given)
+
+        declared.__init__ = begin
+        return declared
+
 
 # Where an option may stand in a file. [default_options] serves tables and indexes.
 COMMAND_LINE = "command line"
@@ -26,6 +48,7 @@ WRITES_GROUP = "write units"
 GROUPS = (GENERAL_GROUP, DAEMON_GROUP, DYNAMODB_GROUP, READS_GROUP, WRITES_GROUP)
 
 MESSAGE_TYPES = ("scale-up", "scale-down", "high-throughput-alarm", "low-throughput-alarm")
+UNITS = ("percent", "units")
 
 # No number in a configuration is sensibly larger (a year has 31,536,000
 # seconds, the largest account quota is far smaller), and a bound keeps
@@ -33,88 +56,50 @@ MESSAGE_TYPES = ("scale-up", "scale-down", "high-throughput-alarm", "low-through
 LARGEST = 1_000_000_000
 
 
+@dataclass
 class Option:
-    """One option.
+    """One option; what most have is the default here and in the classes of kinds below."""
 
-    `kind` names the type: "switch", "str", "path", "regex", "url", "secret",
-    "choice", "int", "float", "bool", "scale", "windows", "arn" or "list"; `unit` says
-    what a number counts. `default` is the value as JSON shows it; an option
-    with a `fallback` takes the effective value of the option of that name
-    where it is not set. `minimum` and `maximum` are included in the range.
-    `flag` is the flag on the command line, or None where only a file can set
-    the option. `axis` is "reads" or "writes" and `field` the name of the
-    [Policy][dynamic_dynamodb.decisions.model.Policy] field, for options that speak of an axis.
-    `example` is a value other than the default, or, for an option of the
-    command line alone, the words after the program's name.
-    """
+    name: str
+    # "switch", "str", "path", "regex", "url", "secret", "choice", "int", "float", "bool", "scale", "windows", "arn"
+    # or "list".
+    kind: str = "str"
+    sections: tuple[str, ...] = RESOURCE
+    since: str = "new"  # the release of the original that brought it
+    help: str = ""
+    default: bool | int | str | None = None  # as JSON shows it
+    fallback: str | None = None  # where it is not set, it has the effective value of the option of this name
+    unit: str = ""  # what a number counts
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None  # included in the range
+    maximum: int | None = None  # this one, too
+    group: str | None = None  # of --help; None: it has no flag, and only a file can set it
+    short: str | None = None  # a second spelling of the flag
+    aliases: tuple[str, ...] = ()
+    axis: str | None = None  # "reads" or "writes", where it speaks of one
+    field: str | None = None  # its name in decisions.model.Policy, where it speaks of an axis
+    # A value other than the default; for an option of the command line alone, the words after the program's name.
+    example: str = ""
 
-    __slots__ = (
-        "aliases",
-        "axis",
-        "choices",
-        "default",
-        "example",
-        "fallback",
-        "field",
-        "flag",
-        "group",
-        "help",
-        "kind",
-        "maximum",
-        "minimum",
-        "name",
-        "sections",
-        "short",
-        "since",
-        "unit",
-    )
-
-    def __init__(
-        self,
-        name: str,
-        kind: str,
-        sections: tuple[str, ...],
-        since: str,
-        help: str,
-        *,
-        default: bool | int | str | None = None,
-        unit: str = "",
-        choices: tuple[str, ...] = (),
-        minimum: int | None = None,
-        maximum: int | None = None,
-        fallback: str | None = None,
-        flag: str | None = None,
-        short: str | None = None,
-        group: str | None = None,
-        aliases: tuple[str, ...] = (),
-        axis: str | None = None,
-        field: str | None = None,
-        example: str = "",
-    ) -> None:
-        self.name = name
-        self.kind = kind
-        self.sections = sections
-        self.since = since
-        self.help = help
-        self.default = default
-        self.unit = unit
-        self.choices = choices
-        self.minimum = minimum
-        self.maximum = LARGEST if maximum is None and kind in ("int", "float") else maximum
-        self.fallback = fallback
-        self.flag = flag
-        self.short = short
-        self.group = group
-        self.aliases = aliases
-        self.axis = axis
-        self.field = field
-        self.example = example
+    def means(self: "_Declared", text: str) -> "_Declared":
+        """Itself, with its text for --help and the reference."""
+        self.help = text
+        return self
 
     @property
     def key(self) -> str:
         """The name in the config dict and in --show-config."""
+        return self._plain_name.replace("-", "_")
+
+    @property
+    def flag(self) -> str | None:
+        """The flag on the command line, if it has one."""
+        return f"--{self._plain_name}" if self.group else None
+
+    @property
+    def _plain_name(self) -> str:
         # The INI name of the secret key ends in -id, which it is not.
-        return (self.aliases[0] if self.aliases else self.name).replace("-", "_")
+        return self.aliases[0] if self.aliases else self.name
 
     @property
     def type(self) -> str:
@@ -124,597 +109,353 @@ class Option:
         return f"{self.kind} {self.unit}".strip()
 
 
-def _switch(name: str, since: str, help: str, example: str) -> Option:
-    return Option(
-        name,
-        "switch",
-        (COMMAND_LINE,),
-        since,
-        help,
-        default=False,
-        flag=f"--{name}",
-        group=GENERAL_GROUP,
-        example=example,
-    )
+# Kinds
 
+
+class Switch(Option):
+    kind = "switch"
+    sections = (COMMAND_LINE,)
+    default = False
+    group = GENERAL_GROUP
+
+
+class Path(Option):
+    kind = "path"
+
+
+class Url(Option):
+    kind = "url"
+
+
+class Choice(Option):
+    kind = "choice"
+
+
+class Bool(Option):
+    kind = "bool"
+
+
+class Whole(Option):
+    kind = "int"
+    minimum = 1
+    maximum = LARGEST
+
+
+class Number(Option):
+    kind = "float"
+    minimum = 0
+    maximum = LARGEST
+
+
+class Percent(Number):
+    unit = "%"
+
+
+class Unit(Choice):
+    choices = UNITS
+    example = "units"
+
+
+class Scale(Option):
+    kind = "scale"
+    example = "{0: 0, 70: 30, 90: 50}"
+
+
+# Declarations
 
 _COMMAND_LINE_OPTIONS = (
-    Option(
+    Path(
         "config",
-        "path",
-        (COMMAND_LINE,),
-        "0.3.0",
-        "INI file to read. Table options on the command line and the file's [table:] sections are never mixed: "
-        "with --table-name the file gives only its [global] and [logging] values.",
-        flag="--config",
+        sections=(COMMAND_LINE,),
+        since="0.3.0",
         short="-c",
         group=GENERAL_GROUP,
         example="--config dynamic-dynamodb.conf",
+    ).means(
+        "INI file to read. Table options on the command line and the file's [table:] sections are never mixed: "
+        "with --table-name the file gives only its [global] and [logging] values."
     ),
-    _switch(
-        "dry-run",
-        "0.2.0",
-        "Decide and log, change nothing at AWS: no UpdateTable, no SNS publish.",
-        "--config dynamic-dynamodb.conf --dry-run --run-once",
+    Switch("dry-run", since="0.2.0", example="--config dynamic-dynamodb.conf --dry-run --run-once").means(
+        "Decide and log, change nothing at AWS: no UpdateTable, no SNS publish."
     ),
-    _switch("run-once", "1.13.0", "One check of every table, then exit.", "--config dynamic-dynamodb.conf --run-once"),
-    _switch(
-        "show-config",
-        "2.4.0",
+    Switch("run-once", since="1.13.0", example="--config dynamic-dynamodb.conf --run-once").means(
+        "One check of every table, then exit."
+    ),
+    Switch("show-config", since="2.4.0", example="--config dynamic-dynamodb.conf --show-config").means(
         "Print the merged, validated configuration as JSON on stdout and exit, without touching AWS. "
-        "Secrets are masked.",
-        "--config dynamic-dynamodb.conf --show-config",
+        "Secrets are masked."
     ),
-    _switch("version", "0.4.0", "Print the version and exit 0.", "--version"),
-    Option(
+    Switch("version", since="0.4.0", example="--version").means("Print the version and exit 0."),
+    Choice(
         "daemon",
-        "choice",
-        (COMMAND_LINE,),
-        "0.4.0",
-        "Daemon mode. fg is short for foreground; status tells whether the instance runs.",
+        sections=(COMMAND_LINE,),
+        since="0.4.0",
         choices=("start", "stop", "restart", "status", "foreground", "fg"),
-        flag="--daemon",
         group=DAEMON_GROUP,
         example="--daemon start --config dynamic-dynamodb.conf",
-    ),
+    ).means("Daemon mode. fg is short for foreground; status tells whether the instance runs."),
     Option(
         "instance",
-        "str",
-        (COMMAND_LINE,),
-        "1.3.0",
-        "Name of this daemon; its pid file is PID_FILE_DIR/dynamic-dynamodb.INSTANCE.pid.",
+        sections=(COMMAND_LINE,),
+        since="1.3.0",
         default="default",
-        flag="--instance",
         group=DAEMON_GROUP,
         example="--daemon start --instance orders --config orders.conf",
-    ),
-    Option(
+    ).means("Name of this daemon; its pid file is PID_FILE_DIR/dynamic-dynamodb.INSTANCE.pid."),
+    Path(
         "pid-file-dir",
-        "path",
-        (COMMAND_LINE,),
-        "1.11.0",
-        "Folder of the pid file.",
+        sections=(COMMAND_LINE,),
+        since="1.11.0",
         default="/tmp",  # noqa: S108 - the contract's default
-        flag="--pid-file-dir",
         group=DAEMON_GROUP,
         example="--daemon status --pid-file-dir /var/lib/dynamic-dynamodb",
-    ),
+    ).means("Folder of the pid file."),
     Option(
         "table-name",
-        "regex",
-        (COMMAND_LINE,),
-        "0.1.0",
-        "One table (or every table whose name the regular expression matches from its start) "
-        "configured by flags alone.",
-        flag="--table-name",
+        kind="regex",
+        sections=(COMMAND_LINE,),
+        since="0.1.0",
         short="-t",
         group=DYNAMODB_GROUP,
         example="--table-name '^orders$' --reads-upper-threshold 80",
+    ).means(
+        "One table (or every table whose name the regular expression matches from its start) configured by flags alone."
     ),
 )
 
 _GLOBAL_OPTIONS = (
-    Option(
-        "profile",
-        "str",
-        (GLOBAL,),
-        "new",
-        "Named profile of the AWS configuration, as in the AWS CLI.",
-        flag="--profile",
-        group=GENERAL_GROUP,
-        example="production",
+    Option("profile", sections=(GLOBAL,), group=GENERAL_GROUP, example="production").means(
+        "Named profile of the AWS configuration, as in the AWS CLI."
     ),
-    Option(
-        "endpoint-url",
-        "url",
-        (GLOBAL,),
-        "new",
-        "Another endpoint for all three services, as in the AWS CLI (AWS_ENDPOINT_URL works too).",
-        flag="--endpoint-url",
-        group=GENERAL_GROUP,
-        example="http://127.0.0.1:5000",
+    Url("endpoint-url", sections=(GLOBAL,), group=GENERAL_GROUP, example="http://127.0.0.1:5000").means(
+        "Another endpoint for all three services, as in the AWS CLI (AWS_ENDPOINT_URL works too)."
     ),
-    _switch(
-        "print-iam-policy",
-        "new",
-        "Print the least IAM policy for this configuration as JSON and exit.",
-        "--config dynamic-dynamodb.conf --print-iam-policy",
+    Switch("print-iam-policy", example="--config dynamic-dynamodb.conf --print-iam-policy").means(
+        "Print the least IAM policy for this configuration as JSON and exit."
     ),
     Option(
         "region",
-        "str",
-        (GLOBAL,),
-        "0.1.0",
-        "AWS region; unset: boto3's own (environment, profile), then this default.",
+        sections=(GLOBAL,),
+        since="0.1.0",
         default="us-east-1",
-        flag="--region",
         short="-r",
         group=GENERAL_GROUP,
         example="eu-west-1",
-    ),
-    Option(
-        "aws-access-key-id",
-        "str",
-        (GLOBAL,),
-        "0.3.0",
-        "Static AWS access key. Without the pair, boto3's own credential chain decides.",
-        flag="--aws-access-key-id",
-        group=GENERAL_GROUP,
-        example="AKIDEXAMPLE",
+    ).means("AWS region; unset: boto3's own (environment, profile), then this default."),
+    Option("aws-access-key-id", sections=(GLOBAL,), since="0.3.0", group=GENERAL_GROUP, example="AKIDEXAMPLE").means(
+        "Static AWS access key. Without the pair, boto3's own credential chain decides."
     ),
     Option(
         "aws-secret-access-key-id",
-        "secret",
-        (GLOBAL,),
-        "0.3.0",
-        "Static AWS secret key. The INI name ends in -id, the flag does not; the INI also accepts "
-        "aws-secret-access-key; in --show-config it is aws_secret_access_key, masked.",
-        flag="--aws-secret-access-key",
+        kind="secret",
+        sections=(GLOBAL,),
+        since="0.3.0",
         group=GENERAL_GROUP,
         aliases=("aws-secret-access-key",),
         example="the-secret-of-that-key",
+    ).means(
+        "Static AWS secret key. The INI name ends in -id, the flag does not; the INI also accepts "
+        "aws-secret-access-key; in --show-config it is aws_secret_access_key, masked."
     ),
-    Option(
+    Whole(
         "check-interval",
-        "int",
-        (GLOBAL,),
-        "0.1.0",
-        "Pause between two checks.",
+        sections=(GLOBAL,),
+        since="0.1.0",
         default=300,
         unit="seconds",
-        minimum=1,
-        flag="--check-interval",
         group=GENERAL_GROUP,
         example="60",
-    ),
+    ).means("Pause between two checks."),
 )
 
 _BREAKER_OPTIONS = (
-    Option(
+    Url(
         "circuit-breaker-url",
-        "url",
-        (GLOBAL, *RESOURCE),
-        "1.2.0",
+        sections=(GLOBAL, *RESOURCE),
+        since="1.2.0",
+        example="http://user:password@127.0.0.1:8080/healthy",
+    ).means(
         "Polled before each table or index is scaled; anything but HTTP 2xx means nothing is scaled. "
         "May carry user:password@. A table's or index's own value overrides the global one. "
-        "The request carries the headers x-table-name and, for an index, x-gsi-name.",
-        example="http://user:password@127.0.0.1:8080/healthy",
+        "The request carries the headers x-table-name and, for an index, x-gsi-name."
     ),
-    Option(
+    Number(
         "circuit-breaker-timeout",
-        "float",
-        (GLOBAL, *RESOURCE),
-        "1.2.0",
-        "Time-out of that request, in milliseconds.",
+        sections=(GLOBAL, *RESOURCE),
+        since="1.2.0",
         default=10000,
         unit="ms",
         minimum=1,
         example="2000",
-    ),
+    ).means("Time-out of that request, in milliseconds."),
 )
 
 _LOGGING_OPTIONS = (
-    Option(
+    Choice(
         "log-level",
-        "choice",
-        (LOGGING,),
-        "0.4.0",
-        "Log level, in any letter case.",
+        sections=(LOGGING,),
+        since="0.4.0",
         default="info",
         choices=("debug", "info", "warning", "error"),
-        flag="--log-level",
         group=GENERAL_GROUP,
         example="debug",
-    ),
-    Option(
+    ).means("Log level, in any letter case."),
+    Path(
         "log-file",
-        "path",
-        (LOGGING,),
-        "0.4.0",
-        "Also log to this file; rotated at midnight, five old files kept.",
-        flag="--log-file",
+        sections=(LOGGING,),
+        since="0.4.0",
         group=GENERAL_GROUP,
         example="/var/log/dynamic-dynamodb.log",
-    ),
-    Option(
+    ).means("Also log to this file; rotated at midnight, five old files kept."),
+    Path(
         "log-config-file",
-        "path",
-        (LOGGING,),
-        "1.9.0",
-        "A standard Python logging configuration file; it replaces log-level and log-file.",
-        flag="--log-config-file",
+        sections=(LOGGING,),
+        since="1.9.0",
         group=GENERAL_GROUP,
         example="/etc/dynamic-dynamodb-logging.conf",
-    ),
+    ).means("A standard Python logging configuration file; it replaces log-level and log-file."),
 )
 
-UNITS = ("percent", "units")
-_SCALE_EXAMPLE = "{0: 0, 70: 30, 90: 50}"
-
-
-def _resource_options(axis: str) -> tuple[Option, ...]:
-    """The options of one axis, `{reads}` and `{read}` replaced by its name."""
-    singular = axis.removesuffix("s")
-    group = READS_GROUP if axis == "reads" else WRITES_GROUP
-
-    def option(
-        name: str,
-        kind: str,
-        since: str,
-        help: str,
-        *,
-        flag: bool = False,
-        default: bool | int | str | None = None,
-        unit: str = "",
-        minimum: int | None = None,
-        fallback: str | None = None,
-        example: str = "",
-    ) -> Option:
-        full = name.format(reads=axis, read=singular)
-        field = "-".join(part for part in name.split("-") if part not in ("{reads}", "{read}")).replace("-", "_")
-        return Option(
-            full,
-            kind,
-            RESOURCE,
-            since,
-            help.format(reads=axis, read=singular),
-            default=default,
-            unit=unit,
-            choices=UNITS if kind == "choice" else (),
-            minimum=minimum,
-            fallback=fallback and fallback.format(reads=axis),
-            flag=f"--{full}" if flag else None,
-            group=group if flag else None,
-            axis=axis,
-            field=field,
-            example=example,
-        )
-
-    return (
-        option(
-            "{reads}-upper-threshold",
-            "float",
-            "0.1.0",
-            "Scale {reads} up when consumption reaches this many percent of what is provisioned.",
-            flag=True,
-            default=90,
-            unit="%",
-            minimum=0,
-            example="80",
-        ),
-        option(
-            "{reads}-lower-threshold",
-            "float",
-            "0.1.0",
-            "Scale {reads} down when consumption is as low as this.",
-            flag=True,
-            default=30,
-            unit="%",
-            minimum=0,
-            example="40",
-        ),
-        option(
-            "increase-{reads}-with",
-            "int",
-            "0.1.0",
-            "How much to add, in increase-{reads}-unit.",
-            flag=True,
-            default=50,
-            minimum=1,
-            example="30",
-        ),
-        option(
-            "decrease-{reads}-with",
-            "int",
-            "0.1.0",
-            "How much to take away, in decrease-{reads}-unit.",
-            flag=True,
-            default=50,
-            minimum=1,
-            example="20",
-        ),
-        option(
-            "increase-{reads}-unit",
-            "choice",
-            "1.1.0",
-            "Unit of increase-{reads}-with.",
-            flag=True,
-            default="percent",
-            example="units",
-        ),
-        option(
-            "decrease-{reads}-unit",
-            "choice",
-            "1.1.0",
-            "Unit of decrease-{reads}-with.",
-            flag=True,
-            default="percent",
-            example="units",
-        ),
-        option(
-            "min-provisioned-{reads}",
-            "int",
-            "0.2.0",
-            "Never provision fewer; a table below it is raised to it. Unset: 1.",
-            flag=True,
-            minimum=1,
-            example="10",
-        ),
-        option(
-            "max-provisioned-{reads}",
-            "int",
-            "0.2.0",
-            "Never provision more; a table above it is brought down to it. Unset: no limit.",
-            flag=True,
-            minimum=1,
-            example="1000",
-        ),
-        option(
-            "throttled-{reads}-upper-threshold",
-            "int",
-            "1.10.0",
-            "Scale {reads} up when more {reads} than this were throttled in the look-back period; "
-            "{reads} are not scaled down then either. 0: off.",
-            flag=True,
-            default=0,
-            unit="events",
-            minimum=0,
-            example="10",
-        ),
-        option(
-            "num-{read}-checks-before-scale-down",
-            "int",
-            "1.13.0",
-            "Consecutive checks that must ask for less before {reads} are scaled down.",
-            flag=True,
-            default=1,
-            minimum=1,
-            example="3",
-        ),
-        option(
-            "num-{read}-checks-reset-percent",
-            "float",
-            "1.13.0",
-            "Consumption at or above this sets that count back to 0. 0: off.",
-            flag=True,
-            default=0,
-            unit="%",
-            minimum=0,
-            example="60",
-        ),
-        option(
-            "allow-scaling-down-{reads}-on-0-percent",
-            "bool",
-            "0.5.0",
-            "Also scale down when nothing at all was consumed.",
-            default=False,
-            example="true",
-        ),
-        option(
-            "enable-{reads}-autoscaling",
-            "bool",
-            "1.11.0",
-            "Deprecated: false switches both directions of {reads} off.",
-            default=True,
-            example="false",
-        ),
-        option(
-            "enable-{reads}-up-scaling",
-            "bool",
-            "1.18.0",
-            "false: {reads} are never increased.",
-            default=True,
-            example="false",
-        ),
-        option(
-            "enable-{reads}-down-scaling",
-            "bool",
-            "1.18.0",
-            "false: {reads} are never decreased.",
-            default=True,
-            example="false",
-        ),
-        option(
-            "increase-consumed-{reads}-unit",
-            "choice",
-            "2.0.0",
-            "Unit of the increase that consumption asks for.",
-            fallback="increase-{reads}-unit",
-            example="units",
-        ),
-        option(
-            "increase-consumed-{reads}-with",
-            "int",
-            "2.0.0",
-            "Amount of the increase that consumption asks for.",
-            fallback="increase-{reads}-with",
-            minimum=1,
-            example="100",
-        ),
-        option(
-            "increase-consumed-{reads}-scale",
-            "scale",
-            "2.0.0",
-            "Granular increase by consumption; replaces the upper threshold and increase-consumed-{reads}-with.",
-            example=_SCALE_EXAMPLE,
-        ),
-        option(
-            "increase-throttled-by-provisioned-{reads}-unit",
-            "choice",
-            "2.0.0",
-            "Unit of the amounts in increase-throttled-by-provisioned-{reads}-scale.",
-            fallback="increase-{reads}-unit",
-            example="units",
-        ),
-        option(
-            "increase-throttled-by-provisioned-{reads}-scale",
-            "scale",
-            "2.0.0",
-            "Granular increase by throttled events per second as a percentage of provisioned units.",
-            example=_SCALE_EXAMPLE,
-        ),
-        option(
-            "increase-throttled-by-consumed-{reads}-unit",
-            "choice",
-            "2.0.0",
-            "Unit of the amounts in increase-throttled-by-consumed-{reads}-scale.",
-            fallback="increase-{reads}-unit",
-            example="units",
-        ),
-        option(
-            "increase-throttled-by-consumed-{reads}-scale",
-            "scale",
-            "2.0.0",
-            "Granular increase by throttled events as a percentage of consumed units.",
-            example=_SCALE_EXAMPLE,
-        ),
-        option(
-            "decrease-consumed-{reads}-unit",
-            "choice",
-            "2.1.0",
-            "Unit of the decrease that low consumption asks for.",
-            fallback="decrease-{reads}-unit",
-            example="units",
-        ),
-        option(
-            "decrease-consumed-{reads}-with",
-            "int",
-            "2.1.0",
-            "Amount of the decrease that low consumption asks for.",
-            fallback="decrease-{reads}-with",
-            minimum=1,
-            example="25",
-        ),
-        option(
-            "decrease-consumed-{reads}-scale",
-            "scale",
-            "2.1.0",
-            "Granular decrease by consumption; replaces the lower threshold and decrease-consumed-{reads}-with.",
-            example="{10: 50, 30: 20}",
-        ),
-        option(
-            "{reads}-upper-alarm-threshold",
-            "float",
-            "1.16.0",
-            "At or above: SNS high-throughput-alarm. 0: off.",
-            default=0,
-            unit="%",
-            minimum=0,
-            example="95",
-        ),
-        option(
-            "{reads}-lower-alarm-threshold",
-            "float",
-            "1.16.0",
-            "Below: SNS low-throughput-alarm. 0: off.",
-            default=0,
-            unit="%",
-            minimum=0,
-            example="5",
-        ),
-    )
-
+_FLAG = "{read} units"  # their group: these options of an axis have a flag
+_AXIS_OPTIONS = (
+    Percent("{reads}-upper-threshold", since="0.1.0", default=90, group=_FLAG, example="80").means(
+        "Scale {reads} up when consumption reaches this many percent of what is provisioned."
+    ),
+    Percent("{reads}-lower-threshold", since="0.1.0", default=30, group=_FLAG, example="40").means(
+        "Scale {reads} down when consumption is as low as this."
+    ),
+    Whole("increase-{reads}-with", since="0.1.0", default=50, group=_FLAG, example="30").means(
+        "How much to add, in increase-{reads}-unit."
+    ),
+    Whole("decrease-{reads}-with", since="0.1.0", default=50, group=_FLAG, example="20").means(
+        "How much to take away, in decrease-{reads}-unit."
+    ),
+    Unit("increase-{reads}-unit", since="1.1.0", default="percent", group=_FLAG).means(
+        "Unit of increase-{reads}-with."
+    ),
+    Unit("decrease-{reads}-unit", since="1.1.0", default="percent", group=_FLAG).means(
+        "Unit of decrease-{reads}-with."
+    ),
+    Whole("min-provisioned-{reads}", since="0.2.0", group=_FLAG, example="10").means(
+        "Never provision fewer; a table below it is raised to it. Unset: 1."
+    ),
+    Whole("max-provisioned-{reads}", since="0.2.0", group=_FLAG, example="1000").means(
+        "Never provision more; a table above it is brought down to it. Unset: no limit."
+    ),
+    Whole(
+        "throttled-{reads}-upper-threshold",
+        since="1.10.0",
+        default=0,
+        unit="events",
+        minimum=0,
+        group=_FLAG,
+        example="10",
+    ).means(
+        "Scale {reads} up when more {reads} than this were throttled in the look-back period; "
+        "{reads} are not scaled down then either. 0: off."
+    ),
+    Whole("num-{read}-checks-before-scale-down", since="1.13.0", default=1, group=_FLAG, example="3").means(
+        "Consecutive checks that must ask for less before {reads} are scaled down."
+    ),
+    Percent("num-{read}-checks-reset-percent", since="1.13.0", default=0, group=_FLAG, example="60").means(
+        "Consumption at or above this sets that count back to 0. 0: off."
+    ),
+    Bool("allow-scaling-down-{reads}-on-0-percent", since="0.5.0", default=False, example="true").means(
+        "Also scale down when nothing at all was consumed."
+    ),
+    Bool("enable-{reads}-autoscaling", since="1.11.0", default=True, example="false").means(
+        "Deprecated: false switches both directions of {reads} off."
+    ),
+    Bool("enable-{reads}-up-scaling", since="1.18.0", default=True, example="false").means(
+        "false: {reads} are never increased."
+    ),
+    Bool("enable-{reads}-down-scaling", since="1.18.0", default=True, example="false").means(
+        "false: {reads} are never decreased."
+    ),
+    Unit("increase-consumed-{reads}-unit", since="2.0.0", fallback="increase-{reads}-unit").means(
+        "Unit of the increase that consumption asks for."
+    ),
+    Whole("increase-consumed-{reads}-with", since="2.0.0", fallback="increase-{reads}-with", example="100").means(
+        "Amount of the increase that consumption asks for."
+    ),
+    Scale("increase-consumed-{reads}-scale", since="2.0.0").means(
+        "Granular increase by consumption; replaces the upper threshold and increase-consumed-{reads}-with."
+    ),
+    Unit("increase-throttled-by-provisioned-{reads}-unit", since="2.0.0", fallback="increase-{reads}-unit").means(
+        "Unit of the amounts in increase-throttled-by-provisioned-{reads}-scale."
+    ),
+    Scale("increase-throttled-by-provisioned-{reads}-scale", since="2.0.0").means(
+        "Granular increase by throttled events per second as a percentage of provisioned units."
+    ),
+    Unit("increase-throttled-by-consumed-{reads}-unit", since="2.0.0", fallback="increase-{reads}-unit").means(
+        "Unit of the amounts in increase-throttled-by-consumed-{reads}-scale."
+    ),
+    Scale("increase-throttled-by-consumed-{reads}-scale", since="2.0.0").means(
+        "Granular increase by throttled events as a percentage of consumed units."
+    ),
+    Unit("decrease-consumed-{reads}-unit", since="2.1.0", fallback="decrease-{reads}-unit").means(
+        "Unit of the decrease that low consumption asks for."
+    ),
+    Whole("decrease-consumed-{reads}-with", since="2.1.0", fallback="decrease-{reads}-with", example="25").means(
+        "Amount of the decrease that low consumption asks for."
+    ),
+    Scale("decrease-consumed-{reads}-scale", since="2.1.0", example="{10: 50, 30: 20}").means(
+        "Granular decrease by consumption; replaces the lower threshold and decrease-consumed-{reads}-with."
+    ),
+    Percent("{reads}-upper-alarm-threshold", since="1.16.0", default=0, example="95").means(
+        "At or above: SNS high-throughput-alarm. 0: off."
+    ),
+    Percent("{reads}-lower-alarm-threshold", since="1.16.0", default=0, example="5").means(
+        "Below: SNS low-throughput-alarm. 0: off."
+    ),
+)
 
 _SHARED_RESOURCE_OPTIONS = (
-    Option(
-        "always-decrease-rw-together",
-        "bool",
-        RESOURCE,
-        "0.5.0",
-        "Scale down only when reads and writes both ask for less, or the other is at its minimum already.",
-        default=False,
-        example="true",
+    Bool("always-decrease-rw-together", since="0.5.0", default=False, example="true").means(
+        "Scale down only when reads and writes both ask for less, or the other is at its minimum already."
     ),
     Option(
-        "maintenance-windows",
-        "windows",
-        RESOURCE,
-        "0.3.0",
-        "HH:MM-HH:MM, several with commas. Outside them provisioning is not changed.",
-        unit="(UTC)",
-        example="22:00-06:00, 12:00-13:00",
+        "maintenance-windows", kind="windows", since="0.3.0", unit="(UTC)", example="22:00-06:00, 12:00-13:00"
+    ).means("HH:MM-HH:MM, several with commas. Outside them provisioning is not changed."),
+    Bool("scale-up-outside-maintenance-windows", default=False, example="true").means(
+        "true: outside the windows, increases still happen (what releases 1.12.0 and later did)."
+    ),
+    # CloudWatch keeps 1-minute datapoints for 15 days.
+    Whole(
+        "lookback-window-start", since="1.18.0", default=15, unit="minutes", maximum=15 * 24 * 60, example="20"
+    ).means("The look-back window begins this many minutes before now."),
+    Whole("lookback-period", since="2.1.0", default=5, unit="minutes", maximum=15 * 24 * 60, example="10").means(
+        "Length of that window; it may not reach past now."
     ),
     Option(
-        "scale-up-outside-maintenance-windows",
-        "bool",
-        RESOURCE,
-        "new",
-        "true: outside the windows, increases still happen (what releases 1.12.0 and later did).",
-        default=False,
-        example="true",
-    ),
+        "sns-topic-arn", kind="arn", since="1.10.0", example="arn:aws:sns:us-east-1:123456789012:dynamic-dynamodb"
+    ).means("Topic for notifications."),
     Option(
-        "lookback-window-start",
-        "int",
-        RESOURCE,
-        "1.18.0",
-        "The look-back window begins this many minutes before now.",
-        # CloudWatch keeps 1-minute datapoints for 15 days.
-        default=15,
-        unit="minutes",
-        minimum=1,
-        maximum=15 * 24 * 60,
-        example="20",
-    ),
-    Option(
-        "lookback-period",
-        "int",
-        RESOURCE,
-        "2.1.0",
-        "Length of that window; it may not reach past now.",
-        default=5,
-        unit="minutes",
-        minimum=1,
-        maximum=15 * 24 * 60,
-        example="10",
-    ),
-    Option(
-        "sns-topic-arn",
-        "arn",
-        RESOURCE,
-        "1.10.0",
-        "Topic for notifications.",
-        example="arn:aws:sns:us-east-1:123456789012:dynamic-dynamodb",
-    ),
-    Option(
-        "sns-message-types",
-        "list",
-        RESOURCE,
-        "1.10.0",
+        "sns-message-types", kind="list", since="1.10.0", choices=MESSAGE_TYPES, example="scale-up, scale-down"
+    ).means(
         "Comma separated: scale-up, scale-down, high-throughput-alarm, low-throughput-alarm. "
-        "An unknown one is a warning and is dropped.",
-        choices=MESSAGE_TYPES,
-        example="scale-up, scale-down",
+        "An unknown one is a warning and is dropped."
     ),
 )
+
+
+def _for_axis(declared: Option, axis: str) -> Option:
+    """The option of one axis, `{reads}` and `{read}` replaced by its name in all texts."""
+    own: dict[str, Any] = {
+        name: text.replace("{reads}", axis).replace("{read}", axis.removesuffix("s")) if isinstance(text, str) else text
+        for name, text in vars(declared).items()
+    }
+    words = [word for word in declared.name.split("-") if word not in ("{reads}", "{read}")]
+    return type(declared)(**own, axis=axis, field="_".join(words))
+
 
 OPTIONS: tuple[Option, ...] = (
     *_COMMAND_LINE_OPTIONS,
     *_GLOBAL_OPTIONS,
     *_BREAKER_OPTIONS,
     *_LOGGING_OPTIONS,
-    *_resource_options("reads"),
-    *_resource_options("writes"),
+    *(_for_axis(option, "reads") for option in _AXIS_OPTIONS),
+    *(_for_axis(option, "writes") for option in _AXIS_OPTIONS),
     *_SHARED_RESOURCE_OPTIONS,
 )
 

@@ -66,7 +66,7 @@ def _as_writes(text: str | None) -> str | None:
 
 
 def _facts(option: Option) -> dict[str, object]:
-    return {name: getattr(option, name) for name in Option.__slots__}
+    return {name: getattr(option, name) for name in (*Option.__annotations__, "key", "flag", "type")}
 
 
 def test_reads_and_writes_have_the_same_options() -> None:
@@ -74,7 +74,7 @@ def test_reads_and_writes_have_the_same_options() -> None:
     for_writes = [option for option in OPTIONS if option.axis == "writes"]
     assert len(for_reads) == len(for_writes) == 27
     for reads, writes in zip(for_reads, for_writes, strict=True):
-        texts = {name: _as_writes(getattr(reads, name)) for name in ("name", "help", "fallback", "flag", "axis")}
+        texts = {name: _as_writes(getattr(reads, name)) for name in ("name", "key", "help", "fallback", "flag", "axis")}
         group = reads.group and options.WRITES_GROUP
         assert _facts(writes) == {**_facts(reads), **texts, "group": group}
 
