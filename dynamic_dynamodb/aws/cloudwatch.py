@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -38,6 +38,11 @@ class Request:
     start: int  # the window begins this many minutes before now
     period: int  # and is this long
     throttled: tuple[Axis, ...] = ()
+    increased: Mapping[Axis, datetime] = field(default_factory=dict)  # by us; where DescribeTable tells of no increase
+
+    def answered(self, axis: Axis) -> datetime | None:
+        """When the last increase began to answer what was throttled before it."""
+        return self.resource.last_increase or self.increased.get(axis)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -241,14 +246,15 @@ def _usages(request: Request, series: Mapping[str, Series | AwsError]) -> tuple[
 def _usage(request: Request, axis: Axis, series: Mapping[str, Series]) -> Usage:
     resource = request.resource
     consumed, throttled = series[_CONSUMED[axis]], series.get(_THROTTLED[axis], [])
-    # What was throttled before the last increase has been answered by it.
-    answered = resource.last_increase
-    unanswered = [point for point in throttled if answered is None or point[0] >= answered]
+    increase = request.answered(axis)
+    answered = [point for point in throttled if increase is not None and point[0] < increase]
+    unanswered = [point for point in throttled if increase is None or point[0] >= increase]
     return Usage(
         provisioned=getattr(resource.provisioned, axis),
         consumed=_sum(consumed),
         throttled=_sum(unanswered),
         seconds=request.period * 60,
+        answered=_sum(answered),
     )
 
 

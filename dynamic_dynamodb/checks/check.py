@@ -114,8 +114,7 @@ class Scaler:
                 self.interval,
             )
 
-    @staticmethod
-    def _request(job: Job) -> Request:
+    def _request(self, job: Job) -> Request:
         return Request(
             job.resource,
             job.section.values["lookback_window_start"],
@@ -125,6 +124,7 @@ class Scaler:
                 for one in job.section.policies
                 if one.uses_throttled and not (job.writes_managed and one.axis == "writes")
             ),
+            self._state.memory(job.target).increased,
         )
 
     def _alarm(self, job: Job, usages: tuple[Usage, Usage]) -> None:
@@ -227,6 +227,8 @@ class Scaler:
         """DynamoDB accepted this change: a decrease that was waited for begins to count anew, and people are told."""
         memory = self._state.memory(made.target)
         for axis, now, then, decision in zip(AXES, made.current, made.desired, verdict.decisions, strict=True):
+            if then > now:
+                memory.increased[axis] = self._clock()
             if then < now and decision.ripe:
                 memory.streaks[axis] = 0
         self._notifier.changed(verdict.job.section.values, made)

@@ -17,6 +17,7 @@ class Memory:
     """What is remembered of one target."""
 
     streaks: dict[Axis, int] = field(default_factory=lambda: dict.fromkeys(AXES, 0))
+    increased: dict[Axis, datetime] = field(default_factory=dict)  # when DynamoDB last accepted an increase of ours
     waits_until: datetime | None = None  # decreases have run out until then
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
     said: set[str] = field(default_factory=set)  # states that were told, and last

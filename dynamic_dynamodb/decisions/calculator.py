@@ -8,6 +8,7 @@ propose up, propose down, limit, join.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -25,6 +26,7 @@ class _Increase:
     units: int
     why: str  # what was measured against what
     how: str  # the amount
+    option: str  # that asks for it, where it looks at throttled events
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,21 @@ def _increase(policy: Policy, usage: Usage) -> _Increase | None:
     """The greatest of the increases that the triggers ask for; the first of equal ones."""
     if not policy.enable_up_scaling:
         return None
-    candidates = [_increase_by_consumption(policy, usage)]
-    if usage.throttled > 0:
-        candidates += [
-            _increase_by_events(policy, usage),
-            _increase_by_provisioned_share(policy, usage),
-            _increase_by_consumed_share(policy, usage),
-        ]
+    return _greatest([_increase_by_consumption(policy, usage), *_increases_by_throttling(policy, usage)])
+
+
+def _increases_by_throttling(policy: Policy, usage: Usage) -> list[_Increase | None]:
+    if usage.throttled == 0:
+        return []
+    return [
+        _increase_by_events(policy, usage),
+        _increase_by_provisioned_share(policy, usage),
+        _increase_by_consumed_share(policy, usage),
+    ]
+
+
+def _greatest(candidates: Iterable[_Increase | None]) -> _Increase | None:
+    """The first of equal ones."""
     return max((one for one in candidates if one), key=lambda one: one.units, default=None)
 
 
@@ -95,7 +105,8 @@ def _increase_by_events(policy: Policy, usage: Usage) -> _Increase | None:
     if not 0 < threshold < usage.throttled:
         return None
     why = f"{number(usage.throttled)} {policy.axis} throttled > {threshold}"
-    return _candidate(usage, Fraction(policy.increase_with), policy.increase_unit, why)
+    option = f"throttled-{policy.axis}-upper-threshold"
+    return _candidate(usage, Fraction(policy.increase_with), policy.increase_unit, why, option)
 
 
 def _increase_by_provisioned_share(policy: Policy, usage: Usage) -> _Increase | None:
@@ -107,7 +118,8 @@ def _increase_by_provisioned_share(policy: Policy, usage: Usage) -> _Increase | 
         f"{policy.axis} throttled {percent(measured, *_keys(scale))} % of {usage.provisioned} provisioned "
         f">= {number(threshold)} %"
     )
-    return _candidate(usage, amount, policy.increase_throttled_by_provisioned_unit, why)
+    option = f"increase-throttled-by-provisioned-{policy.axis}-scale"
+    return _candidate(usage, amount, policy.increase_throttled_by_provisioned_unit, why, option)
 
 
 def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | None:
@@ -120,7 +132,8 @@ def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | Non
     else:
         threshold, amount = _step_up(scale, measured)
         why = f"{policy.axis} throttled {percent(measured, *_keys(scale))} % of consumed >= {number(threshold)} %"
-    return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why)
+    option = f"increase-throttled-by-consumed-{policy.axis}-scale"
+    return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why, option)
 
 
 def _step_up(scale: Scale, measured: Fraction) -> tuple[Fraction, Fraction]:
@@ -132,7 +145,7 @@ def _keys(scale: Scale) -> list[Fraction]:
     return [threshold for threshold, _ in scale]
 
 
-def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str) -> _Increase | None:
+def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str, option: str = "") -> _Increase | None:
     if amount <= 0:
         return None
     # More can be consumed than is provisioned (burst capacity), and a spike
@@ -142,7 +155,7 @@ def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str) -> _Increas
     how = f"+{_amount(amount, unit)}"
     if base > usage.provisioned:
         how += f" {'of' if unit == 'percent' else 'on top of'} {base} consumed"
-    return _Increase(base + math.ceil(more), why, how)
+    return _Increase(base + math.ceil(more), why, how, option)
 
 
 def _up(policy: Policy, usage: Usage, increase: _Increase) -> Decision:
@@ -179,9 +192,21 @@ def _reason_not_to_decrease(policy: Policy, usage: Usage) -> str:
         return f"enable-{policy.axis}-down-scaling is false"
     if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
         return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
-    if 0 < policy.throttled_upper_threshold < usage.throttled:
-        return f"{number(usage.throttled)} {policy.axis} throttled > {policy.throttled_upper_threshold}"
-    return ""
+    return _throttled(policy, usage)
+
+
+def _throttled(policy: Policy, usage: Usage) -> str:
+    """What was throttled in the window, if any option of ours would ask for more because of it.
+
+    Its switch aside, and whether or not an increase has answered it since: who was throttled a moment ago
+    has nothing to give.
+    """
+    everything = replace(usage, throttled=usage.throttled_all, answered=Fraction(0))
+    held = _greatest(_increases_by_throttling(policy, everything))
+    if held is None:
+        return ""
+    before = f"; {number(usage.answered)} events before the last increase" if usage.answered else ""
+    return f"{held.why} ({held.option}{before})"
 
 
 def _between(policy: Policy) -> str:

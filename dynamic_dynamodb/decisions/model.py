@@ -100,8 +100,9 @@ class Usage:
 
     provisioned: int  # capacity units per second, 1 or more
     consumed: Fraction  # capacity units, summed over the window
-    throttled: Fraction  # events, summed over the window
+    throttled: Fraction  # events that an increase can answer, summed over the window
     seconds: int  # length of the window
+    answered: Fraction = Fraction(0)  # further events, of minutes that began before the last increase
 
     # Cached: a decision asks for them again and again, and exact fractions take their time.
     @cached_property
@@ -113,6 +114,11 @@ class Usage:
     def consumed_percent(self) -> Fraction:
         """Consumption in percent of what is provisioned; may exceed 100 (burst capacity)."""
         return 100 * self.rate / self.provisioned
+
+    @property
+    def throttled_all(self) -> Fraction:
+        """All events of the window, also those that the last increase answered: what they hold, they hold."""
+        return self.throttled + self.answered
 
     @property
     def throttled_by_provisioned_percent(self) -> Fraction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any
@@ -281,6 +282,25 @@ def test_events_before_the_last_increase_are_answered(
     cloudwatch = CloudWatch({(TABLE, metrics[0]): [100] * 5, (TABLE, metrics[1]): [1, 2, 4, 8, 16]})
     usage = measure(cloudwatch, request(throttled=AXES, last_increase=last_increase))[TABLE][axis]
     assert (usage.throttled, usage.consumed, usage.seconds) == (events, 500, 300)
+    assert usage.throttled_all == 31
+
+
+@pytest.mark.parametrize(
+    ("last_increase", "increased", "events"),
+    [
+        (None, {"reads": MINUTES[2]}, (28, 31)),  # each axis its own
+        (None, {"reads": MINUTES[2], "writes": MINUTES[4]}, (28, 16)),
+        (MINUTES[1], {"reads": MINUTES[2], "writes": MINUTES[4]}, (30, 30)),  # what DescribeTable says comes first
+    ],
+)
+def test_our_own_increases_count_where_describe_table_tells_of_none(
+    measure: Measure, last_increase: datetime | None, increased: dict[Axis, datetime], events: tuple[int, int]
+) -> None:
+    cloudwatch = CloudWatch({(TABLE, metric): [1, 2, 4, 8, 16] for metric in (READS_THROTTLED, WRITES_THROTTLED)})
+    asked = replace(request(throttled=AXES, last_increase=last_increase), increased=increased)
+    usages = measure(cloudwatch, asked)[TABLE]
+    assert tuple(usage.throttled for usage in usages) == events
+    assert [usage.throttled_all for usage in usages] == [31, 31]
 
 
 # Pages
@@ -444,7 +464,7 @@ def test_denied_is_noticed_once_and_remembered(workers: Workers, caplog: pytest.
     with caplog.at_level(logging.DEBUG):
         for _check in range(3):
             measured = statistics.measure(requests, NOW)
-            assert measured[TABLE] == (Usage(100, Fraction("0.3"), Fraction(2), 300), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
+            assert measured[TABLE] == (Usage(100, Fraction("0.3"), Fraction(2), 300, Fraction(1)), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
             assert measured[INDEX] == (Usage(100, Fraction(0), Fraction(0), 300), Usage(50, Fraction(5), Fraction(0), 300))  # fmt: skip # noqa: E501
     assert len(cloudwatch.data) == 1
     assert len(cloudwatch.statistics) == 3 * 5

@@ -46,9 +46,9 @@ def policy_of(axis: Axis, options: dict[str, Any]) -> Policy:
     return Policy(axis=axis, **fields)
 
 
-def usage_of(provisioned: int, rate: float | str | Fraction, events: int = 0) -> Usage:
-    """`rate` in capacity units a second, `events` in the whole window."""
-    return Usage(provisioned, exact(rate) * SECONDS, Fraction(events), SECONDS)
+def usage_of(provisioned: int, rate: float | str | Fraction, events: int = 0, answered: int = 0) -> Usage:
+    """`rate` in capacity units a second; events of the whole window, since the last increase and before it."""
+    return Usage(provisioned, exact(rate) * SECONDS, Fraction(events), SECONDS, Fraction(answered))
 
 
 class Case(NamedTuple):
@@ -57,8 +57,9 @@ class Case(NamedTuple):
     provisioned: int
     rate: float | str  # capacity units consumed a second
     expected: Decision  # an empty reason stands for any
-    events: int = 0  # throttled in the window
+    events: int = 0  # throttled in the window, since the last increase
     streak: int = 0
+    answered: int = 0  # throttled in the window, before it
 
 
 def up(units: int, reason: str = "") -> Decision:
@@ -80,7 +81,7 @@ def same(units: int, reason: str = "", streak: int = 0) -> Decision:
 
 
 def check(case: Case, axis: Axis) -> None:
-    usage = usage_of(case.provisioned, case.rate, case.events)
+    usage = usage_of(case.provisioned, case.rate, case.events, case.answered)
     decision = decide(policy_of(axis, case.options), usage, case.streak)
     reason = case.expected.reason.replace("reads", axis) or decision.reason
     assert decision == replace(case.expected, reason=reason)
@@ -312,12 +313,35 @@ ZERO = {"allow_scaling_down_on_0_percent": True}
     Case("a lower threshold of 0", ZERO | {"lower_threshold": 0}, 100, 0, down(50)),
     Case("a lower threshold of 0, not reached", ZERO | {"lower_threshold": 0}, 100, "0.001", same(100, "reads 0.001 % of 100: stays, above 0 %, below 90 %")),
     Case("down to 1", ZERO | {"decrease_with": 100}, 3, 0, down(1, "reads 0.0 % of 3 <= 30 %: 3 -> 1 (-100 % would be 0; 1 is the least there is)")),
-    Case("throttled: held", EVENTS | {"enable_up_scaling": False}, 100, 10, same(100, "reads 10.0 % of 100: stays, 11 reads throttled > 10"), events=11, streak=1),
+    Case("throttled: held", EVENTS | {"enable_up_scaling": False}, 100, 10, same(100, "reads 10.0 % of 100: stays, 11 reads throttled > 10 (throttled-reads-upper-threshold)"), events=11, streak=1),
     Case("throttled, at the threshold", EVENTS | {"enable_up_scaling": False}, 100, 10, down(50), events=10),
     Case("throttled, no threshold", {}, 100, 10, down(50), events=9999),
     Case("throttled, below every step", BY_PROVISIONED | BY_CONSUMED, 100, 10, down(50), events=3),
 )  # fmt: skip
 def test_what_holds_a_decrease(case: Case, axis: Axis) -> None:
+    check(case, axis)
+
+
+@both_axes
+@cases(
+    Case("the example", EVENTS, 150, 20, same(150, "reads 13.3 % of 150: stays, 500 reads throttled > 10 (throttled-reads-upper-threshold; 500 events before the last increase)"), answered=500, streak=1),
+    Case("no increase for what was answered", EVENTS, 100, 50, same(100, "reads 50.0 % of 100: stays, 500 reads throttled > 10 (throttled-reads-upper-threshold; 500 events before the last increase)"), answered=500),
+    Case("before and after add up", EVENTS, 100, 10, same(100, "reads 10.0 % of 100: stays, 11 reads throttled > 10 (throttled-reads-upper-threshold; 6 events before the last increase)"), events=5, answered=6),
+    Case("added up, not more than the threshold", EVENTS, 100, 10, down(50), events=5, answered=5),
+    Case("more than the threshold since: up", EVENTS, 100, 10, up(150, "11 reads throttled > 10: 100 -> 150 (+50 %)"), events=11, answered=500),
+    Case("asks for more by consumption, as before", EVENTS, 100, 95, up(150, "reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)"), answered=500),
+    Case("a step of provisioned", BY_PROVISIONED, 100, 10, same(100, "reads 10.0 % of 100: stays, reads throttled 10.0 % of 100 provisioned >= 10 % (increase-throttled-by-provisioned-reads-scale; 3000 events before the last increase)"), answered=3000),
+    Case("a step of consumed", BY_CONSUMED, 100, 10, same(100, "reads 10.0 % of 100: stays, reads throttled 10.0 % of consumed >= 10 % (increase-throttled-by-consumed-reads-scale; 300 events before the last increase)"), answered=300),
+    Case("a step of consumed, nothing consumed", BY_CONSUMED | ZERO, 100, 0, same(100, "reads 0.0 % of 100: stays, 1 reads throttled, none consumed (increase-throttled-by-consumed-reads-scale; 1 events before the last increase)"), answered=1),
+    Case("a step, up switched off", BY_PROVISIONED | {"enable_up_scaling": False}, 100, 10, same(100, "reads 10.0 % of 100: stays, reads throttled 10.0 % of 100 provisioned >= 10 % (increase-throttled-by-provisioned-reads-scale)"), events=3000),
+    Case("below every step", BY_PROVISIONED | BY_CONSUMED, 100, 10, down(50), answered=3),
+    Case("a step of amount 0 asks for nothing", {"increase_throttled_by_consumed_scale": {1: 0}}, 100, 10, down(50), answered=300),
+    Case("no option", {}, 100, 10, down(50), answered=9999),
+    Case("at max, which another increase would exceed", EVENTS | {"max_provisioned": 100}, 100, 10, same(100), answered=500),
+    Case("above max: cut, but no further", EVENTS | {"max_provisioned": 80}, 100, 10, cut(80, "reads 10.0 % of 100: 100 -> 80 (max-provisioned-reads is 80)"), answered=500),
+    Case("the streak ends", EVENTS | {"num_checks_before_scale_down": 3}, 100, 10, same(100), answered=500, streak=2),
+)  # fmt: skip
+def test_who_was_throttled_is_not_lowered(case: Case, axis: Axis) -> None:
     check(case, axis)
 
 

@@ -85,22 +85,23 @@ def policies(draw: st.DrawFn) -> Policy:
 RATES = st.one_of(NUMBERS, st.fractions(0, 500, max_denominator=1000))
 
 
-def used(provisioned: int, rate: Fraction, events: int = 0, seconds: int = 300) -> Usage:
-    """`rate` in capacity units a second, `events` in the whole window."""
-    return Usage(provisioned, rate * seconds, Fraction(events), seconds)
+def used(provisioned: int, rate: Fraction, events: int = 0, seconds: int = 300, answered: int = 0) -> Usage:
+    """`rate` in capacity units a second; events of the whole window, since the last increase and before it."""
+    return Usage(provisioned, rate * seconds, Fraction(events), seconds, Fraction(answered))
 
 
 EVENTS = st.one_of(st.just(0), st.integers(0, 50), st.just(10**9))
 WINDOWS = st.sampled_from([60, 300, 900])
 PERCENTS = st.integers(0, 300)  # of what is provisioned: nearer to the thresholds than any number is
 USAGES = st.one_of(
-    st.builds(used, CAPACITY, RATES, EVENTS, WINDOWS),
+    st.builds(used, CAPACITY, RATES, EVENTS, WINDOWS, EVENTS),
     st.builds(
         lambda provisioned, share, *drawn: used(provisioned, Fraction(provisioned * share, 100), *drawn),
         CAPACITY,
         PERCENTS,
         EVENTS,
         WINDOWS,
+        EVENTS,
     ),
 )
 STREAKS = st.integers(0, 5)
@@ -184,6 +185,39 @@ def test_moves_respect_the_load(case: Case) -> None:
         assert decision.units >= usage.rate or decision.units == policy.max_provisioned
     if decision.direction == "down":
         assert decision.units >= usage.rate or (decision.forced and decision.units == policy.max_provisioned)
+
+
+@many
+@given(CASES, EVENTS, EVENTS)
+def test_who_was_throttled_is_not_lowered(case: Case, events: int, answered: int) -> None:
+    """Whatever asks for more because of the events is held, whenever in the window they were, and only that."""
+    policy, usage, streak = case
+    usage = replace(usage, throttled=Fraction(events), answered=Fraction(answered))
+    decision = decide(policy, usage, streak)
+    if throttled_enough(policy, usage):
+        assert not decision.ripe, decision.reason
+        assert decision.streak == 0
+        assert decision.direction != "down" or decision.units == policy.max_provisioned
+    elif not decision.direction == "up":
+        unthrottled = replace(usage, throttled=Fraction(0), answered=Fraction(0))
+        assert decision == decide(policy, unthrottled, streak)
+
+
+def throttled_enough(policy: Policy, usage: Usage) -> bool:
+    """Section 3.4 in its own words: some throttled trigger would ask for more, given all events of the window."""
+    events = usage.throttled + usage.answered
+    if events == 0:
+        return False
+    of_provisioned = events * 100 / (usage.provisioned * usage.seconds)
+    of_consumed = events * 100 / usage.consumed if usage.consumed else Fraction(10**20)
+    return (0 < policy.throttled_upper_threshold < events and policy.increase_with > 0) or any(
+        reached and max(reached)[1] > 0
+        for scale, measured in (
+            (policy.increase_throttled_by_provisioned_scale, of_provisioned),
+            (policy.increase_throttled_by_consumed_scale, of_consumed),
+        )
+        for reached in [[step for step in scale or () if step[0] <= measured]]
+    )
 
 
 @many

@@ -41,7 +41,8 @@ def worked(column: str) -> Iterator[tuple[str, str, Table]]:
 # Decisions
 
 NUMBERS = "consumed of P → becomes"
-ONE = re.compile(r"(?P<rate>[0-9.]+) of (?P<provisioned>[0-9]+)(, (?P<events>[0-9]+) throttled)? → (?P<units>[0-9]+)")
+EVENTS = r"((?P<answered>[0-9]+) \+ )?(?P<events>[0-9]+) throttled"
+ONE = re.compile(rf"(?P<rate>[0-9.]+) of (?P<provisioned>[0-9]+)(, {EVENTS})? → (?P<units>[0-9]+)")
 
 ROWS = [
     pytest.param(options, row, id=f"{page}: {row['the reason']}")
@@ -61,6 +62,7 @@ def test_decisions(options: str, row: dict[str, str]) -> None:
         consumed=Fraction(numbers["rate"]) * WINDOW,
         throttled=Fraction(numbers["events"] or 0),
         seconds=WINDOW,
+        answered=Fraction(numbers["answered"] or 0),
     )
     decision = calculator.decide(policy("\n".join(spans(row[""])) or options, axis), usage, streak=0)
     assert (decision.units, decision.reason) == (int(numbers["units"]), reason)
