@@ -8,13 +8,13 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from dynamic_dynamodb.decisions.model import Axis, Target
 from dynamic_dynamodb.simulation.refusal import RefusedError
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.timeline import Timeline
 
 # A Monday, so that weeks in a trace begin where the simulation begins.
@@ -27,24 +27,6 @@ Demand = float | Callable[[datetime], float]
 
 # Consulted before each call: (operation, arguments) -> what to raise, or None.
 Fault = Callable[[str, Mapping[str, Any]], Exception | None]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What can be turned on the model. Durations are in seconds."""
-
-    update_seconds: float = 30  # how long a table or index is UPDATING
-    metric_delay: float = 0  # from the end of a minute until its datapoint shows
-    retention: float = 86_400  # how long metrics can be asked for
-    results_per_page: int = 500  # of GetMetricData
-    table_quota: int = 40_000  # units of one axis, of a table together with its indexes
-    account_quota: int | None = None  # the same over all tables; None is unlimited
-    most_updating: int = 500  # tables being created, updated or deleted at once
-    capped: bool = True  # what is above the provisioned units is throttled; else served, as by burst capacity
-
-    def __post_init__(self) -> None:
-        if min(self.update_seconds, self.metric_delay, self.retention) < 0 or self.results_per_page < 1:
-            raise ValueError(f"rules that cannot hold: {self}")
 
 
 class Published(NamedTuple):
@@ -78,6 +60,7 @@ class Account:
         self.tables: dict[str, Table] = {}
         self.names: list[str] = []  # of the tables, in order
         self.loads: dict[tuple[Target, Axis], Timeline[Demand]] = {}
+        self.hot_keys: dict[tuple[Target, Axis], Timeline[Demand]] = {}
         self.literals: dict[tuple[Target, str], dict[datetime, float | None]] = {}
         self._now = start
         self._clock = clock
@@ -144,6 +127,11 @@ class Account:
     def find(self, target: Target) -> Capacity | None:
         table = self.tables.get(target.table)
         return None if table is None else table.capacity(target.index)
+
+    def capacities(self) -> Iterator[Capacity]:
+        """Those of all tables and indexes."""
+        for table in self.tables.values():
+            yield from table.capacities()
 
     def changing(self, table: Table) -> None:
         """Remember that this table may not be ACTIVE, so that counting those needs no look at all tables."""

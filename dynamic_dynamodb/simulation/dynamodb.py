@@ -204,37 +204,44 @@ class _Update:
 
     def _check_quotas(self) -> None:
         rules = self.account.rules
-        self._check_quota("Table", rules.table_quota, (self.table,))
+        for capacity, units in self.changes:
+            self._check_quota("Table", rules.table_quota, [(capacity, units)], (capacity,))
         if rules.account_quota is not None:
-            self._check_quota("Account", rules.account_quota, self.account.tables.values())
+            self._check_quota("Account", rules.account_quota, self.changes, self.account.capacities())
 
-    def _check_quota(self, level: str, quota: int, tables: Iterable[Table]) -> None:
+    def _check_quota(
+        self,
+        level: str,
+        quota: int,
+        changes: Sequence[tuple[Capacity, Throughput]],
+        counted: Iterable[Capacity],
+    ) -> None:
         """A quota stops increases only: who is above it may still come down."""
+        present = [capacity.provisioned(self.now) for capacity in counted]
         for axis, name in enumerate(_UNITS):
-            growth = sum(units[axis] - capacity.provisioned(self.now)[axis] for capacity, units in self.changes)
-            if growth <= 0:
-                continue
-            total = growth + sum(
-                capacity.provisioned(self.now)[axis] for table in tables for capacity in table.capacities()
-            )
-            if total > quota:
+            growth = sum(units[axis] - capacity.provisioned(self.now)[axis] for capacity, units in changes)
+            total = growth + sum(provisioned[axis] for provisioned in present)
+            if growth > 0 and total > quota:
                 text = (
                     f"Subscriber limit exceeded: {level}-level quota of {quota} {name} exceeded: this request would "
-                    f"provision {total} for table {self.table.name}. Refer to Service Quotas to request more."
+                    f"provision {total} for {changes[0][0]} of {self.table.name}. Refer to Service Quotas to request "
+                    "more."
                 )
                 raise RefusedError("LimitExceededException", text)
 
     def _check_decreases(self) -> None:
         for capacity, units in self.changes:
-            following = capacity.next_decrease(self.now)
+            decreases = capacity.decreases
+            following = decreases.next(self.now, self.account.rules)
             if not capacity.decreased_by(units, self.now) or following <= self.now:
                 continue
-            last = capacity.last_decrease or self.now
             text = (
                 "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. "
-                "After the first 4 decreases, each subsequent decrease in the same UTC day can be performed at most "
-                f"once every 3600 seconds. Number of decreases today: {capacity.decreases_today(self.now)}. "
-                f"Last decrease at {_long(last)}. Next decrease can be made at {_long(following)}"
+                f"After the first {self.account.rules.decreases_at_once} decreases, each subsequent decrease in the "
+                "same UTC day can be performed at most once every 3600 seconds. "
+                f"Number of decreases today: {decreases.today(self.now)}. "
+                f"Last decrease at {_long(decreases.last or self.now)}. "
+                f"Next decrease can be made at {_long(following)}"
             )
             raise RefusedError("LimitExceededException", text)
 
@@ -300,9 +307,9 @@ def _describe_index(capacity: Capacity, arn: str, now: datetime) -> Answer:
 
 
 def _throughput(capacity: Capacity, now: datetime) -> Answer:
-    instants = {"LastIncreaseDateTime": capacity.last_increase, "LastDecreaseDateTime": capacity.last_decrease}
+    instants = {"LastIncreaseDateTime": capacity.last_increase, "LastDecreaseDateTime": capacity.decreases.last}
     return {
         **{name: moment for name, moment in instants.items() if moment is not None},
-        "NumberOfDecreasesToday": capacity.decreases_today(now),
+        "NumberOfDecreasesToday": capacity.decreases.today(now),
         **dict(zip(_UNITS, capacity.provisioned(now), strict=True)),
     }

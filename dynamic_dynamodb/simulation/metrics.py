@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import Account, Demand
+from dynamic_dynamodb.simulation.timeline import Timeline
 
 MINUTE = timedelta(minutes=1)
-
-_METRICS: dict[str, tuple[Axis, bool]] = {  # and whether it counts what was throttled
-    "ConsumedReadCapacityUnits": ("reads", False),
-    "ConsumedWriteCapacityUnits": ("writes", False),
-    "ReadThrottleEvents": ("reads", True),
-    "WriteThrottleEvents": ("writes", True),
-}
 
 
 class Served(NamedTuple):
     """What became of the demand of one minute."""
 
     consumed: float  # units
-    throttled: int  # events, one a unit
+    throttled: int  # events, one a unit, for want of capacity
+    key_range: int = 0  # events, one a unit, of a key range that is too hot
+
+    @property
+    def all_throttled(self) -> int:
+        return self.throttled + self.key_range
+
+
+_METRICS: dict[str, tuple[Axis, Callable[[Served], float]]] = {
+    "ConsumedReadCapacityUnits": ("reads", attrgetter("consumed")),
+    "ConsumedWriteCapacityUnits": ("writes", attrgetter("consumed")),
+    "ReadThrottleEvents": ("reads", attrgetter("all_throttled")),
+    "WriteThrottleEvents": ("writes", attrgetter("all_throttled")),
+    "ReadProvisionedThroughputThrottleEvents": ("reads", attrgetter("throttled")),
+    "WriteProvisionedThroughputThrottleEvents": ("writes", attrgetter("throttled")),
+    "ReadKeyRangeThroughputThrottleEvents": ("reads", attrgetter("key_range")),
+    "WriteKeyRangeThroughputThrottleEvents": ("writes", attrgetter("key_range")),
+}
 
 
 def whole_minute(moment: datetime) -> datetime:
@@ -34,17 +46,18 @@ def whole_minute(moment: datetime) -> datetime:
 
 def served(account: Account, target: Target, axis: Axis, minute: datetime) -> Served:
     """The minute's consumption and throttled events, whether published yet or not."""
-    load = account.loads.get((target, axis))
     capacity = account.find(target)
-    if load is None or capacity is None:
-        return Served(0.0, 0)
-    demand = _demand(load.at(minute), minute)
+    if capacity is None:
+        return Served(0.0, 0, 0)
+    wanted = _demand(account.loads.get((target, axis)), minute)
+    hot = min(wanted, _demand(account.hot_keys.get((target, axis)), minute))
+    demand = wanted - hot
     consumed = throttled = 0.0
     for seconds, units in capacity.units.spans(minute, minute + MINUTE):
         granted = min(demand, _limit(units, axis, account.rules.capped))
         consumed += granted * seconds
         throttled += (demand - granted) * seconds
-    return Served(consumed, math.floor(throttled))
+    return Served(consumed, math.floor(throttled), math.floor(hot * 60))
 
 
 def datapoints(
@@ -68,13 +81,13 @@ def _sum(account: Account, target: Target, metric: str, minute: datetime) -> flo
         return literals[minute]
     if metric not in _METRICS:
         return None
-    axis, is_throttled = _METRICS[metric]
-    result = served(account, target, axis, minute)
-    value = float(result.throttled if is_throttled else result.consumed)
-    return value or None
+    axis, which = _METRICS[metric]
+    return float(which(served(account, target, axis, minute))) or None
 
 
-def _demand(demand: Demand, minute: datetime) -> float:
+def _demand(timeline: Timeline[Demand] | None, minute: datetime) -> float:
+    """Units per second."""
+    demand = 0.0 if timeline is None else timeline.at(minute)
     return demand(minute) if callable(demand) else demand
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import datetime
 
 from dynamic_dynamodb.decisions.model import Target, Throughput
+from dynamic_dynamodb.simulation.decreases import Decreases
 from dynamic_dynamodb.simulation.timeline import Timeline
 
 ACTIVE, UPDATING = "ACTIVE", "UPDATING"
-FREE_DECREASES = 4  # a UTC day, at any time
-MOST_DECREASES = 27  # a UTC day
-DECREASE_PAUSE = timedelta(hours=1)  # between those after the free ones
 
 
 class Capacity:
@@ -25,9 +23,8 @@ class Capacity:
         self.target = target
         self.units: Timeline[Throughput | None] = Timeline(units)  # None: on demand
         self.last_increase: datetime | None = None
-        self.last_decrease: datetime | None = None
         self.backfilling: bool | None = None
-        self._decreases: tuple[date, int] = (date.min, 0)  # the UTC day, and how many
+        self.decreases = Decreases()
         self._status = status
         self._busy_until: datetime | None = None
 
@@ -60,31 +57,12 @@ class Capacity:
         if any(new > present for new, present in zip(units, old, strict=True)):
             self.last_increase = now
         if self.decreased_by(units, now):
-            self._decreases = (now.date(), self.decreases_today(now) + 1)
-            self.last_decrease = now
+            self.decreases.note(now)
         self.units.set(ready, units)
         self.busy(ready)
 
     def decreased_by(self, units: Throughput, now: datetime) -> bool:
         return any(new < present for new, present in zip(units, self.provisioned(now), strict=True))
-
-    def decreases_today(self, now: datetime) -> int:
-        day, count = self._decreases
-        return count if day == now.date() else 0
-
-    def set_decreases(self, count: int, last: datetime, now: datetime) -> None:
-        self._decreases = (now.date(), count)
-        self.last_decrease = last
-
-    def next_decrease(self, now: datetime) -> datetime:
-        """The earliest instant, `now` or later, at which a decrease is accepted."""
-        today = self.decreases_today(now)
-        if today < FREE_DECREASES or self.last_decrease is None:
-            return now
-        midnight = datetime.combine(now.date() + timedelta(days=1), time(), timezone.utc)
-        if today >= MOST_DECREASES:
-            return midnight
-        return max(now, min(self.last_decrease + DECREASE_PAUSE, midnight))
 
 
 class Table:

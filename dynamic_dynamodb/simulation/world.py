@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Literal
 
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target, Throughput
-from dynamic_dynamodb.simulation.account import START, Account, Demand, Rules, valid_name
+from dynamic_dynamodb.simulation.account import START, Account, Demand, valid_name
 from dynamic_dynamodb.simulation.cloudwatch import CloudWatch
 from dynamic_dynamodb.simulation.dynamodb import DynamoDB
 from dynamic_dynamodb.simulation.metrics import Served, served, whole_minute
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.sns import SNS
 from dynamic_dynamodb.simulation.timeline import Timeline
 
@@ -118,9 +119,9 @@ class World(Account):
             self.changing(self._table(target.table))
 
     def set_decreases(self, target: Target, today: int, last: datetime | None = None) -> None:
-        """So many decreases were made today (UTC), the last of them at `last`, or now."""
+        """So many decreases were made today (UTC), all of them at `last`, or now."""
         with self.lock:
-            self._capacity(target).set_decreases(today, last or self.now, self.now)
+            self._capacity(target).decreases.set(today, last or self.now, self.now)
 
     def set_last_increase(self, target: Target, moment: datetime | None) -> None:
         with self.lock:
@@ -149,14 +150,23 @@ class World(Account):
         The first load of a target is as if it had always been so, a later one
         holds from the present minute on. The table need not exist yet.
         """
+        self._set_demand(self.loads, target, axis, demand)
+
+    def set_hot_key(self, target: Target, axis: Axis, demand: Demand) -> None:
+        """So many units per second of the load are above what one key range can serve: no capacity cures that."""
+        self._set_demand(self.hot_keys, target, axis, demand)
+
+    def _set_demand(
+        self, demands: dict[tuple[Target, Axis], Timeline[Demand]], target: Target, axis: Axis, demand: Demand
+    ) -> None:
         if axis not in AXES or not (callable(demand) or 0 <= demand < math.inf):
             raise ValueError(f"no load: {axis} {demand}")
         with self.lock:
-            load = self.loads.get((target, axis))
-            if load is None:
-                self.loads[target, axis] = Timeline(demand)
+            known = demands.get((target, axis))
+            if known is None:
+                demands[target, axis] = Timeline(demand)
                 return
-            load.change(whole_minute(self.now), demand, self.horizon)
+            known.change(whole_minute(self.now), demand, self.horizon)
 
     def put_metric(self, target: Target, metric_name: str, minute: datetime, value: float | None) -> None:
         """A literal 1-minute sum instead of what the load makes of that minute; None: nothing is published."""

@@ -31,9 +31,9 @@ from dynamic_dynamodb.checks.loop import attempt
 from dynamic_dynamodb.configuration import loader
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target, Throughput
 from dynamic_dynamodb.output import logs
-from dynamic_dynamodb.simulation.account import Rules
 from dynamic_dynamodb.simulation.refusal import RefusedError
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.timeline import Timeline
 from dynamic_dynamodb.simulation.world import World
 
@@ -246,10 +246,10 @@ class Months:
         if "decreases are limited" not in str(refusal):
             self._broken.append(f"{arguments}: {refusal}")
             return
-        table, now = self._world.tables[name], self._world.now
+        table, now, rules = self._world.tables[name], self._world.now, self._world.rules
         for index, wanted in _wanted(arguments).items():
             capacity = table.capacity(index)
-            if capacity and capacity.decreased_by(wanted, now) and capacity.next_decrease(now) > now:
+            if capacity and capacity.decreased_by(wanted, now) and capacity.decreases.next(now, rules) > now:
                 self.done["decreases refused"] += 1
                 self._refusals[capacity, table.on_demand_since] += 1
 
@@ -284,7 +284,7 @@ class Months:
                 del self._refusals[key]
             elif times > 1:
                 self._broken.append(f"{key[0].target}: a decrease that has run out was asked for again within the hour")
-        today = (capacity.decreases_today(self._world.now) for capacity in self._live())
+        today = (capacity.decreases.today(self._world.now) for capacity in self._live())
         self.decreases = max(self.decreases, *today, 0)
 
     def _nothing_kept(self) -> None:

@@ -13,7 +13,8 @@ import pytest
 from scripts import Scene, Step, Units, target
 
 from dynamic_dynamodb.aws.calls import Workers
-from dynamic_dynamodb.simulation.account import START, Rules
+from dynamic_dynamodb.simulation.account import START
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 UP, DOWN, BOTH = (95, 30), (20, 30), (95, 5)  # loads on 100 reads and 50 writes
@@ -61,6 +62,10 @@ def test_windows(time: str, windows: str, anyway: str, load: Units, sent: Units 
     outside = sent is None or (anyway == "yes" and time == "13:01")
     warns = [f"orders - outside the maintenance windows {windows} UTC"] if outside else []
     scene.play(Step(at=time, load={"orders": load}, sent=[{"orders": sent}] if sent else [], warns=warns))
+
+
+# DynamoDB's older rule: after the first 4, one an hour if there was none in the hour before.
+SPACED = Rules(capped=False, decrease_rule="spaced")
 
 
 def test_a_window_that_closes_is_said_once_and_again_when_it_closes_again() -> None:
@@ -348,7 +353,7 @@ def test_everything_first_then_the_increases_alone_in_one_call() -> None:
 
 
 def test_what_has_no_decrease_left_waits_until_the_full_hour_and_no_longer() -> None:
-    scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)})
+    scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)}, rules=SPACED)
     scene.play(
         Step(
             at="10:20",
@@ -414,7 +419,7 @@ def test_a_cut_to_max_waits_as_well_and_increases_of_the_other_axis_go_on() -> N
 
 
 def test_the_streak_of_a_refused_decrease_stays_until_it_is_made() -> None:
-    scene = Scene("[table: ^orders$]\nnum-read-checks-before-scale-down: 2\n", {"orders": (100, 50)})
+    scene = Scene("[table: ^orders$]\nnum-read-checks-before-scale-down: 2\n", {"orders": (100, 50)}, rules=SPACED)
     scene.play(
         Step(at="10:20", load={"orders": DOWN}, streaks={"orders": (1, 0)}),
         Step(
@@ -428,7 +433,7 @@ def test_the_streak_of_a_refused_decrease_stays_until_it_is_made() -> None:
 
 
 def test_the_repeat_may_fail_as_well() -> None:
-    scene = Scene(THREE, ALL, rules=Rules(capped=False, table_quota=310))
+    scene = Scene(THREE, ALL, rules=Rules(capped=False, account_quota=310))
     scene.play(
         Step(
             at="10:20",
@@ -463,6 +468,7 @@ def test_two_days_that_never_stop_asking_for_less() -> None:
     scene = Scene(
         "[table: ^orders$]\ndecrease-reads-unit: units\ndecrease-reads-with: 1\nreads-lower-threshold: 80\n",
         {"orders": (1000, 50)},
+        rules=SPACED,
     )
     scene.load("orders", 300, 25)
     made, refused = [0, 0], [0, 0]  # a day

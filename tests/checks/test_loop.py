@@ -14,7 +14,8 @@ from scripts import TOPIC, Scene, Step, captured, simulate_day, target
 
 from dynamic_dynamodb.aws.calls import StoppedError, Workers
 from dynamic_dynamodb.checks import loop
-from dynamic_dynamodb.simulation.account import START, Rules
+from dynamic_dynamodb.simulation.account import START
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 ORDERS = "[table: ^orders$]\n"

@@ -25,8 +25,9 @@ from trials import PATIENCE, SOAK, trials
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.decisions.calculator import decide, join
 from dynamic_dynamodb.decisions.model import AXES, Decision, Policy, Scale, Unit, Usage
-from dynamic_dynamodb.simulation.account import START, Rules
+from dynamic_dynamodb.simulation.account import START
 from dynamic_dynamodb.simulation.refusal import RefusedError
+from dynamic_dynamodb.simulation.rules import Rules
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 

@@ -24,7 +24,7 @@ from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.configuration import loader
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output import logs
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 TABLES = ("table-1", "table-2", "table-3")

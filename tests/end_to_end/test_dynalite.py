@@ -27,7 +27,7 @@ from conftest import ACCOUNT, CREDENTIALS, PATIENCE, SCRIPT, Program, Run
 from scripts import TOPIC, Units, target, wanted
 
 from dynamic_dynamodb.decisions.model import AXES
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 CLI = SCRIPT.parent.parent / "dynalite" / "node_modules" / "dynalite" / "cli.js"

@@ -29,7 +29,7 @@ from moto_world import MotoWorld
 
 from dynamic_dynamodb.aws.calls import MOST_THREADS
 from dynamic_dynamodb.decisions.model import Target, Throughput
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 Spawn = Callable[..., Program]

@@ -28,7 +28,7 @@ from dynamic_dynamodb.aws.connection import connect
 from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.checks.loop import attempt
 from dynamic_dynamodb.decisions.model import Target
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 pytestmark = pytest.mark.xdist_group("faults")  # one process runs the programs, once

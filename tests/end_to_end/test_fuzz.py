@@ -37,7 +37,7 @@ from dynamic_dynamodb.checks.loop import attempt
 from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.output import masking
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 pytestmark = pytest.mark.timeout(PATIENCE)

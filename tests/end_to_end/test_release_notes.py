@@ -37,8 +37,8 @@ from dynamic_dynamodb.configuration import loader, options
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import Policy, Target, Throughput, Usage
 from dynamic_dynamodb.errors import ConfigError
-from dynamic_dynamodb.simulation.account import Rules
 from dynamic_dynamodb.simulation.refusal import RefusedError
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 ROOT = Path(__file__).parents[2]

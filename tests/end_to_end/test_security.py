@@ -28,7 +28,7 @@ from dynamic_dynamodb.configuration import loader
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output.masking import hide, printable, safe
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 ROOT = Path(__file__).parents[2]

@@ -28,7 +28,7 @@ from conftest import lives
 from memory import resident
 from place import SOON, Place, end_all, heat, table
 
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 SOAK = bool(os.environ.get("SOAK"))

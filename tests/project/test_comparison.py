@@ -11,7 +11,7 @@ from scripts import Scene, simulate_day
 
 from dynamic_dynamodb.aws.cloudwatch import dollars_a_month
 from dynamic_dynamodb.decisions.model import AXES
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 
 # us-east-1, 2025, in dollars
 UNIT_HOUR = {"reads": 0.00013, "writes": 0.00065}

@@ -34,7 +34,7 @@ from dynamic_dynamodb.configuration.options import COMMAND_LINE, OPTIONS
 from dynamic_dynamodb.daemon import daemonizer
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output import terminal
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]

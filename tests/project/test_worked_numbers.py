@@ -20,7 +20,7 @@ from scripts import LOOKBACK, Scene, Seen, Units, configuration
 from dynamic_dynamodb.configuration import sections
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import Axis, Policy, Usage
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 
 WINDOW = 300  # seconds
 
@@ -94,7 +94,8 @@ def test_checks(options: str, table: Table) -> None:
 
 def checks(options: str, table: Table) -> Iterator[tuple[Scene, dict[str, str], Seen]]:
     """Make the checks of a table, one after the other."""
-    scene = Scene(LOOKBACK + whole(options), {"orders": units(table.rows[0]["provisioned"])[0]}, rules=Rules())
+    rules = Rules(decrease_rule="spaced")
+    scene = Scene(LOOKBACK + whole(options), {"orders": units(table.rows[0]["provisioned"])[0]}, rules=rules)
     for row in table.rows:
         assert scene.provisioned("orders") == units(row["provisioned"])[0], row
         ((reads, writes),) = units(row["a second"])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
-from dynamic_dynamodb.simulation.account import START, Rules
+from dynamic_dynamodb.simulation.account import START
 from dynamic_dynamodb.simulation.refusal import RefusedError
+from dynamic_dynamodb.simulation.rules import DecreaseRule, Rules
 from dynamic_dynamodb.simulation.world import World
 
 MINUTE = timedelta(minutes=1)
@@ -442,12 +445,35 @@ def test_units_are_whole_numbers(world: World, reads: Any) -> None:
     assert refused(lambda: update(world, reads, 50))[0] == "SerializationException"
 
 
-def test_the_quota_of_a_table_counts_its_indexes(world: World) -> None:
-    code, message = refused(lambda: update(world, 39_981, 50))
+@pytest.mark.parametrize("reads", [40_000, 1])
+def test_the_quota_of_a_table_and_of_each_index_is_its_own(reads: int) -> None:
+    world = World()
+    world.add_table("table", 39_999, 1, indexes={"index": (39_999, 1)})
+    code, message = refused(lambda: update(world, 40_001, 1))
     assert code == "LimitExceededException"
-    assert "40000 ReadCapacityUnits" in message
+    assert "Table-level quota of 40000 ReadCapacityUnits" in message
     assert "decrease" not in message
-    update(world, 39_980, 50)
+    code, message = refused(
+        lambda: world.dynamodb.update_table(TableName="table", GlobalSecondaryIndexUpdates=[index_update(40_001, 1)])
+    )
+    assert (code, "for index index of table" in message) == ("LimitExceededException", True)
+    update(world, reads, 1)
+    settle(world)
+    world.dynamodb.update_table(TableName="table", GlobalSecondaryIndexUpdates=[index_update(40_000, 1)])
+
+
+@pytest.mark.parametrize(("axis", "field"), [(0, "ReadCapacityUnits"), (1, "WriteCapacityUnits")])
+def test_the_quota_of_the_account_is_80_000_of_all_tables_and_indexes(axis: int, field: str) -> None:
+    def of_axis(number: int) -> tuple[int, int]:
+        return (number, 1) if axis == 0 else (1, number)
+
+    world = World()
+    world.add_table("table", *of_axis(30_000), indexes={"index": of_axis(30_000)})
+    world.add_table("other", *of_axis(19_000))
+    code, message = refused(lambda: update(world, *of_axis(20_001), "other"))
+    assert code == "LimitExceededException"
+    assert f"Account-level quota of 80000 {field} exceeded: this request would provision 80001" in message
+    update(world, *of_axis(20_000), "other")
 
 
 def test_a_quota_stops_nobody_who_comes_down(world: World) -> None:
@@ -491,7 +517,49 @@ def test_a_status_set_by_hand_counts_among_them() -> None:
 # Decreases
 
 
-def test_four_decreases_at_any_time_then_one_an_hour(world: World) -> None:
+# How long after the start of a UTC day a decrease is asked for, in minutes, and whether it is accepted.
+REFILLED: list[list[tuple[int, bool]]] = [
+    # The day begins with 4, and each full hour adds one.
+    [(0, True), (1, True), (2, True), (3, True), (4, False), (59, False), (60, True), (61, False), (120, True)],
+    # Never more than 4 at a time, however long none was made.
+    [(300, True), (301, True), (302, True), (303, True), (304, False), (360, True), (361, False)],
+    # Two that were not made in their hours can be made in a later one.
+    [(0, True), (1, True), (2, True), (3, True), (185, True), (186, True), (187, True), (188, False)],
+    # A full hour adds one although one was made a minute before it.
+    [(56, True), (57, True), (58, True), (59, True), (60, True), (61, False)],
+    # The next day begins with 4 again, also a minute after midnight.
+    [(1436, True), (1437, True), (1438, True), (1439, True), (1440, True), (1441, True), (1442, True), (1443, True)],
+    [*((1435 + minute, True) for minute in range(4)), (1439, False), (1440, True)],
+]
+SPACED: list[list[tuple[int, bool]]] = [
+    # 4 at any time, each later one if there was none in the hour before.
+    [(0, True), (1, True), (2, True), (3, True), (4, False), (60, False), (62, False), (63, True), (122, False)],
+    [(300, True), (301, True), (302, True), (303, True), (362, False), (363, True)],
+    [(0, True), (1, True), (2, True), (3, True), (185, True), (186, False), (245, True)],
+    [(0, True), (300, True), (600, True), (900, True), (959, False), (960, True)],
+    [(1436, True), (1437, True), (1438, True), (1439, True), (1440, True), (1441, True), (1442, True), (1443, True)],
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked"), [*(("refilled", one) for one in REFILLED), *(("spaced", one) for one in SPACED)]
+)
+def test_when_a_decrease_is_accepted(rule: DecreaseRule, asked: list[tuple[int, bool]]) -> None:
+    world = World(rules=Rules(decrease_rule=rule, update_seconds=0))
+    world.add_table("table", 100, 50)
+    for minute, accepted in asked:
+        world.advance((START + minute * MINUTE - world.now).total_seconds())
+        present = world.provisioned(TABLE)
+        if accepted:
+            update(world, present.reads - 1, present.writes)
+        else:
+            assert refused(lambda: update(world, 1, 1))[0] == "LimitExceededException"
+
+
+@pytest.mark.parametrize(("rule", "following"), [("refilled", "1:00:00"), ("spaced", "1:01:30")])
+def test_the_refusal_of_a_decrease_says_when_the_next_one_can_be_made(rule: DecreaseRule, following: str) -> None:
+    world = World(rules=Rules(decrease_rule=rule, update_seconds=30))
+    world.add_table("table", 100, 50)
     lower(world, 4)
     assert describe(world)["ProvisionedThroughput"]["NumberOfDecreasesToday"] == 4
     code, message = refused(lambda: update(world, 1, 1))
@@ -500,13 +568,23 @@ def test_four_decreases_at_any_time_then_one_an_hour(world: World) -> None:
         "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the "
         "first 4 decreases, each subsequent decrease in the same UTC day can be performed at most once every 3600 "
         "seconds. Number of decreases today: 4. Last decrease at Monday, January 5, 2026 at 12:01:30 AM Coordinated "
-        "Universal Time. Next decrease can be made at Monday, January 5, 2026 at 1:01:30 AM Coordinated Universal Time"
+        f"Universal Time. Next decrease can be made at Monday, January 5, 2026 at {following} AM Coordinated "
+        "Universal Time"
     )
-    world.advance(3600 - 30 - 1)  # 30 s have passed since the last one
+
+
+@pytest.mark.parametrize("rule", ["refilled", "spaced"])
+def test_how_many_decreases_is_an_option(rule: DecreaseRule) -> None:
+    world = World(rules=Rules(decrease_rule=rule, decreases_at_once=2, most_decreases=3))
+    world.add_table("table", 100, 50)
+    lower(world, 2)
     refused(lambda: update(world, 1, 1))
-    world.advance(1)
+    world.advance(3600)
     lower(world, 1)
-    refused(lambda: update(world, 1, 1))
+    world.advance(7200)
+    _, message = refused(lambda: update(world, 1, 1))
+    assert "first 2 decreases" in message
+    assert "at Tuesday, January 6, 2026 at 12:00:00 AM" in message
 
 
 def test_increases_are_not_limited(world: World) -> None:
@@ -543,7 +621,10 @@ def test_an_hour_that_crosses_midnight_ends_there(world: World) -> None:
     update(world, 99, 50)
 
 
-def test_a_day_of_hourly_decreases_makes_27(world: World) -> None:
+@pytest.mark.parametrize("rule", ["refilled", "spaced"])
+def test_a_day_of_hourly_decreases_makes_27(rule: DecreaseRule) -> None:
+    world = World(rules=Rules(decrease_rule=rule))
+    world.add_table("table", 100, 50)
     lower(world, 4)
     for hour in range(1, 24):
         world.advance((START + timedelta(hours=hour, minutes=10) - world.now).total_seconds())
@@ -659,6 +740,34 @@ def test_a_new_load_leaves_the_past_alone(world: World) -> None:
     assert values(world, minutes=2) == [600.0, 1200.0]
 
 
+def test_a_hot_key_is_throttled_whatever_is_provisioned(world: World) -> None:
+    world.set_load(TABLE, "reads", 110)
+    world.set_hot_key(TABLE, "reads", 30)
+    assert values(world) == [4800.0] * 5
+    assert values(world, THROTTLED) == values(world, "ReadKeyRangeThroughputThrottleEvents") == [1800.0] * 5
+    assert values(world, "ReadProvisionedThroughputThrottleEvents") == []
+    assert values(world, "WriteKeyRangeThroughputThrottleEvents") == []
+
+
+def test_metrics_of_throttling_by_cause(world: World) -> None:
+    world.set_load(TABLE, "writes", 70)
+    world.set_hot_key(TABLE, "writes", 5)
+    assert values(world, "ConsumedWriteCapacityUnits") == [3000.0] * 5
+    assert values(world, "WriteKeyRangeThroughputThrottleEvents") == [300.0] * 5
+    assert values(world, "WriteProvisionedThroughputThrottleEvents") == [900.0] * 5
+    assert values(world, "WriteThrottleEvents") == [1200.0] * 5
+
+
+def test_a_hot_key_is_no_load_of_its_own(world: World) -> None:
+    world.set_load(TABLE, "reads", 10)
+    world.set_hot_key(TABLE, "reads", 30)
+    assert values(world, THROTTLED) == [600.0] * 5
+    assert values(world) == []
+    world.set_hot_key(TABLE, "reads", 0)
+    world.advance(60)
+    assert values(world, minutes=1) == [600.0]
+
+
 @pytest.mark.parametrize("demand", [-1, float("inf"), float("nan")])
 def test_impossible_loads(world: World, demand: float) -> None:
     with pytest.raises(ValueError, match="no load"):
@@ -733,7 +842,7 @@ def test_months_of_changes_leave_no_history_behind(world: World) -> None:
 def test_a_scenario_sees_what_became_of_a_load(world: World, axis: Axis) -> None:
     world.set_load(INDEX, axis, 25)
     granted = world.provisioned(INDEX)._asdict()[axis]
-    assert world.served(INDEX, axis, world.now) == (granted * 60.0, (25 - granted) * 60)
+    assert world.served(INDEX, axis, world.now) == (granted * 60.0, (25 - granted) * 60, 0)
 
 
 # GetMetricData
@@ -939,6 +1048,20 @@ def test_unknown_targets_are_key_errors(world: World) -> None:
         world.provisioned(Target("table", "missing"))
     with pytest.raises(KeyError):
         world.add_index("missing", "index", 1, 1)
+
+
+def test_the_figures_of_the_rules() -> None:
+    rules = Rules()
+    assert (rules.decrease_rule, rules.decreases_at_once, rules.most_decreases) == ("refilled", 4, 27)
+    assert (rules.table_quota, rules.account_quota, rules.most_updating) == (40_000, 80_000, 500)
+    assert rules.results_per_page == 500
+
+
+def test_each_rule_is_explained_with_its_source() -> None:
+    for field in fields(Rules):
+        explanation = re.search(rf"^    {field.name}: (.*?)(?=^    \w+: |\Z)", Rules.__doc__ or "", re.M | re.S)
+        assert explanation, field.name
+        assert re.search(r"\[(Q|B|U|M|CW|-)\]", explanation[1]), field.name
 
 
 def test_rules_that_cannot_hold() -> None:

@@ -17,7 +17,7 @@ from aws_server import AwsServer, SilenceFault
 from conftest import ACCOUNT, SCRIPT, Program, environment, lives
 
 from dynamic_dynamodb.decisions.model import Target
-from dynamic_dynamodb.simulation.account import Rules
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 Spawn = Callable[..., Program]

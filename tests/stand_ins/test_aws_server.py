@@ -31,7 +31,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
 from dynamic_dynamodb.decisions.model import Target
-from dynamic_dynamodb.simulation.account import START, Rules
+from dynamic_dynamodb.simulation.account import START
+from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:scaling"

@@ -1,0 +1,52 @@
+"""The constants of the model, each an option."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# "refilled" is AWS's present rule, "spaced" its older one.
+DecreaseRule = Literal["refilled", "spaced"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What can be turned on the model, durations in seconds, and where each figure comes from.
+
+    Sources: [Q] "Quotas in Amazon DynamoDB", [B] "Burst and adaptive capacity", [U] the API reference of UpdateTable
+    and "Provisioned capacity mode", [M] "DynamoDB metrics and dimensions" and [CW] GetMetricData's API reference, all
+    of AWS's documentation; [-] a choice of this model, because AWS states no figure.
+
+    update_seconds: how long a table or index is UPDATING. [-] [U] says "several minutes" for target tracking; a
+        minute or less is what users see.
+    decrease_rule: [Q] "refilled": each UTC day begins with `decreases_at_once` decreases, each full hour adds one,
+        and there are never more than `decreases_at_once` at a time. "spaced", until AWS changed it: the first
+        `decreases_at_once` of a UTC day at any time, each later one if there was none in the hour before.
+    decreases_at_once: 4. [Q]
+    most_decreases: 27 a UTC day, of each table and of each index. [Q] 4 and one in each of 23 hours.
+    table_quota: 40,000 units of one axis, of each table and of each index apart. [Q]
+    account_quota: 80,000 units of one axis, of all tables and indexes of the account together; None: no limit. [Q]
+    most_updating: 500 tables that are being created, updated or deleted at once. [Q]
+    metric_delay: from the end of a minute until its datapoint shows. [-]
+    retention: how long metrics can be asked for. [CW] 15 days of 1-minute sums; a day is enough for most tests.
+    results_per_page: 500, of GetMetricData. [CW]
+    capped: whether what is above the provisioned units is throttled; else it is served, as by burst capacity
+        without an end. [-]
+    """
+
+    update_seconds: float = 30
+    decrease_rule: DecreaseRule = "refilled"
+    decreases_at_once: int = 4
+    most_decreases: int = 27
+    table_quota: int = 40_000
+    account_quota: int | None = 80_000
+    most_updating: int = 500
+    metric_delay: float = 0
+    retention: float = 86_400
+    results_per_page: int = 500
+    capped: bool = True
+
+    def __post_init__(self) -> None:
+        durations = (self.update_seconds, self.metric_delay, self.retention)
+        if min(durations) < 0 or min(self.results_per_page, self.decreases_at_once) < 1:
+            raise ValueError(f"rules that cannot hold: {self}")
