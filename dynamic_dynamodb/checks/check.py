@@ -15,7 +15,7 @@ from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier
-from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import AXES, Change, Decision, Throughput, Usage
 from dynamic_dynamodb.output.wording import count
@@ -71,13 +71,13 @@ class Scaler:
     def took(self, seconds: float) -> None:
         """Say when checks begin to take longer than the interval, and when they no longer do."""
         too_long = seconds > self.interval
-        if self._state.changes("overrun", too_long):
+        if self._state.changes(Episode.OVERRUN, too_long):
             level, side = (logging.WARNING, "longer") if too_long else (logging.INFO, "no longer more")
             log.log(level, "the check took %.0f s, %s than check-interval (%d s)", seconds, side, self.interval)
 
     def tell_pause(self) -> None:
         """Say that nothing is to come for a while; at info the first time, so that nobody waits for an end."""
-        level = logging.INFO if self._state.once("pause") else logging.DEBUG
+        level = logging.INFO if self._state.once(Episode.PAUSE_TOLD) else logging.DEBUG
         log.log(level, "the next check begins in %d s", self.interval)
 
     # Measure and decide
@@ -104,7 +104,7 @@ class Scaler:
     def _tell_cost(self, requests: Sequence[Request]) -> None:
         metrics = sum(len(request.metrics) for request in requests)
         indexes = sum(request.resource.target.index is not None for request in requests)
-        if metrics and self._state.once("metrics"):
+        if metrics and self._state.once(Episode.COST_TOLD):
             log.info(
                 "a check asks CloudWatch for %d metrics of %s and %s: about $%.2f a month with one every %d s",
                 metrics,

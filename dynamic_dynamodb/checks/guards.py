@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.checks.breaker import Breaker, poll
 from dynamic_dynamodb.checks.inventory import Job
-from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.decisions import windows
 from dynamic_dynamodb.decisions.model import Change, Decision, Resource, Throughput
 
@@ -63,7 +63,7 @@ class Guards:
         reasons = poll(breakers, self._workers) if breakers else {}
         for job in jobs:
             reason = reasons.get(job.target)
-            changes = self._state.changes("circuit breaker", reason is not None, job.target)
+            changes = self._state.changes(Episode.BREAKER_OPEN, reason is not None, job.target)
             level = logging.WARNING if changes else logging.DEBUG
             if reason is not None:
                 log.log(level, "%s - circuit breaker open (%s): nothing is changed", job.target, reason)
@@ -85,7 +85,7 @@ class Guards:
         closed = bool(section.windows) and not windows.is_open(section.windows, now)
         written = section.values["maintenance_windows"]
         increases_anyway = section.values["scale_up_outside_maintenance_windows"]
-        if self._state.begins("window", closed, target):
+        if self._state.begins(Episode.OUTSIDE_WINDOWS, closed, target):
             rest = "only increases are made" if increases_anyway else "nothing is changed"
             log.warning("%s - outside the maintenance windows %s UTC: %s", target, written, rest)
         if not closed:

@@ -11,7 +11,7 @@ from typing import Any
 from dynamic_dynamodb.aws import dynamodb
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError
-from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.configuration.sections import Section
 from dynamic_dynamodb.decisions.matching import Match, Matcher, longer_names, named_in_full, plain_name
 from dynamic_dynamodb.decisions.model import Resource, Table, Target
@@ -70,7 +70,7 @@ class Inventory:
             return answer
         if not answer.denied:
             raise answer
-        if self._state.once("ListTables denied"):
+        if self._state.once(Episode.LIST_TABLES_DENIED):
             if all(map(named_in_full, self._sections)):  # as with the policy that --print-iam-policy gives for these
                 log.info("dynamodb:ListTables is denied, and not needed: all tables are named in full")
             else:
@@ -83,7 +83,7 @@ class Inventory:
             if name is None:
                 self._state.failed = True
                 shown = _shown("table", expression)
-                level = logging.ERROR if self._state.once("needs ListTables", shown) else logging.DEBUG
+                level = logging.ERROR if self._state.once(Episode.NEEDS_LIST_TABLES, shown) else logging.DEBUG
                 log.log(level, "%s is a regular expression and needs dynamodb:ListTables", shown)
         return list(dict.fromkeys(name for name in names.values() if name is not None))
 
@@ -101,7 +101,7 @@ class Inventory:
         answers = self._workers.read("DescribeTable", partial(dynamodb.describe, self._dynamodb), names)
         for name, answer in zip(names, answers, strict=True):
             missing = isinstance(answer, AwsError) and answer.not_found
-            first = self._state.begins("missing", missing, Target(name))
+            first = self._state.begins(Episode.TABLE_MISSING, missing, Target(name))
             if isinstance(answer, Table):
                 tables.append(answer)
             elif missing:
@@ -158,7 +158,7 @@ class Inventory:
 
     def _may_be_changed(self, table: Table) -> bool:
         target = Target(table.name)
-        first = self._state.begins("on demand", table.on_demand, target)
+        first = self._state.begins(Episode.ON_DEMAND, table.on_demand, target)
         if table.on_demand:
             level = logging.INFO if first else logging.DEBUG
             log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target)
@@ -166,7 +166,7 @@ class Inventory:
         if table.status != _ACTIVE:
             log.warning("%s - status %s: not changed in this check, nor are its indexes", target, table.status)
             return False
-        if self._state.begins("global table", table.replicated, target):
+        if self._state.begins(Episode.GLOBAL_TABLE, table.replicated, target):
             log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target)
         return True
 
@@ -222,10 +222,10 @@ class Inventory:
                 matched[match.section].append(name)
         for expression, own in matched.items():
             shown = _shown(kind, expression, of_table)
-            if (own or complete) and self._state.begins("matches nothing", not own, shown):
+            if (own or complete) and self._state.begins(Episode.MATCHES_NOTHING, not own, shown):
                 log.warning("%s matches nothing", shown)
             longer = longer_names(expression, own)
-            if longer and self._state.once("matches longer names", shown):
+            if longer and self._state.once(Episode.MATCHES_LONGER_NAMES, shown):
                 log.warning(
                     "%s matches %s as well; write ^%s$ for the one name alone", shown, _some(longer), expression
                 )

@@ -6,10 +6,30 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
 
 log = logging.getLogger("dynamic-dynamodb")
+
+
+class Episode(Enum):
+    """What the log tells when it begins, and not again at every check while it lasts."""
+
+    BREAKER_OPEN = auto()  # of a target
+    OUTSIDE_WINDOWS = auto()
+    TABLE_MISSING = auto()
+    ON_DEMAND = auto()
+    GLOBAL_TABLE = auto()
+
+    NEEDS_LIST_TABLES = auto()  # of a section
+    MATCHES_NOTHING = auto()
+    MATCHES_LONGER_NAMES = auto()
+
+    LIST_TABLES_DENIED = auto()  # of the program
+    COST_TOLD = auto()
+    PAUSE_TOLD = auto()
+    OVERRUN = auto()
 
 
 @dataclass
@@ -20,7 +40,7 @@ class Memory:
     increased: dict[Axis, datetime] = field(default_factory=dict)  # when DynamoDB last accepted an increase of ours
     waits_until: datetime | None = None  # decreases have run out until then
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
-    said: set[str] = field(default_factory=set)  # states that were told, and last
+    said: set[Episode] = field(default_factory=set)  # what was told, and lasts
     section: str = ""  # the expression that it was last said to be configured by
 
 
@@ -30,7 +50,7 @@ class State:
     def __init__(self) -> None:
         self.failed = False
         self._memories: dict[Target, Memory] = {}
-        self._said: dict[str, set[str]] = {}  # as in Memory, of sections of the configuration; of no one thing: ""
+        self._said: dict[str, set[Episode]] = {}  # as in Memory, of sections of the configuration; of no one thing: ""
 
     def memory(self, target: Target) -> Memory:
         """What is remembered of this target; nothing yet, the first time."""
@@ -43,8 +63,8 @@ class State:
         """How many targets are remembered."""
         return len(self._memories)
 
-    def changes(self, what: str, holds: bool, of: Target | str = "") -> bool:
-        """Whether a state begins or ends to hold now, against when it was last asked for: time to say so.
+    def changes(self, what: Episode, holds: bool, of: Target | str = "") -> bool:
+        """Whether this begins or ends now, compared with the last time that it was asked for: time to tell.
 
         `of`: a target, a section of the configuration, or no one thing.
         """
@@ -53,11 +73,11 @@ class State:
         (said.add if holds else said.discard)(what)
         return changes
 
-    def begins(self, what: str, holds: bool, of: Target | str = "") -> bool:
-        """Whether a state holds now that did not hold when it was last asked for."""
+    def begins(self, what: Episode, holds: bool, of: Target | str = "") -> bool:
+        """Whether this lasts now and did not when it was last asked for."""
         return self.changes(what, holds, of) and holds
 
-    def once(self, what: str, of: Target | str = "") -> bool:
+    def once(self, what: Episode, of: Target | str = "") -> bool:
         """Whether this is the first time."""
         return self.begins(what, True, of)
 

@@ -199,7 +199,7 @@ def test_who_was_throttled_is_not_lowered(case: Case, events: int, answered: int
         assert not decision.ripe, decision.reason
         assert decision.streak == 0
         assert decision.direction != "down" or decision.units == policy.max_provisioned
-    elif not decision.direction == "up":
+    elif decision.direction != "up":
         unthrottled = replace(usage, throttled=Fraction(0), answered=Fraction(0))
         assert decision == decide(policy, unthrottled, streak)
 
