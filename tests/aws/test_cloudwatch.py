@@ -20,7 +20,8 @@ from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource, Targe
 NOW = datetime(2026, 1, 31, 12, 0, 42, 987654, tzinfo=timezone.utc)
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)
 START = NOON - timedelta(minutes=15)
-MINUTES = [START + timedelta(minutes=minute) for minute in range(5)]
+MINUTE = timedelta(minutes=1)
+MINUTES = [START + minute * MINUTE for minute in range(5)]
 TABLE, OTHER = Target("my_table"), Target("other")
 INDEX = Target("my_table", "my_index")
 READS, WRITES = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
@@ -59,7 +60,7 @@ class CloudWatch:
         for query in arguments["MetricDataQueries"]:
             pages = self.results.get(key_of(query["MetricStat"]["Metric"]))
             if pages is None:
-                pages = [complete(self.series.get(key_of(query["MetricStat"]["Metric"]), ()))]
+                pages = [complete(self._sums(query["MetricStat"]["Metric"]), minutes_from(arguments["StartTime"]))]
             if page < len(pages) and pages[page] is not None:
                 result = pages[page]
                 answer["MetricDataResults"].append(
@@ -75,9 +76,18 @@ class CloudWatch:
             raise self.statistics_refusal
         if self.statistics_answer is not None:
             return self.statistics_answer
-        values = self.series.get(key_of(arguments), ())
-        points = [{"Timestamp": at, "Sum": value, "Unit": "Count"} for at, value in zip(MINUTES, values, strict=False)]
+        points = [
+            {"Timestamp": at, "Sum": value, "Unit": "Count"}
+            for at, value in zip(minutes_from(arguments["StartTime"]), self._sums(arguments), strict=False)
+        ]
         return {"Datapoints": points[::-1]}  # in no order, as AWS does
+
+    def _sums(self, metric: Answer) -> Sequence[Any]:
+        return self.series.get(key_of(metric), ())
+
+
+def minutes_from(start: datetime) -> list[datetime]:
+    return [start + timedelta(minutes=minute) for minute in range(5)]
 
 
 def key_of(metric: Answer) -> Key:
@@ -303,6 +313,43 @@ def test_our_own_increases_count_where_describe_table_tells_of_none(
     assert [usage.throttled_all for usage in usages] == [31, 31]
 
 
+# One point a minute, of the window
+
+SECOND = timedelta(seconds=1)
+POINTS: list[tuple[list[tuple[datetime, float]], int]] = [
+    ([(MINUTES[0], 7), (MINUTES[0], 7)], 7),
+    ([(MINUTES[0], 3), (MINUTES[0], 9), (MINUTES[0], 5)], 9),
+    ([(MINUTES[1], 0), (MINUTES[1], 4)], 4),
+    ([(MINUTES[2], 6), (MINUTES[2] + 30 * SECOND, 8)], 8),
+    ([(MINUTES[0], 6), (MINUTES[0].astimezone(timezone(timedelta(hours=9))), 8)], 8),
+    ([(MINUTES[0] - MINUTE, 100), (MINUTES[0], 1), (MINUTES[4], 2), (MINUTES[4] + MINUTE, 100)], 3),
+    ([(MINUTES[0] - SECOND, 100), (MINUTES[4] + 59 * SECOND, 2)], 2),
+    ([(NOON, 100), (NOON + timedelta(days=9000), 100), (NOON - timedelta(days=9000), 100)], 0),
+    ([(datetime.min.replace(tzinfo=timezone.utc), 100), (datetime.max.replace(tzinfo=timezone.utc), 100)], 0),
+]
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["GetMetricData", "GetMetricStatistics"])
+@pytest.mark.parametrize(("points", "total"), POINTS)
+def test_one_point_a_minute_of_the_window(
+    measure: Measure, points: list[tuple[datetime, float]], total: int, older: bool
+) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied() if older else None
+    times, values = [at for at, _ in points], [value for _, value in points]
+    cloudwatch.results[(TABLE, READS)] = [complete(values, times)]
+    cloudwatch.statistics_answer = {"Datapoints": [{"Timestamp": at, "Sum": value} for at, value in points]}
+    assert measure(cloudwatch, request())[TABLE][0].consumed == total
+
+
+def test_a_minute_on_two_pages_counts_once(measure: Measure) -> None:
+    cloudwatch = CloudWatch()
+    both = [complete([1, 2], status="PartialData"), complete([9, 4], MINUTES[1:])]
+    cloudwatch.results.update({(TABLE, READS): both, (TABLE, READS_THROTTLED): both})
+    usage = measure(cloudwatch, request(throttled=("reads",), last_increase=MINUTES[1]))[TABLE][0]
+    assert (usage.consumed, usage.answered, usage.throttled) == (14, 1, 13)
+
+
 # Pages
 
 
@@ -374,6 +421,7 @@ BAD_RESULTS: dict[str, Any] = {
     "more values": {"StatusCode": "Complete", "Timestamps": MINUTES[:1], "Values": [1, 2]},
     "more timestamps": {"StatusCode": "Complete", "Timestamps": MINUTES[:2], "Values": [1]},
     "NaN": complete([NAN]),
+    "an integer beyond all floats": complete([10**400]),
     "infinite": complete([INFINITY]),
     "negative": complete([-0.1]),
     "text": complete(["1"]),

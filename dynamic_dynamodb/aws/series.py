@@ -1,0 +1,235 @@
+"""CloudWatch's metrics as series: which metric of which target over which minutes, asked once for all of them.
+
+Whoever measures says what it wants as queries and gets a series for each, or the error that kept it from being read.
+What is made of the numbers is not decided here.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
+from dynamic_dynamodb.decisions.model import Target
+
+log = logging.getLogger("dynamic-dynamodb")
+
+QUERIES_A_CALL = 500  # GetMetricData's limit
+_MOST_PAGES = 1000  # of one call; a service that never stops paging is a failure
+_DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
+
+# Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
+_EXACT = Context(prec=1000)
+
+
+def minute_of(moment: datetime) -> int:
+    """The number of the minute that an instant is in, since 1970: how series count time."""
+    return math.floor(moment.timestamp()) // 60
+
+
+class Query(NamedTuple):
+    """One metric of one target, as 1-minute sums of the minutes that begin in [start, end)."""
+
+    target: Target
+    metric: str
+    start: datetime  # a whole minute, as `end`
+    end: datetime
+
+    @property
+    def dimensions(self) -> list[dict[str, str]]:
+        dimensions = [{"Name": "TableName", "Value": self.target.table}]
+        if self.target.index is not None:
+            dimensions.append({"Name": "GlobalSecondaryIndexName", "Value": self.target.index})
+        return dimensions
+
+
+class Series:
+    """The sums of one metric, by the minute that they begin with, oldest first. A minute without traffic has none.
+
+    In arrays: as objects the points would take ten times the memory, and there can be millions.
+    """
+
+    def __init__(self, sums: Mapping[int, float]) -> None:
+        self.minutes = array("q", sorted(sums))
+        self.sums = array("d", (sums[minute] for minute in self.minutes))
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        return zip(self.minutes, self.sums, strict=True)
+
+    def __len__(self) -> int:
+        return len(self.minutes)
+
+    @property
+    def total(self) -> Fraction:
+        """The exact sum: a datapoint is the decimal number that its JSON shows, not the binary one next to it."""
+        total = Decimal(0)
+        for value in self.sums:
+            total = _EXACT.add(total, Decimal(repr(value)))
+        return Fraction(total)
+
+
+class _Points:
+    """The datapoints of one query as they come in: one a minute, of two the greater; none from outside the window."""
+
+    def __init__(self, query: Query, operation: str) -> None:
+        self._window = range(minute_of(query.start), minute_of(query.end))
+        self._operation = operation
+        self._sums: dict[int, float] = {}
+
+    def add(self, moment: Any, value: Any) -> None:
+        """Raises BadAnswerError where it is no datapoint."""
+        minute, amount = self._minute(moment), self._amount(value)
+        if minute in self._window:
+            self._sums[minute] = max(amount, self._sums.get(minute, 0.0))
+
+    def _minute(self, moment: Any) -> int:
+        if not isinstance(moment, datetime) or moment.tzinfo is None:
+            raise BadAnswerError(self._operation, "timestamp")
+        return minute_of(moment)
+
+    def _amount(self, value: Any) -> float:
+        try:
+            if type(value) in (int, float) and 0 <= value < math.inf:  # nor NaN, which is on no side of anything
+                return float(value)
+        except OverflowError:  # an integer of hundreds of digits
+            pass
+        raise BadAnswerError(self._operation, "value of a datapoint")
+
+    def series(self) -> Series:
+        return Series(self._sums)
+
+
+class _Found:
+    """What the pages of GetMetricData say of one metric. A bad result spoils its own metric only."""
+
+    def __init__(self, query: Query) -> None:
+        self._points = _Points(query, _DATA)
+        self._status: Any = None
+        self._error: AwsError | None = None
+
+    def add(self, result: Mapping[str, Any]) -> None:
+        self._status = result.get("StatusCode")
+        try:
+            times, values = _list(result, _DATA, "Timestamps"), _list(result, _DATA, "Values")
+            if len(times) != len(values):
+                raise BadAnswerError(_DATA, "MetricDataResults[].Values, one a timestamp,")
+            for moment, value in zip(times, values, strict=True):
+                self._points.add(moment, value)
+        except AwsError as error:
+            self._error = error
+
+    def series(self) -> Series | AwsError:
+        if self._error or self._status is None:
+            return self._error or BadAnswerError(_DATA, "result for a metric asked for")
+        if self._status != "Complete":
+            return AwsError(_DATA, str(self._status), "the metric is not complete though all pages are read")
+        return self._points.series()
+
+
+class Metrics:
+    """Reads them, in as few calls as there are; remembers whether GetMetricData is denied."""
+
+    def __init__(self, cloudwatch: Any, workers: Workers) -> None:
+        self._cloudwatch = cloudwatch
+        self._workers = workers
+        self._denied: AwsError | None = None
+
+    def read(self, queries: Sequence[Query]) -> dict[Query, Series | AwsError]:
+        """A series for each query, or the error that kept it from being read."""
+        found: dict[Query, Series | AwsError] = {}
+        if self._denied is None:
+            batches = list(_batches(queries))
+            for batch, answer in zip(batches, self._workers.read(_DATA, self._read_pages, batches), strict=True):
+                found.update(dict.fromkeys(batch, answer) if isinstance(answer, AwsError) else answer)
+            self._note_denial(found.values())
+        if self._denied is not None:
+            left = [query for query in queries if not isinstance(found.get(query), Series)]
+            for query, answered in zip(left, self._workers.read(_STATISTICS, self._get_statistics, left), strict=True):
+                denied = isinstance(answered, AwsError) and answered.denied
+                # Denied both ways: the permission to ask for is the better one.
+                found[query] = self._denied if denied else answered
+        return found
+
+    def _note_denial(self, answers: Iterable[Series | AwsError]) -> None:
+        """Remember for all later checks that GetMetricData is not permitted, and say so, once."""
+        errors = (answer for answer in answers if isinstance(answer, AwsError))
+        self._denied = next((error for error in errors if error.denied), None)
+        if self._denied is not None:
+            log.warning("%s; using GetMetricStatistics instead, one call a metric", self._denied)
+
+    def _read_pages(self, batch: Sequence[Query]) -> dict[Query, Series | AwsError]:
+        ids = {f"m{number}": query for number, query in enumerate(batch)}
+        arguments: dict[str, Any] = {
+            "MetricDataQueries": [_metric_data_query(key, query) for key, query in ids.items()],
+            "StartTime": batch[0].start,
+            "EndTime": batch[0].end,
+        }
+        found = {key: _Found(query) for key, query in ids.items()}
+        tokens: list[Any] = []  # of the pages so far
+        for _page in range(_MOST_PAGES):
+            answer = call(_DATA, self._cloudwatch.get_metric_data, **arguments)
+            for result in _list(answer, _DATA, "MetricDataResults"):
+                # Whatever the service says of something that was not asked for is its own affair.
+                key = result.get("Id") if isinstance(result, dict) else None
+                if isinstance(key, str) and key in found:
+                    found[key].add(result)
+            token = answer.get("NextToken")
+            if not token or token in tokens:
+                break
+            tokens.append(token)
+            arguments["NextToken"] = token
+        if token:
+            raise BadAnswerError(_DATA, "end of its pages")
+        return {query: found[key].series() for key, query in ids.items()}
+
+    def _get_statistics(self, query: Query) -> Series:
+        answer = call(
+            _STATISTICS,
+            self._cloudwatch.get_metric_statistics,
+            Namespace="AWS/DynamoDB",
+            MetricName=query.metric,
+            Dimensions=query.dimensions,
+            StartTime=query.start,
+            EndTime=query.end,
+            Period=60,
+            Statistics=["Sum"],
+        )
+        points = _Points(query, _STATISTICS)
+        for point in _list(answer, _STATISTICS, "Datapoints"):
+            points.add(_item(point, "Timestamp"), _item(point, "Sum"))
+        return points.series()
+
+
+def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
+    """Up to 500 queries a batch; the queries of one call share their window."""
+    windows: dict[tuple[datetime, datetime], list[Query]] = {}
+    for query in queries:
+        windows.setdefault((query.start, query.end), []).append(query)
+    for alike in windows.values():
+        for first in range(0, len(alike), QUERIES_A_CALL):
+            yield alike[first : first + QUERIES_A_CALL]
+
+
+def _metric_data_query(key: str, query: Query) -> dict[str, Any]:
+    metric = {"Namespace": "AWS/DynamoDB", "MetricName": query.metric, "Dimensions": query.dimensions}
+    return {"Id": key, "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+
+
+def _list(answer: Any, operation: str, field: str) -> list[Any]:
+    value = answer.get(field) if isinstance(answer, dict) else None
+    if not isinstance(value, list):
+        raise BadAnswerError(operation, field)
+    return value
+
+
+def _item(point: Any, field: str) -> Any:
+    if not isinstance(point, dict) or field not in point:
+        raise BadAnswerError(_STATISTICS, f"Datapoints[].{field}")
+    return point[field]
