@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dynamic_dynamodb.decisions.model import Throughput
+from dynamic_dynamodb.decisions.model import AXES, Throughput
 from dynamic_dynamodb.simulation.account import Account, valid_name
+from dynamic_dynamodb.simulation.metrics import settle
 from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
 
@@ -163,11 +164,16 @@ class _Update:
         self._check_simultaneous()
 
     def carry_out(self) -> None:
-        ready = self.now + timedelta(seconds=self.account.rules.update_seconds)
+        rules, last = self.account.rules, self.now
         for capacity, units in self.changes:
+            for axis in AXES:
+                settle(self.account, capacity, axis)
             capacity.units.forget(self.account.horizon)
+            at_once = rules.warm and not capacity.decreased_by(units, self.now) and capacity.had(units)
+            ready = self.now if at_once else self.now + timedelta(seconds=rules.update_seconds)
             capacity.update(units, self.now, ready)
-        self.table.own.busy(ready)  # also when only an index changes
+            last = max(last, ready)
+        self.table.own.busy(last)  # also when only an index changes
         self.account.changing(self.table)
 
     def _check_billing(self) -> None:

@@ -5,38 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import NamedTuple
 
 from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import Account, Demand
+from dynamic_dynamodb.simulation.ledger import MINUTE, Bucket, Ledger, Served, Spans, Wanted
+from dynamic_dynamodb.simulation.resources import Capacity
 from dynamic_dynamodb.simulation.timeline import Timeline
 
-MINUTE = timedelta(minutes=1)
+
+class _Metric(NamedTuple):
+    axis: Axis
+    sum: Callable[[Served], float]  # of a minute; events are whole
 
 
-class Served(NamedTuple):
-    """What became of the demand of one minute."""
-
-    consumed: float  # units
-    throttled: int  # events, one a unit, for want of capacity
-    key_range: int = 0  # events, one a unit, of a key range that is too hot
-
-    @property
-    def all_throttled(self) -> int:
-        return self.throttled + self.key_range
-
-
-_METRICS: dict[str, tuple[Axis, Callable[[Served], float]]] = {
-    "ConsumedReadCapacityUnits": ("reads", attrgetter("consumed")),
-    "ConsumedWriteCapacityUnits": ("writes", attrgetter("consumed")),
-    "ReadThrottleEvents": ("reads", attrgetter("all_throttled")),
-    "WriteThrottleEvents": ("writes", attrgetter("all_throttled")),
-    "ReadProvisionedThroughputThrottleEvents": ("reads", attrgetter("throttled")),
-    "WriteProvisionedThroughputThrottleEvents": ("writes", attrgetter("throttled")),
-    "ReadKeyRangeThroughputThrottleEvents": ("reads", attrgetter("key_range")),
-    "WriteKeyRangeThroughputThrottleEvents": ("writes", attrgetter("key_range")),
+_METRICS = {
+    "ConsumedReadCapacityUnits": _Metric("reads", lambda served: served.consumed),
+    "ConsumedWriteCapacityUnits": _Metric("writes", lambda served: served.consumed),
+    "ReadThrottleEvents": _Metric("reads", lambda served: _events(served.throttled) + _events(served.key_range)),
+    "WriteThrottleEvents": _Metric("writes", lambda served: _events(served.throttled) + _events(served.key_range)),
+    "ReadProvisionedThroughputThrottleEvents": _Metric("reads", lambda served: _events(served.throttled)),
+    "WriteProvisionedThroughputThrottleEvents": _Metric("writes", lambda served: _events(served.throttled)),
+    "ReadKeyRangeThroughputThrottleEvents": _Metric("reads", lambda served: _events(served.key_range)),
+    "WriteKeyRangeThroughputThrottleEvents": _Metric("writes", lambda served: _events(served.key_range)),
 }
+
+
+def _events(units: float) -> float:
+    """One event a unit; a sum of floats that is a hair below a whole number is that number."""
+    return math.floor(units + 1e-6)
 
 
 def whole_minute(moment: datetime) -> datetime:
@@ -45,19 +42,46 @@ def whole_minute(moment: datetime) -> datetime:
 
 
 def served(account: Account, target: Target, axis: Axis, minute: datetime) -> Served:
-    """The minute's consumption and throttled events, whether published yet or not."""
+    """The minute's consumption and throttled units, whether published yet or not."""
     capacity = account.find(target)
     if capacity is None:
-        return Served(0.0, 0, 0)
-    wanted = _demand(account.loads.get((target, axis)), minute)
-    hot = min(wanted, _demand(account.hot_keys.get((target, axis)), minute))
-    demand = wanted - hot
-    consumed = throttled = 0.0
-    for seconds, units in capacity.units.spans(minute, minute + MINUTE):
-        granted = min(demand, _limit(units, axis, account.rules.capped))
-        consumed += granted * seconds
-        throttled += (demand - granted) * seconds
-    return Served(consumed, math.floor(throttled), math.floor(hot * 60))
+        return Served(0.0, 0.0)
+    if account.rules.burst_seconds or account.rules.retry:
+        settle(account, capacity, axis)
+        known = capacity.ledgers[axis].at(minute)
+        if known is not None:
+            return known
+    return Bucket(0, 0).serve(_wanted(account, target, axis, minute), _spans(account, capacity, axis, minute))
+
+
+def settle(account: Account, capacity: Capacity, axis: Axis) -> None:
+    """Serve the minutes that are over, where each depends on the ones before it."""
+    if not (account.rules.burst_seconds or account.rules.retry):
+        return
+    until = whole_minute(account.now)
+    ledger = capacity.ledgers.get(axis)
+    if ledger is None:
+        bucket = Bucket(account.rules.burst_seconds, account.rules.retry)
+        ledger = capacity.ledgers[axis] = Ledger(whole_minute(capacity.since), bucket)
+    if ledger.end < until:
+        target = capacity.target
+        ledger.settle(
+            until,
+            lambda minute: _wanted(account, target, axis, minute),
+            lambda minute: _spans(account, capacity, axis, minute),
+        )
+        ledger.forget(account.horizon)
+
+
+def _wanted(account: Account, target: Target, axis: Axis, minute: datetime) -> Wanted:
+    loads, hot_keys = account.loads.get((target, axis)), account.hot_keys.get((target, axis))
+    return Wanted(_demand(loads, minute), _demand(hot_keys, minute))
+
+
+def _spans(account: Account, capacity: Capacity, axis: Axis, minute: datetime) -> Spans:
+    end = minute + MINUTE
+    capped = account.rules.capped
+    return [(seconds, _limit(units, axis, capped)) for seconds, units in capacity.units.spans(minute, end)]
 
 
 def datapoints(
@@ -81,8 +105,8 @@ def _sum(account: Account, target: Target, metric: str, minute: datetime) -> flo
         return literals[minute]
     if metric not in _METRICS:
         return None
-    axis, which = _METRICS[metric]
-    return float(which(served(account, target, axis, minute))) or None
+    axis, sum_ = _METRICS[metric]
+    return float(sum_(served(account, target, axis, minute))) or None
 
 
 def _demand(timeline: Timeline[Demand] | None, minute: datetime) -> float:

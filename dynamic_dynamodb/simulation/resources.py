@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from dynamic_dynamodb.decisions.model import Target, Throughput
+from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
 from dynamic_dynamodb.simulation.decreases import Decreases
+from dynamic_dynamodb.simulation.ledger import Ledger
 from dynamic_dynamodb.simulation.timeline import Timeline
 
 ACTIVE, UPDATING = "ACTIVE", "UPDATING"
@@ -19,11 +20,14 @@ class Capacity:
     None leaves the field out.
     """
 
-    def __init__(self, target: Target, units: Throughput | None, status: str) -> None:
+    def __init__(self, target: Target, units: Throughput | None, status: str, since: datetime) -> None:
         self.target = target
+        self.since = since
         self.units: Timeline[Throughput | None] = Timeline(units)  # None: on demand
         self.last_increase: datetime | None = None
         self.backfilling: bool | None = None
+        self.highest = units or Throughput(0, 0)  # of each axis, that it has had
+        self.ledgers: dict[Axis, Ledger] = {}
         self.decreases = Decreases()
         self._status = status
         self._busy_until: datetime | None = None
@@ -59,7 +63,12 @@ class Capacity:
         if self.decreased_by(units, now):
             self.decreases.note(now)
         self.units.set(ready, units)
+        self.highest = Throughput(*map(max, self.highest, units))
         self.busy(ready)
+
+    def had(self, units: Throughput) -> bool:
+        """Whether it has had so much of each axis before."""
+        return all(new <= most for new, most in zip(units, self.highest, strict=True))
 
     def decreased_by(self, units: Throughput, now: datetime) -> bool:
         return any(new < present for new, present in zip(units, self.provisioned(now), strict=True))

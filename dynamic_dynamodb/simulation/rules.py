@@ -17,8 +17,15 @@ class Rules:
     and "Provisioned capacity mode", [M] "DynamoDB metrics and dimensions" and [CW] GetMetricData's API reference, all
     of AWS's documentation; [-] a choice of this model, because AWS states no figure.
 
+    The defaults are simple: what is above the provisioned units is throttled at once, and a datapoint shows at once.
+    `AWS` has what comes nearest to AWS.
+
     update_seconds: how long a table or index is UPDATING. [-] [U] says "several minutes" for target tracking; a
         minute or less is what users see.
+    warm: whether an increase up to a capacity that the table has had before holds at once. [-]
+    burst_seconds: unused capacity of so many seconds can be spent above what is provisioned. 300, and "best effort"
+        by [B]. The bucket of a table or index that is new is empty.
+    retry: the share of what is throttled that comes back in the next minute, 0 to 1; the rest is lost. [-]
     decrease_rule: [Q] "refilled": each UTC day begins with `decreases_at_once` decreases, each full hour adds one,
         and there are never more than `decreases_at_once` at a time. "spaced", until AWS changed it: the first
         `decreases_at_once` of a UTC day at any time, each later one if there was none in the hour before.
@@ -27,7 +34,7 @@ class Rules:
     table_quota: 40,000 units of one axis, of each table and of each index apart. [Q]
     account_quota: 80,000 units of one axis, of all tables and indexes of the account together; None: no limit. [Q]
     most_updating: 500 tables that are being created, updated or deleted at once. [Q]
-    metric_delay: from the end of a minute until its datapoint shows. [-]
+    metric_delay: from the end of a minute until its datapoint shows. [-] Users report 2 to 7 minutes.
     retention: how long metrics can be asked for. [CW] 15 days of 1-minute sums; a day is enough for most tests.
     results_per_page: 500, of GetMetricData. [CW]
     capped: whether what is above the provisioned units is throttled; else it is served, as by burst capacity
@@ -35,6 +42,9 @@ class Rules:
     """
 
     update_seconds: float = 30
+    warm: bool = False
+    burst_seconds: float = 0
+    retry: float = 0
     decrease_rule: DecreaseRule = "refilled"
     decreases_at_once: int = 4
     most_decreases: int = 27
@@ -47,6 +57,9 @@ class Rules:
     capped: bool = True
 
     def __post_init__(self) -> None:
-        durations = (self.update_seconds, self.metric_delay, self.retention)
-        if min(durations) < 0 or min(self.results_per_page, self.decreases_at_once) < 1:
+        durations = (self.update_seconds, self.metric_delay, self.retention, self.burst_seconds)
+        if min(durations) < 0 or min(self.results_per_page, self.decreases_at_once) < 1 or not 0 <= self.retry <= 1:
             raise ValueError(f"rules that cannot hold: {self}")
+
+
+AWS = Rules(update_seconds=60, burst_seconds=300, metric_delay=120, retention=15 * 86_400)

@@ -53,4 +53,6 @@ class Timeline(Generic[T]):
         return len(self._values)
 
     def _index(self, moment: datetime) -> int:
+        if moment >= self._since[-1]:  # as most who ask ask for now
+            return len(self._since) - 1
         return bisect_right(self._since, moment) - 1

@@ -11,7 +11,8 @@ from dynamic_dynamodb.decisions.model import AXES, Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import START, Account, Demand, valid_name
 from dynamic_dynamodb.simulation.cloudwatch import CloudWatch
 from dynamic_dynamodb.simulation.dynamodb import DynamoDB
-from dynamic_dynamodb.simulation.metrics import Served, served, whole_minute
+from dynamic_dynamodb.simulation.ledger import Served
+from dynamic_dynamodb.simulation.metrics import served, settle, whole_minute
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.sns import SNS
@@ -63,7 +64,7 @@ class World(Account):
         with self.lock:
             on_demand = billing_mode == "PAY_PER_REQUEST"
             units = None if on_demand else _throughput(reads, writes)
-            table = self.put_table(_capacity(Target(name), units, status), tuple(replicas))
+            table = self.put_table(_capacity(Target(name), units, status, self.now), tuple(replicas))
             table.on_demand = on_demand
             table.on_demand_since = self.now if on_demand else None
             for index, (index_reads, index_writes) in (indexes or {}).items():
@@ -84,7 +85,7 @@ class World(Account):
             if index in found.indexes:
                 raise ValueError(f"table {table} has an index {index} already")
             units = None if found.on_demand else _throughput(reads, writes)
-            capacity = _capacity(Target(table, index), units, status)
+            capacity = _capacity(Target(table, index), units, status, self.now)
             capacity.backfilling = backfilling
             found.indexes[index] = capacity
 
@@ -108,7 +109,7 @@ class World(Account):
         with self.lock:
             if self._table(target.table).on_demand:
                 raise ValueError(f"table {target.table} is on demand")
-            self._capacity(target).units.change(self.now, units, self.horizon)
+            self._provision(self._capacity(target), units)
 
     def set_status(self, target: Target, status: str, *, backfilling: bool | None = None) -> None:
         """Hold a status until the next call of this; "ACTIVE" ends an update in progress."""
@@ -140,7 +141,12 @@ class World(Account):
             if units is None:
                 found.on_demand_since = self.now
             for capacity in found.capacities():
-                capacity.units.change(self.now, units, self.horizon)
+                self._provision(capacity, units)
+
+    def _provision(self, capacity: Capacity, units: Throughput | None) -> None:
+        for axis in AXES:
+            settle(self, capacity, axis)
+        capacity.units.change(self.now, units, self.horizon)
 
     # Load and metrics
 
@@ -166,6 +172,9 @@ class World(Account):
             if known is None:
                 demands[target, axis] = Timeline(demand)
                 return
+            capacity = self.find(target)
+            if capacity is not None:
+                settle(self, capacity, axis)
             known.change(whole_minute(self.now), demand, self.horizon)
 
     def put_metric(self, target: Target, metric_name: str, minute: datetime, value: float | None) -> None:
@@ -194,11 +203,11 @@ class World(Account):
         return found
 
 
-def _capacity(target: Target, units: Throughput | None, status: str) -> Capacity:
+def _capacity(target: Target, units: Throughput | None, status: str, now: datetime) -> Capacity:
     name = target.table if target.index is None else target.index
     if not valid_name(name):
         raise ValueError(f"DynamoDB takes no such name: {name!r}")
-    return Capacity(target, units, status)
+    return Capacity(target, units, status, now)
 
 
 def _throughput(reads: int, writes: int) -> Throughput:

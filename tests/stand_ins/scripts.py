@@ -26,7 +26,7 @@ from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.configuration import loader
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
 from dynamic_dynamodb.simulation.account import START
-from dynamic_dynamodb.simulation.metrics import Served
+from dynamic_dynamodb.simulation.ledger import Served
 from dynamic_dynamodb.simulation.refusal import RefusedError
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World

@@ -1,0 +1,112 @@
+"""What became of the demand of each minute that is over, where a minute depends on the ones before it."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+MINUTE = timedelta(minutes=1)
+
+# (seconds, units granted per second): how a minute was provisioned.
+Spans = Iterable[tuple[float, float]]
+
+
+class Wanted(NamedTuple):
+    """The load of one minute, per second."""
+
+    units: float
+    hot: float  # of them, above what one key range can serve
+
+
+class Served(NamedTuple):
+    """What became of the demand of one minute, in units."""
+
+    consumed: float
+    throttled: float  # for want of capacity
+    key_range: float = 0.0  # of a key range that is too hot
+
+    @property
+    def all_throttled(self) -> float:
+        return self.throttled + self.key_range
+
+
+class Bucket:
+    """Burst capacity: what was not used, of so many seconds of what is provisioned; and what comes back."""
+
+    def __init__(self, seconds: float, retry: float) -> None:
+        self._seconds = seconds
+        self._retry = retry
+        self.credit = 0.0  # units
+        self.back = 0.0  # units per second of this minute that were throttled in the one before
+
+    def serve(self, wanted: Wanted, spans: Spans) -> Served:
+        """Serve one minute."""
+        hot = min(wanted.hot, wanted.units)
+        demand = wanted.units - hot + self.back
+        consumed = throttled = 0.0
+        for seconds, units in spans:
+            asked, granted = demand * seconds, units * seconds
+            if units < math.inf:
+                self.credit = min(self.credit, self._seconds * units)
+            if asked <= granted:
+                consumed += asked
+                self._keep(granted - asked, units)
+            else:
+                spent = min(self.credit, asked - granted)
+                consumed += granted + spent
+                throttled += asked - granted - spent
+                self._keep(-spent, units)
+        self.back = self._retry * (throttled / 60 + hot)
+        return Served(consumed, throttled, hot * 60)
+
+    def _keep(self, unused: float, units: float) -> None:
+        if units < math.inf:
+            self.credit = min(self.credit + unused, self._seconds * units)
+
+
+class Ledger:
+    """The minutes of one axis of a table or index, from `first` on, each served once and in its order."""
+
+    def __init__(self, first: datetime, bucket: Bucket) -> None:
+        self._first = first
+        self._bucket = bucket
+        self._consumed = array("d")
+        self._throttled = array("d")
+        self._key_range = array("d")
+
+    @property
+    def end(self) -> datetime:
+        """The first minute that is not settled."""
+        return self._first + len(self._consumed) * MINUTE
+
+    def settle(self, until: datetime, wanted: Callable[[datetime], Wanted], spans: Callable[[datetime], Spans]) -> None:
+        """Serve all minutes that begin before `until`."""
+        minute = self.end
+        while minute < until:
+            consumed, throttled, key_range = self._bucket.serve(wanted(minute), spans(minute))
+            self._consumed.append(consumed)
+            self._throttled.append(throttled)
+            self._key_range.append(key_range)
+            minute += MINUTE
+
+    def forget(self, before: datetime) -> None:
+        """Drop the minutes that began before then, if they are many."""
+        old = (before - self._first) // MINUTE
+        if old > max(len(self._consumed) / 2, 1000):
+            for series in (self._consumed, self._throttled, self._key_range):
+                del series[:old]
+            self._first += old * MINUTE
+
+    def __len__(self) -> int:
+        """How many minutes are remembered."""
+        return len(self._consumed)
+
+    def at(self, minute: datetime) -> Served | None:
+        """None: not settled, or before the first."""
+        number = (minute - self._first) // MINUTE
+        if 0 <= number < len(self._consumed):
+            return Served(self._consumed[number], self._throttled[number], self._key_range[number])
+        return None
