@@ -24,6 +24,7 @@ log = logging.getLogger("dynamic-dynamodb")
 QUERIES_A_CALL = 500  # GetMetricData's limit
 _MOST_PAGES = 1000  # of one call; a service that never stops paging is a failure
 _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
+_PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCodes
 
 # Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
 _EXACT = Context(prec=1000)
@@ -106,6 +107,15 @@ class _Points:
         return Series(self._sums)
 
 
+class _IncompleteError(AwsError):
+    """All pages are read, and CloudWatch does not call the metric complete."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether asking again may help."""
+        return self.code in _PASSING
+
+
 class _Found:
     """What the pages of GetMetricData say of one metric. A bad result spoils its own metric only."""
 
@@ -129,7 +139,7 @@ class _Found:
         if self._error or self._status is None:
             return self._error or BadAnswerError(_DATA, "result for a metric asked for")
         if self._status != "Complete":
-            return AwsError(_DATA, str(self._status), "the metric is not complete though all pages are read")
+            return _IncompleteError(_DATA, str(self._status), "the metric is not complete though all pages are read")
         return self._points.series()
 
 
@@ -145,9 +155,10 @@ class Metrics:
         """A series for each query, or the error that kept it from being read."""
         found: dict[Query, Series | AwsError] = {}
         if self._denied is None:
-            batches = list(_batches(queries))
-            for batch, answer in zip(batches, self._workers.read(_DATA, self._read_pages, batches), strict=True):
-                found.update(dict.fromkeys(batch, answer) if isinstance(answer, AwsError) else answer)
+            found = self._ask(queries)
+            again = [query for query, answer in found.items() if isinstance(answer, _IncompleteError) and answer.passes]
+            if again:
+                found.update(self._ask(again))
             self._note_denial(found.values())
         if self._denied is not None:
             left = [query for query in queries if not isinstance(found.get(query), Series)]
@@ -155,6 +166,14 @@ class Metrics:
                 denied = isinstance(answered, AwsError) and answered.denied
                 # Denied both ways: the permission to ask for is the better one.
                 found[query] = self._denied if denied else answered
+        return found
+
+    def _ask(self, queries: Sequence[Query]) -> dict[Query, Series | AwsError]:
+        """By GetMetricData, once."""
+        found: dict[Query, Series | AwsError] = {}
+        batches = list(_batches(queries))
+        for batch, answer in zip(batches, self._workers.read(_DATA, self._read_pages, batches), strict=True):
+            found.update(dict.fromkeys(batch, answer) if isinstance(answer, AwsError) else answer)
         return found
 
     def _note_denial(self, answers: Iterable[Series | AwsError]) -> None:

@@ -375,6 +375,53 @@ def test_still_partial_is_a_failure_of_that_resource_alone(measure: Measure) -> 
     assert measured[OTHER][0].consumed == 7
 
 
+# What is not complete is asked for once more
+
+
+class Mending(CloudWatch):
+    """Says of one metric another thing each time it is asked for it."""
+
+    def __init__(self, key: Key, *statuses: str) -> None:
+        super().__init__({key: [5], (OTHER, READS): [7]})
+        self.key, self.statuses = key, list(statuses)
+
+    def get_metric_data(self, **arguments: Any) -> Answer:
+        self.results.pop(self.key, None)
+        if any(key_of(query["MetricStat"]["Metric"]) == self.key for query in arguments["MetricDataQueries"]):
+            self.results[self.key] = [complete([5], status=self.statuses.pop(0))]
+        return super().get_metric_data(**arguments)
+
+    @property
+    def asked(self) -> list[list[Key]]:
+        """The metrics of each call."""
+        return [[key_of(query["MetricStat"]["Metric"]) for query in call["MetricDataQueries"]] for call in self.data]
+
+
+@pytest.mark.parametrize("key", [(TABLE, READS), (TABLE, WRITES_THROTTLED), (INDEX, WRITES)])
+@pytest.mark.parametrize("status", ["InternalError", "PartialData"])
+def test_what_is_not_complete_is_asked_for_once_more(measure: Measure, key: Key, status: str) -> None:
+    cloudwatch = Mending(key, status, "Complete")
+    measured = measure(cloudwatch, request(throttled=AXES), request(INDEX), request(OTHER))
+    assert not any(isinstance(one, AwsError) for one in measured.values())
+    first, second = cloudwatch.asked
+    assert (len(first), second) == (8, [key])
+    assert measured[OTHER][0].consumed == 7
+    assert key[1] != READS or measured[TABLE][0].consumed == 5
+
+
+def test_not_more_than_once_more(measure: Measure) -> None:
+    cloudwatch = Mending((TABLE, READS), "InternalError", "PartialData", "Complete")
+    assert "GetMetricData failed: PartialData" in str(measure(cloudwatch, request())[TABLE])
+    assert len(cloudwatch.data) == 2
+
+
+@pytest.mark.parametrize("status", ["Forbidden", "SLEEPING"])
+def test_what_asking_again_cannot_mend_is_not_asked_for_again(measure: Measure, status: str) -> None:
+    cloudwatch = Mending((TABLE, READS), status, "Complete")
+    assert f"GetMetricData failed: {status}" in str(measure(cloudwatch, request())[TABLE])
+    assert len(cloudwatch.data) == 1
+
+
 class Circling(CloudWatch):
     """Never says the last page."""
 
