@@ -57,7 +57,7 @@ class Statistics:
     def measure(self, requests: Sequence[Request], now: datetime) -> dict[Target, tuple[Usage, Usage] | AwsError]:
         """Usage of reads and of writes of each target, or the error that kept it from being measured."""
         minute = now.replace(second=0, microsecond=0)
-        found = self._metrics.read([query for request in requests for query in request.queries(minute)])
+        found = self._metrics.read([query for request in requests for query in request.queries(minute)], now)
         measured: dict[Target, tuple[Usage, Usage] | AwsError] = {}
         for request in requests:
             series = {query.metric: found[query] for query in request.queries(minute)}

@@ -10,7 +10,7 @@ import logging
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ log = logging.getLogger("dynamic-dynamodb")
 QUERIES_A_CALL = 500  # GetMetricData's limit
 _MOST_PAGES = 1000  # of one call; a service that never stops paging is a failure
 _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
+_ASK_AGAIN = timedelta(hours=1)  # for GetMetricData, while it is denied and GetMetricStatistics is not
 _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCodes
 
 # Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
@@ -144,28 +145,54 @@ class _Found:
 
 
 class Metrics:
-    """Reads them, in as few calls as there are; remembers whether GetMetricData is denied."""
+    """Reads them, in as few calls as there are; by the older GetMetricStatistics while GetMetricData is denied."""
 
     def __init__(self, cloudwatch: Any, workers: Workers) -> None:
         self._cloudwatch = cloudwatch
         self._workers = workers
-        self._denied: AwsError | None = None
+        self._denied: AwsError | None = None  # GetMetricData's last answer, if it was a denial
+        self._denied_at = datetime.min.replace(tzinfo=timezone.utc)
+        self._both_denied = False
 
-    def read(self, queries: Sequence[Query]) -> dict[Query, Series | AwsError]:
+    def read(self, queries: Sequence[Query], now: datetime) -> dict[Query, Series | AwsError]:
         """A series for each query, or the error that kept it from being read."""
         found: dict[Query, Series | AwsError] = {}
-        if self._denied is None:
+        if queries and self._may_ask(now):
             found = self._ask(queries)
             again = [query for query, answer in found.items() if isinstance(answer, _IncompleteError) and answer.passes]
             if again:
                 found.update(self._ask(again))
-            self._note_denial(found.values())
+            self._note_denial(found.values(), now)
         if self._denied is not None:
             left = [query for query in queries if not isinstance(found.get(query), Series)]
-            for query, answered in zip(left, self._workers.read(_STATISTICS, self._get_statistics, left), strict=True):
-                denied = isinstance(answered, AwsError) and answered.denied
-                # Denied both ways: the permission to ask for is the better one.
-                found[query] = self._denied if denied else answered
+            found.update(self._ask_older(left, self._denied))
+        return found
+
+    def _may_ask(self, now: datetime) -> bool:
+        """Whether to try GetMetricData: a policy may be seconds late, and may be mended at any time."""
+        waited = now - self._denied_at
+        return self._denied is None or self._both_denied or not timedelta(0) <= waited < _ASK_AGAIN
+
+    def _note_denial(self, answers: Iterable[Series | AwsError], now: datetime) -> None:
+        """Remember whether GetMetricData is denied, and say so when that begins and ends."""
+        errors = (answer for answer in answers if isinstance(answer, AwsError))
+        before, self._denied = self._denied, next((error for error in errors if error.denied), None)
+        self._both_denied = False
+        if self._denied is not None:
+            self._denied_at = now
+            level = logging.WARNING if before is None else logging.DEBUG
+            log.log(level, "%s; using GetMetricStatistics instead, one call a metric", self._denied)
+        elif before is not None:
+            log.info("GetMetricData is no longer denied: it is used again")
+
+    def _ask_older(self, queries: Sequence[Query], denied: AwsError) -> dict[Query, Series | AwsError]:
+        """By GetMetricStatistics; where that is denied too, the permission to ask for is the better one."""
+        found: dict[Query, Series | AwsError] = {}
+        answers = self._workers.read(_STATISTICS, self._get_statistics, queries)
+        for query, answer in zip(queries, answers, strict=True):
+            both = isinstance(answer, AwsError) and answer.denied
+            self._both_denied |= both
+            found[query] = denied if both else answer
         return found
 
     def _ask(self, queries: Sequence[Query]) -> dict[Query, Series | AwsError]:
@@ -175,13 +202,6 @@ class Metrics:
         for batch, answer in zip(batches, self._workers.read(_DATA, self._read_pages, batches), strict=True):
             found.update(dict.fromkeys(batch, answer) if isinstance(answer, AwsError) else answer)
         return found
-
-    def _note_denial(self, answers: Iterable[Series | AwsError]) -> None:
-        """Remember for all later checks that GetMetricData is not permitted, and say so, once."""
-        errors = (answer for answer in answers if isinstance(answer, AwsError))
-        self._denied = next((error for error in errors if error.denied), None)
-        if self._denied is not None:
-            log.warning("%s; using GetMetricStatistics instead, one call a metric", self._denied)
 
     def _read_pages(self, batch: Sequence[Query]) -> dict[Query, Series | AwsError]:
         ids = {f"m{number}": query for number, query in enumerate(batch)}

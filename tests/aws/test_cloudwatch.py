@@ -569,6 +569,66 @@ def test_denied_is_noticed_once_and_remembered(workers: Workers, caplog: pytest.
     assert "GetMetricStatistics" in record.message
 
 
+def checks(statistics: Statistics, cloudwatch: CloudWatch, *minutes: float) -> list[tuple[int, int, bool]]:
+    """Calls of GetMetricData and GetMetricStatistics, and whether it was measured, of checks so many minutes on."""
+    seen = []
+    for minute in minutes:
+        cloudwatch.data.clear()
+        cloudwatch.statistics.clear()
+        measured = statistics.measure([request()], NOW + timedelta(minutes=minute))
+        seen.append((len(cloudwatch.data), len(cloudwatch.statistics), not isinstance(measured[TABLE], AwsError)))
+    return seen
+
+
+def test_denied_is_asked_for_again_each_hour(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    statistics = Statistics(cloudwatch, workers)
+    with caplog.at_level(logging.INFO):
+        seen = checks(statistics, cloudwatch, 0, 5, 59, 60, 65, 119, 125)
+        assert seen == [(1, 2, True), *[(0, 2, True)] * 2, (1, 2, True), *[(0, 2, True)] * 2, (1, 2, True)]
+        assert len(caplog.records) == 1
+        cloudwatch.refusal = None
+        assert checks(statistics, cloudwatch, 130, 185, 190) == [(0, 2, True), (1, 0, True), (1, 0, True)]
+        assert [record.getMessage() for record in caplog.records[1:]] == [
+            "GetMetricData is no longer denied: it is used again"
+        ]
+        cloudwatch.refusal = denied()
+        assert checks(statistics, cloudwatch, 195) == [(1, 2, True)]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "WARNING"]
+
+
+def test_denied_both_ways_is_asked_for_again_in_the_next_check(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal, cloudwatch.statistics_refusal = denied(), RefusedError("AccessDenied")
+    statistics = Statistics(cloudwatch, workers)
+    assert checks(statistics, cloudwatch, 0, 5) == [(1, 2, False)] * 2
+    cloudwatch.refusal = None
+    assert checks(statistics, cloudwatch, 10, 15) == [(1, 0, True)] * 2
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_clock_set_back_does_not_put_it_off(workers: Workers) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    assert checks(Statistics(cloudwatch, workers), cloudwatch, 0, -1440, -1439) == [
+        (1, 2, True),
+        (1, 2, True),
+        (0, 2, True),
+    ]
+
+
+def test_nothing_asked_tells_nothing_of_the_permission(workers: Workers) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    statistics = Statistics(cloudwatch, workers)
+    checks(statistics, cloudwatch, 0)
+    assert statistics.measure([], NOW + timedelta(hours=2)) == {}
+    assert checks(statistics, cloudwatch, 30) == [(0, 2, True)]
+
+
 def test_denied_in_several_calls_at_once_is_said_once(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal = denied()
