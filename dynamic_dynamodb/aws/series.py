@@ -22,6 +22,7 @@ from dynamic_dynamodb.decisions.model import Target
 log = logging.getLogger("dynamic-dynamodb")
 
 QUERIES_A_CALL = 500  # GetMetricData's limit
+_POINTS_OF_STATISTICS = 1_440  # GetMetricStatistics's limit, of one call
 _MOST_PAGES = 1000  # of one call; a service that never stops paging is a failure
 _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
 _ASK_AGAIN = timedelta(hours=1)  # for GetMetricData, while it is denied and GetMetricStatistics is not
@@ -29,6 +30,7 @@ _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCo
 
 # Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
 _EXACT = Context(prec=1000)
+_MINUTE = timedelta(minutes=1)
 
 
 def minute_of(moment: datetime) -> int:
@@ -51,6 +53,14 @@ class Query(NamedTuple):
             dimensions.append({"Name": "GlobalSecondaryIndexName", "Value": self.target.index})
         return dimensions
 
+    def parts(self, points: int) -> Iterator[Query]:
+        """The same in windows of at most so many points, oldest first."""
+        start = self.start
+        while start < self.end:
+            end = min(start + points * _MINUTE, self.end)
+            yield self._replace(start=start, end=end)
+            start = end
+
 
 class Series:
     """The sums of one metric, by the minute that they begin with, oldest first. A minute without traffic has none.
@@ -61,6 +71,11 @@ class Series:
     def __init__(self, sums: Mapping[int, float]) -> None:
         self.minutes = array("q", sorted(sums))
         self.sums = array("d", (sums[minute] for minute in self.minutes))
+
+    def extend(self, later: Series) -> None:
+        """Add the sums of a later window."""
+        self.minutes.extend(later.minutes)
+        self.sums.extend(later.sums)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         return zip(self.minutes, self.sums, strict=True)
@@ -187,12 +202,16 @@ class Metrics:
 
     def _ask_older(self, queries: Sequence[Query], denied: AwsError) -> dict[Query, Series | AwsError]:
         """By GetMetricStatistics; where that is denied too, the permission to ask for is the better one."""
+        parts = [(query, part) for query in queries for part in query.parts(_POINTS_OF_STATISTICS)]
+        answers = self._workers.read(_STATISTICS, self._get_statistics, [part for _, part in parts])
         found: dict[Query, Series | AwsError] = {}
-        answers = self._workers.read(_STATISTICS, self._get_statistics, queries)
-        for query, answer in zip(queries, answers, strict=True):
-            both = isinstance(answer, AwsError) and answer.denied
-            self._both_denied |= both
-            found[query] = denied if both else answer
+        for (query, _), answer in zip(parts, answers, strict=True):
+            whole = found.setdefault(query, answer)
+            if isinstance(answer, AwsError):
+                self._both_denied |= answer.denied
+                found[query] = denied if answer.denied else answer
+            elif isinstance(whole, Series) and whole is not answer:
+                whole.extend(answer)
         return found
 
     def _ask(self, queries: Sequence[Query]) -> dict[Query, Series | AwsError]:

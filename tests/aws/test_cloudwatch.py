@@ -659,6 +659,63 @@ def test_the_arguments_of_statistics(measure: Measure) -> None:
     ]
 
 
+def day_of(call: Answer) -> tuple[timedelta, timedelta]:
+    """The window of a call, against noon."""
+    return call["StartTime"] - NOON, call["EndTime"] - NOON
+
+
+@pytest.mark.parametrize(
+    ("start", "period", "calls"),
+    [
+        (1439, 1439, [(-1439, 0)]),
+        (1440, 1, [(-1440, -1439)]),
+        (1500, 1439, [(-1500, -61)]),
+        (20160, 5, [(-20160, -20155)]),
+    ],
+)
+def test_a_window_of_up_to_1440_minutes_is_one_call_of_statistics(
+    measure: Measure, start: int, period: int, calls: list[tuple[int, int]]
+) -> None:
+    cloudwatch = CloudWatch()
+    cloudwatch.refusal = denied()
+    measure(cloudwatch, request(start=start, period=period))
+    windows = [(begin * MINUTE, end * MINUTE) for begin, end in calls]
+    assert sorted(map(day_of, cloudwatch.statistics)) == sorted(windows * 2)
+
+
+class Hour(CloudWatch):
+    """GetMetricStatistics as AWS has it: a call that asks for too much is refused, and each minute has a sum of 1."""
+
+    def get_metric_statistics(self, **arguments: Any) -> Any:
+        super().get_metric_statistics(**arguments)
+        start, count = arguments["StartTime"], (arguments["EndTime"] - arguments["StartTime"]) // MINUTE
+        if count * 60 / arguments["Period"] > 1440:
+            raise RefusedError("InvalidParameterCombination", "You have requested up to N datapoints")
+        return {"Datapoints": [{"Timestamp": start + minute * MINUTE, "Sum": 1} for minute in range(count)]}
+
+
+@pytest.mark.parametrize("period", [1440, 1441, 2880, 20160])
+def test_more_than_1440_points_take_several_calls_of_statistics(measure: Measure, period: int) -> None:
+    cloudwatch = Hour()
+    cloudwatch.refusal = denied()
+    increase = NOON - timedelta(hours=1)
+    usage = measure(cloudwatch, request(start=period, period=period, throttled=AXES, last_increase=increase))[TABLE][0]
+    assert (usage.throttled, usage.throttled_all) == (60, period)
+
+
+def test_one_of_several_calls_of_statistics_that_fails_fails_the_metric(measure: Measure) -> None:
+    class Once(Hour):
+        def get_metric_statistics(self, **arguments: Any) -> Any:
+            if arguments["StartTime"] == NOON - timedelta(days=2):
+                raise RefusedError("Throttling")
+            return super().get_metric_statistics(**arguments)
+
+    cloudwatch = Once()
+    cloudwatch.refusal = denied()
+    error = measure(cloudwatch, request(start=4320, period=4320, throttled=("reads",)))[TABLE]
+    assert "GetMetricStatistics failed: Throttling" in str(error)
+
+
 def test_denied_both_ways_names_the_better_permission(measure: Measure) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal = denied()
