@@ -240,10 +240,12 @@ def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
     if amount <= 0:
         return None
     unit, now = policy.decrease_consumed_unit, usage.provisioned
-    # What is taken away is rounded down: the doubt is for more capacity.
-    wanted = now - math.floor(amount * now / 100 if unit == "percent" else amount)
+    # What is taken away is rounded down: the doubt is for more capacity. But it is something, so that
+    # 9 units at -10 % do come down to the minimum.
+    less = math.floor(amount * now / 100 if unit == "percent" else amount)
+    how = f"-{_amount(amount, unit)}" + (", at least 1 unit" if less == 0 else "")
     why = f"{_measured(policy, usage, *_keys(steps))} <= {number(threshold)} %"
-    return _floor(policy, usage, wanted, why, f"-{_amount(amount, unit)}")
+    return _floor(policy, usage, now - max(less, 1), why, how)
 
 
 def _floor(policy: Policy, usage: Usage, wanted: int, why: str, how: str) -> _Decrease:
@@ -254,8 +256,6 @@ def _floor(policy: Policy, usage: Usage, wanted: int, why: str, how: str) -> _De
     if units >= usage.provisioned:
         if usage.provisioned <= policy.minimum:
             return _Decrease(units, why, _minimum(policy))
-        if wanted >= usage.provisioned:
-            return _Decrease(units, why, f"{how} takes nothing away")
         return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}")
     if units == wanted:
         return _Decrease(units, why, how)

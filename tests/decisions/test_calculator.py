@@ -259,7 +259,13 @@ def test_the_greatest_candidate_wins(case: Case, axis: Axis) -> None:
     Case("just below", {}, 100, 29.99, down(50, "reads 29.99 % of 100 <= 30 %: 100 -> 50 (-50 %)")),
     Case("the part is rounded down", {}, 5, 0.5, down(3)),
     Case("30 % of 5 is 1", {"decrease_with": 30}, 5, 0.5, down(4)),
-    Case("nothing is taken", {"decrease_with": 10}, 5, 1, same(5, "reads 20.0 % of 5 <= 30 %: stays, -10 % takes nothing away")),
+    Case("at least 1 unit: 0.5 would be none", {"decrease_with": 10}, 5, 1, down(4, "reads 20.0 % of 5 <= 30 %: 5 -> 4 (-10 %, at least 1 unit)")),
+    Case("at least 1 unit: the example", {"decrease_with": 10}, 9, 1, down(8, "reads 11.1 % of 9 <= 30 %: 9 -> 8 (-10 %, at least 1 unit)")),
+    Case("exactly 1 unit", {"decrease_with": 10}, 10, 1, down(9, "reads 10.0 % of 10 <= 30 %: 10 -> 9 (-10 %)")),
+    Case("at least 1 unit, the minimum permitting", {"decrease_with": 10, "min_provisioned": 5}, 5, 1, same(5, "reads 20.0 % of 5 <= 30 %: stays, min-provisioned-reads is 5")),
+    Case("at least 1 unit, 1 permitting", {"decrease_with": 10}, 1, 0.1, same(1, "reads 10.0 % of 1 <= 30 %: stays, 1 is the least there is")),
+    Case("at least 1 unit, the load permitting", {"decrease_with": 10, "upper_threshold": 32}, 3, 0.9, same(3, "reads 30.0 % of 3 <= 30 %: stays, with less, 0.9 consumed would not stay below 32 %")),
+    Case("at least 1 unit, after several checks", {"decrease_with": 10, "num_checks_before_scale_down": 2}, 9, 1, same(9, "reads 11.1 % of 9 <= 30 %: hold, check 1 of 2", streak=1)),
     Case("units", {"decrease_unit": "units", "decrease_with": 30}, 100, 10, down(70, "reads 10.0 % of 100 <= 30 %: 100 -> 70 (-30 units)")),
     Case("own amount", {"decrease_with": 30, "decrease_consumed_with": 20}, 100, 10, down(80)),
     Case("own unit", {"decrease_with": 30, "decrease_consumed_unit": "units"}, 200, 10, down(170)),
@@ -290,7 +296,8 @@ DOWN_SCALE = {"decrease_consumed_scale": {10: 60, 30: 20}}
     Case("unit", DOWN_SCALE | {"decrease_consumed_unit": "units"}, 200, 40, down(180)),
     Case("unit falls back", DOWN_SCALE | {"decrease_unit": "units"}, 200, 40, down(180)),
     Case("fractional units are rounded down", {"decrease_consumed_scale": {30: 2.9}, "decrease_unit": "units"}, 100, 10, down(98, "reads 10.0 % of 100 <= 30 %: 100 -> 98 (-2.9 units)")),
-    Case("half a unit is none", {"decrease_consumed_scale": {30: 0.5}, "decrease_unit": "units"}, 100, 10, same(100, "reads 10.0 % of 100 <= 30 %: stays, -0.5 units takes nothing away")),
+    Case("half a unit is one", {"decrease_consumed_scale": {30: 0.5}, "decrease_unit": "units"}, 100, 10, down(99, "reads 10.0 % of 100 <= 30 %: 100 -> 99 (-0.5 units, at least 1 unit)")),
+    Case("half a percent of 100 is one", {"decrease_consumed_scale": {30: 0.5}}, 100, 10, down(99, "reads 10.0 % of 100 <= 30 %: 100 -> 99 (-0.5 %, at least 1 unit)")),
     Case("a fractional percentage is exact", {"decrease_consumed_scale": {30: 0.57}}, 10_000, 100, down(9943)),
     Case("an amount of 0", {"decrease_consumed_scale": {10: 0, 30: 20}}, 100, 5, same(100)),
     Case("a key of 0", {"decrease_consumed_scale": {0: 50}, "allow_scaling_down_on_0_percent": True}, 100, 0, down(50, "reads 0.0 % of 100 <= 0 %: 100 -> 50 (-50 %)")),
@@ -399,7 +406,7 @@ GOAL_3 = {"num_checks_before_scale_down": 3}
     Case("up, but at max: 0", GOAL_3 | {"max_provisioned": 50}, 50, 50, same(50), streak=2),
     Case("nothing consumed: 0", GOAL_3, 50, 0, same(50), streak=2),
     Case("at min: 0", GOAL_3 | {"min_provisioned": 50}, 50, 6, same(50), streak=2),
-    Case("nothing to take away: 0", GOAL_3 | {"decrease_with": 1}, 50, 6, same(50), streak=2),
+    Case("the load floor leaves nothing: 0", GOAL_3 | {"upper_threshold": 32}, 3, 0.9, same(3), streak=2),
     Case("throttled: 0", GOAL_3 | EVENTS | {"enable_up_scaling": False}, 50, 6, same(50), events=11, streak=2),
     Case("down switched off: 0", GOAL_3 | {"enable_down_scaling": False}, 50, 6, same(50), streak=2),
     Case("reset, above", GOAL_3 | {"num_checks_reset_percent": 10}, 50, 6, same(50, "reads 12.0 % of 50 <= 30 %: hold, check 1 of 3", streak=1), streak=2),
@@ -529,7 +536,7 @@ CUT_LOW = Side({"max_provisioned": 80}, 100, 10)  # above max, asks for 50
 CUT_WAITING = Side({"max_provisioned": 80} | GOAL_3, 100, 10, streak=1)
 OFF = Side({"enable_autoscaling": False}, 100, 10)
 OFF_AT_1 = Side({"enable_autoscaling": False}, 1, 0)
-NO_LESS = Side({"decrease_with": 1}, 50, 6)  # low, but 1 % of 50 takes nothing away
+LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
 
 
 @both_axes
@@ -553,7 +560,7 @@ NO_LESS = Side({"decrease_with": 1}, 50, 6)  # low, but 1 % of 50 takes nothing 
         pytest.param(CUT, HIGH, 80, 150, id="above max, the other up"),
         pytest.param(LOW, OFF, 100, 100, id="the other switched off"),
         pytest.param(LOW, OFF_AT_1, 50, 1, id="the other switched off at 1"),
-        pytest.param(LOW, NO_LESS, 100, 50, id="the other can give nothing"),
+        pytest.param(LOW, LITTLE, 50, 49, id="the other gives less than a unit: one"),
         pytest.param(HIGH, HIGH, 150, 150, id="increases are never held"),
         pytest.param(BUSY, BUSY, 100, 100, id="nothing"),
     ],

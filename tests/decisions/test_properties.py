@@ -318,6 +318,32 @@ def test_a_decrease_is_not_taken_back_by_the_load_that_allowed_it(drawn: tuple[P
         assert again.direction != "up", again.reason
 
 
+@many
+@given(fallen())
+def test_a_decrease_is_what_its_step_says_and_no_less_than_one_unit(drawn: tuple[Policy, Usage]) -> None:
+    """Down to the floors, one unit at a time if need be: no amount is too small to get there."""
+    policy, usage = drawn
+    policy = replace(policy, enable_autoscaling=True, enable_up_scaling=False, enable_down_scaling=True)
+    now = usage.provisioned
+    steps = policy.decrease_consumed_scale or ((policy.lower_threshold, Fraction(policy.decrease_consumed_with)),)
+    amount = next((amount for key, amount in steps if key >= usage.consumed_percent), Fraction(0))
+    less = amount if policy.decrease_consumed_unit == "units" else amount * now / 100
+    expected = max(now - max(1, int(less)), policy.minimum, load_floor(policy, usage))
+    if amount == 0 or expected > now:
+        expected = now
+    assert decide(policy, usage, 0).units == expected
+
+
+def load_floor(policy: Policy, usage: Usage) -> int:
+    """Section 3.4 in its own words; the present capacity where no other would do."""
+    scale = policy.increase_consumed_scale
+    keys = [policy.upper_threshold] if scale is None else [key for key, amount in scale if amount > 0]
+    if keys and min(keys) <= 0:
+        return usage.provisioned
+    clear = [int(100 * usage.rate / min(keys)) + 1] if keys else []
+    return max(*clear, -int(-usage.rate // 1), 1)
+
+
 @trials(test=100, soak=1000)
 @given(steady(), st.integers(1, 300), st.fractions(0, 300, max_denominator=1000))
 def test_a_steady_load_comes_to_rest(policy: Policy, provisioned: int, rate: Fraction) -> None:
