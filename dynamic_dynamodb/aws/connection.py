@@ -94,5 +94,12 @@ def _session(profile: str | None, *, static: bool) -> botocore.session.Session:
 
 
 def _moment(value: Any) -> Any:
-    """A timestamp of an answer; datapoints have thousands, and botocore's way over the local time zone is slow."""
-    return datetime.fromtimestamp(value, timezone.utc) if type(value) in (int, float) else parse_timestamp(value)
+    """A timestamp of an answer; datapoints have thousands, and botocore's way over the local time zone is slow.
+
+    What is none, or is beyond the calendar, is left as it is: an error here would spoil the whole answer. Whoever reads
+    the field finds that it cannot be used, and nothing else is lost.
+    """
+    try:
+        return datetime.fromtimestamp(value, timezone.utc) if type(value) in (int, float) else parse_timestamp(value)
+    except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError):
+        return value

@@ -57,7 +57,13 @@ _SERVICES = {
 
 
 _BAD = "bad answer"
-_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)  # what botocore's parsers let through
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # what botocore's parsers let through
 
 
 class AwsError(DynamicDynamoDBError):

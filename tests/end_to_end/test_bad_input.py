@@ -379,6 +379,44 @@ def test_an_answer_with_a_field_missing(
     assert reads(server) == [100] * 3
 
 
+# Timestamps that Python has no date for: each once made its whole answer unreadable.
+NO_DATES = {
+    "beyond the calendar": 1e20,
+    "before it": -1e20,
+    "infinite": float("inf"),
+    "no number": float("nan"),
+    "digits without end": "1" * 400,
+    "words": "noon",
+    "a list": [1],
+}
+
+
+@pytest.mark.parametrize("moment", NO_DATES.values(), ids=NO_DATES)
+def test_a_timestamp_that_is_none_spoils_its_metric_alone(check: Check, server: AwsServer, moment: object) -> None:
+    def spoil(answer: dict[str, Any]) -> None:
+        answer["MetricDataResults"][2]["Timestamps"][0] = moment  # the reads of table-2
+
+    server.faults.append(always("GetMetricData", MutateFault(spoil)))
+    done = check()
+    (error,) = errors(done.stderr)
+    assert error == "table-2 - GetMetricData failed: bad answer: no usable timestamp in it"
+    assert reads(server) == [150, 100, 150]
+
+
+@pytest.mark.parametrize("moment", NO_DATES.values(), ids=NO_DATES)
+def test_a_timestamp_that_is_none_spoils_its_description_alone(check: Check, server: AwsServer, moment: object) -> None:
+    def spoil(answer: dict[str, Any]) -> None:
+        answer["Table"]["CreationDateTime"] = moment  # which nobody needs
+        if answer["Table"]["TableName"] == "table-2":
+            answer["Table"]["ProvisionedThroughput"]["LastIncreaseDateTime"] = moment
+
+    server.faults.append(always("DescribeTable", MutateFault(spoil)))
+    done = check()
+    (error,) = errors(done.stderr)
+    assert error == "table-2 - DescribeTable failed: bad answer: no usable LastIncreaseDateTime in it"
+    assert reads(server) == [150, 100, 150]
+
+
 def test_malformed_json(run: Run, server: AwsServer, env: dict[str, str]) -> None:
     server.faults.append(always("GetMetricData", RawFault(200, b'{"MetricDataResults": [')))
     done = run(*ONCE, env=env)
