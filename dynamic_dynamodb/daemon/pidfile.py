@@ -1,30 +1,17 @@
-"""The pid file: one live process a name.
+"""One live process a name: a lock file that stays, and a pid file that the holder of the lock writes and removes.
 
-PIDLockFile makes it: O_EXCL, so that no link is followed, mode 0644. Its
-existence proves nothing (crash, kill -9, reboot), nor does the number in it
-(a reused pid, junk): an flock on it, held until the process ends, does. The
-kernel lets go of it at death, however that comes.
+Whoever has an flock on FOLDER/dynamic-dynamodb.NAME.lock has the name. The
+kernel releases it when the process ends, however that happens. Nothing of ours
+removes this file: a lock on a file that was removed between open and flock
+would guard nothing. Nothing is read from it either, so it does not matter
+whose it is: flock needs read permission and no more, and a file that root left
+in a sticky /tmp locks nobody out.
 
-Replacing a stale file is the race. Three habits lose it: to unlink what looked
-stale a moment ago (it may be the next one's file by now), to trust an flock on
-a file that was unlinked between open and flock (it guards nothing), and to
-write into a file that another made (PIDLockFile makes it first and writes a
-moment later: over what was written in between; measured). So, in this order:
-
-  1. make the file, or find that there is one;
-  2. open it, whoever made it, and flock what was opened: of all who have the
-     same file open, the kernel lets one win;
-  3. look whether the path still is this file. From now on nobody else changes
-     that: only who has a file's flock may unlink it;
-  4. keep it if it was made in 1, else unlink it, stale as it is, and begin
-     again, with a file of one's own.
-
-Only its maker ever writes to a file, and that before it holds it. So a held
-file names its holder, and a planted one (a hard link to something precious, a
-file that all may write) is never written to, nor kept.
-
-A starter may lose in 4 what it made in 1, to one that was quicker in 2. It
-then begins again too, and ends with a file of its own or at a live holder.
+The pid file is for people and scripts. It proves nothing (it may be left by a
+crash, or planted): its number is believed only where that process has the lock
+file open. Only the holder of the lock writes or removes it, which leaves no
+race. The holder has an flock on it as well, for `pkill -L`, and so that a
+daemon is still found after somebody has removed its lock file.
 """
 
 from __future__ import annotations
@@ -48,8 +35,9 @@ from dynamic_dynamodb.errors import DynamicDynamoDBError
 
 _PROGRAM = "dynamic-dynamodb"
 _log = logging.getLogger(_PROGRAM)
-_PAUSE = 0.02  # seconds between two looks at the pid file
-_PATIENCE = 2.0  # seconds after which a pid file that names nobody is given up
+_MODE = 0o644  # of a lock file
+_PAUSE = 0.02  # seconds between two looks at a file
+_PATIENCE = 2.0  # seconds; a process that looks, has just begun or is about to end needs less
 
 
 class DaemonError(DynamicDynamoDBError):
@@ -57,7 +45,7 @@ class DaemonError(DynamicDynamoDBError):
 
 
 class Instance:
-    """One name in one folder: the pid file FOLDER/dynamic-dynamodb.NAME.pid."""
+    """One name in one folder: the pid file and the lock file FOLDER/dynamic-dynamodb.NAME.*."""
 
     def __init__(self, name: str, folder: str | os.PathLike[str]) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
@@ -65,33 +53,38 @@ class Instance:
         self.name = name
         # Absolute, since the daemon's working folder is another than the user's.
         self.path = Path(folder).absolute() / f"{_PROGRAM}.{name}.pid"
+        self.lock_path = self.path.with_suffix(".lock")
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Have the pid file with this process's pid in it. Raises DaemonError when another has it.
+        """Have the name, and a pid file with this process's pid in it. Raises DaemonError when another has the name.
 
-        The file is gone at the end, but the flock on it stays until the process ends:
-        `stop` waits for that.
+        The pid file is gone at the end, but the lock is kept until the process ends: `stop` waits for that.
         """
-        file, pid = self._take(), os.getpid()
+        lock, pid = self._take(), os.getpid()
+        try:
+            file = self._write()
+        except BaseException:
+            os.close(lock)
+            raise
         try:
             yield
         finally:
             # Else this is a fork of the holder, or somebody removed the file and what is there now is another's.
-            if os.getpid() == pid and self._leads_to(file):
+            if os.getpid() == pid and _leads_to(self.path, file):
                 try:
                     self.path.unlink()
                 except OSError as error:
                     _log.warning("pid file %s: cannot be removed: %s", self.path, error.strerror)
 
     def running(self) -> int | None:
-        """The pid of the live process that holds the pid file."""
+        """The pid of the live process that has the name."""
         with self.holder() as found:
             return found.pid if found else None
 
     @contextlib.contextmanager
     def holder(self) -> Iterator[Holder | None]:
-        """The live process that holds the pid file, while somebody looks at it."""
+        """The live process that has the name, while somebody looks at it."""
         found = self._find()
         try:
             yield found
@@ -99,129 +92,101 @@ class Instance:
             if found:
                 os.close(found.file)
 
-    def _find(self) -> Holder | None:
-        """Nobody without the flock runs, whatever the file says; with it, the file must name the one who has it."""
-        until = time.monotonic() + _PATIENCE
-        while (file := self._open(os.O_RDONLY)) is not None:
-            free = self._lock(file, fcntl.LOCK_SH)
-            pid = None if free else self._holder_pid(file)
-            if pid is not None:
-                return Holder(pid, file)
-            current = self._leads_to(file)
-            os.close(file)
-            if free and current:
-                break
-            self._pause(until)
-        return None
+    # Looking
 
-    def _take(self) -> int:
+    def _find(self) -> Holder | None:
         until = time.monotonic() + _PATIENCE
         while True:
-            made = self._make()
-            file = self._open(os.O_RDWR)
-            if file is not None:
-                mine = False
-                try:
-                    mine = self._claim(file, made)
-                finally:
-                    if not mine:
-                        os.close(file)
-                if mine:
-                    return file
+            held, found = self._look(self.lock_path)
+            if not held:
+                return self._look(self.path)[1]  # in case the lock file was removed
+            if found is not None:
+                return found
             self._pause(until)
 
-    def _make(self) -> bool:
-        """Whether there was no file, and one is made with our pid in it."""
-        try:
-            PIDLockFile(str(self.path)).acquire(timeout=0)
-        except AlreadyLocked:
-            return False  # which says nothing yet
-        except LockFailed as error:
-            raise self._error("cannot be made", error.__context__, "see --pid-file-dir") from error
-        return True
+    def _look(self, path: Path) -> tuple[bool, Holder | None]:
+        """Whether somebody has locked this file; and who, if the pid file names the one."""
+        pid = self._pid()
+        file = _open(path)
+        if file is None:
+            return False, None
+        held = not _lock(file, path, fcntl.LOCK_SH)
+        if held and pid not in (None, os.getpid()) and _has_open(pid, file):
+            return held, Holder(pid, file)
+        os.close(file)
+        return held, None
 
-    def _open(self, access: int) -> int | None:
-        """A descriptor of the file, or None when there is none."""
-        try:
-            # Without O_NONBLOCK a planted FIFO would hold us up for good.
-            file = os.open(self.path, access | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
+    def _pid(self) -> int | None:
+        file = _open(self.path)
+        if file is None:
             return None
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise DaemonError(f"pid file {self.path}: is a symbolic link, which is not followed") from error
-            if error.errno == errno.EACCES and access == os.O_RDWR:
-                return self._open(os.O_RDONLY)  # enough for the flock, which tells whether it may be replaced
-            raise self._error("cannot be opened", error) from error
-        if not stat.S_ISREG(os.fstat(file).st_mode):
+        try:
+            return _read_pid(file)
+        finally:
             os.close(file)
-            raise DaemonError(f"pid file {self.path}: is no plain file")
-        return file
 
-    def _claim(self, file: int, made: bool) -> bool:
-        """Steps 2 to 4 with the open file. False: begin again. Raises DaemonError when another holds it."""
-        if not self._lock(file, fcntl.LOCK_EX):
-            pid = self._holder_pid(file)
-            if pid is None:
-                return False
+    # Taking
+
+    def _take(self) -> int:
+        """The lock file, open, with our flock on it."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            file = _open(self.lock_path) or _make(self.lock_path)
+            if file is not None:
+                if _lock(file, self.lock_path, fcntl.LOCK_EX) and _leads_to(self.lock_path, file):
+                    _check(file, self.lock_path)
+                    return file
+                os.close(file)
+            self._refuse_second(self.lock_path)
+            self._pause(until)
+
+    def _write(self) -> int:
+        """A pid file of our own, open, made anew. For the holder of the lock only."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            self._clear()
+            try:
+                PIDLockFile(str(self.path)).acquire(timeout=0)  # O_EXCL and mode 0644: it never opens what is there
+            except AlreadyLocked:  # somebody who cannot be one of us was quicker
+                self._pause(until)
+                continue
+            except LockFailed as error:
+                raise _error(self.path, "cannot be made", error.__context__, "see --pid-file-dir") from error
+            file = _open(self.path)
+            if file is not None:
+                _lock(file, self.path, fcntl.LOCK_EX)
+                return file
+
+    def _clear(self) -> None:
+        """Remove what a crash has left, or anybody has put, where the pid file is to be."""
+        self._refuse_second(self.path)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            owner = self.path.lstat().st_uid
+            raise _error(self.path, f"is user {owner}'s and cannot be replaced", error, "see --instance") from error
+
+    def _refuse_second(self, path: Path) -> None:
+        found = self._look(path)[1]
+        if found is not None:
+            os.close(found.file)
             raise DaemonError(
-                f"instance {self.name} is running already: process {pid} holds {self.path}; "
+                f"instance {self.name} is running already: process {found.pid} holds {self.path}; "
                 "--instance NAME gives another one a name of its own"
             )
-        if not self._leads_to(file):
-            return False
-        if made and _read_pid(file) == os.getpid():
-            return True
-        try:
-            self.path.unlink()
-        except OSError as error:
-            owner = os.fstat(file).st_uid
-            raise self._error(f"is user {owner}'s and cannot be replaced", error, "see --instance") from error
-        return False
-
-    def _holder_pid(self, file: int) -> int | None:
-        """The pid that a locked pid file names, if that process holds it. None: look again.
-
-        The flock may be in the hand of one that looks (`status`), or unlinks the file
-        as stale, while the one named is still trying. A moment later that has passed.
-        """
-        pid = _read_pid(file)
-        if pid is None or pid == os.getpid() or not _has_open(pid, file):
-            return None
-        time.sleep(_PAUSE)
-        return pid if self._leads_to(file) else None
-
-    def _lock(self, file: int, kind: int) -> bool:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as error:  # a network file system without locks
-            raise self._error("cannot be locked", error, "see --pid-file-dir") from error
-        return True
-
-    def _leads_to(self, file: int) -> bool:
-        """Whether the path is this open file, still."""
-        try:
-            return os.path.samestat(os.lstat(self.path), os.fstat(file))
-        except OSError:
-            return False
 
     def _pause(self, until: float) -> None:
         if time.monotonic() > until:
             raise DaemonError(
-                f"pid file {self.path}: is held by a process that it does not name "
-                f"(fuser {self.path} may); --instance gives another name, --pid-file-dir another folder"
+                f"lock file {self.lock_path}: is held by a process that the pid file does not name "
+                f"(fuser {self.lock_path} shows it); --pid-file-dir takes a folder where nobody else can hold it, "
+                "--instance another name"
             )
         time.sleep(_PAUSE)
 
-    def _error(self, what: str, error: BaseException | None, advice: str = "") -> DaemonError:
-        reason = error.strerror if isinstance(error, OSError) else error
-        return DaemonError(f"pid file {self.path}: {what}: {reason}" + (f" ({advice})" if advice else ""))
-
 
 class Holder:
-    """The live process that holds a pid file, seen from outside; `file` is an open descriptor of that file."""
+    """The live process that has a name, seen from outside; `file` is an open descriptor of what it has locked."""
 
     def __init__(self, pid: int, file: int) -> None:
         self.pid = pid
@@ -235,7 +200,7 @@ class Holder:
     def terminate(self) -> None:
         """Send SIGTERM.
 
-        The pid was seen to hold the flock a moment ago. It cannot be a stranger's
+        The pid was seen to hold the lock a moment ago. It cannot be a stranger's
         by now: the kernel gives all other pids first.
         """
         try:
@@ -248,14 +213,79 @@ class Holder:
     def gone(self) -> bool:
         """Whether the process has ended.
 
-        Its flock ends with it: a zombie that nobody reaps has none, nor has a new
-        process with its pid. When the next daemon was faster, the file names that.
+        Its flock ends with it: a zombie that nobody reaps has none. Where the next
+        daemon was faster the file is locked again, and the one that ended does not have it open.
         """
         try:
             fcntl.flock(self.file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _read_pid(self.file) != self.pid
+            return not _has_open(self.pid, self.file)
         return True
+
+
+# Files
+
+
+def _open(path: Path) -> int | None:
+    """A descriptor to read the file by, or None where there is none. Nothing planted is followed or waited for."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a planted FIFO would hold us up for good
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _error(path, "is a symbolic link, which is not followed") from error
+        raise _error(path, "cannot be opened", error, "see --pid-file-dir") from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise _error(path, "is no plain file")
+    return file
+
+
+def _make(path: Path) -> int | None:
+    """The file, made for everybody to read whatever the umask; None when somebody else was quicker to make it."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    except FileExistsError:
+        return None
+    except OSError as error:
+        raise _error(path, "cannot be made", error, "see --pid-file-dir") from error
+    os.fchmod(file, _MODE)
+    return file
+
+
+def _check(file: int, path: Path) -> None:
+    """A lock file may be anybody's, but must not be another file of ours by a second name; ours is ours to write."""
+    found = os.fstat(file)
+    if found.st_nlink > 1:
+        os.close(file)
+        raise _error(path, "is a hard link to another file; remove it, or see --pid-file-dir")
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != _MODE:
+        os.fchmod(file, _MODE)
+
+
+def _lock(file: int, path: Path, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # a network file system without locks
+        raise _error(path, "cannot be locked", error, "see --pid-file-dir") from error
+    return True
+
+
+def _leads_to(path: Path, file: int) -> bool:
+    """Whether the path is this open file, still."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(file))
+    except OSError:
+        return False
+
+
+def _error(path: Path, what: str, error: BaseException | None = None, advice: str = "") -> DaemonError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    why = "".join([f": {reason}" if reason else "", f" ({advice})" if advice else ""])
+    return DaemonError(f"{path.suffix[1:]} file {path}: {what}{why}")
 
 
 def _read_pid(file: int) -> int | None:

@@ -47,6 +47,7 @@ class Place:
         self.folder.mkdir()
         self.notes.mkdir()
         self.path = self.folder / "dynamic-dynamodb.test.pid"
+        self.lock = self.folder / "dynamic-dynamodb.test.lock"
         self.instance = pidfile.Instance("test", self.folder)
         self.begun: list[subprocess.Popen[str]] = []
 
@@ -151,7 +152,7 @@ def test_the_daemon_is_detached(place: Place) -> None:
     assert [files.pop(str(number)) for number in range(3)] == ["/dev/null"] * 3
     left = [name for name in files.values() if name and not name.startswith("/proc/")]
     assert sorted(re.sub(r"^pipe.*", "pipe", name) for name in left) == sorted(
-        ["pipe", str(place.path), str(place.notes / "log")]
+        ["pipe", str(place.lock), str(place.path), str(place.notes / "log")]
     )
 
 
@@ -164,6 +165,7 @@ def test_nothing_that_others_may_write_to(place: Place, command: str, umask: str
     until((place.notes / "facts").exists)
     assert place.facts()["umask"] == expected
     assert stat.S_IMODE(place.path.stat().st_mode) == mode
+    assert stat.S_IMODE(place.lock.stat().st_mode) == 0o644, "else root's umask would lock others out for good"
     assert stat.S_IMODE((place.notes / "log").stat().st_mode) == mode
 
 
@@ -245,7 +247,7 @@ def test_a_folder_that_is_missing(place: Place) -> None:
     done = place.run("start")
     assert done.returncode == 1
     assert done.stderr == (
-        f"dynamic-dynamodb: error: pid file {place.path}: cannot be made: No such file or directory "
+        f"dynamic-dynamodb: error: lock file {place.lock}: cannot be made: No such file or directory "
         "(see --pid-file-dir)\n"
     )
     assert place.run("status").returncode == 3
@@ -517,15 +519,77 @@ def test_things_that_are_no_files(place: Place) -> None:
     assert place.run("start").returncode == 1
 
 
-def test_a_held_file_that_names_a_stranger(place: Place, stranger: int) -> None:
-    place.path.write_text(f"{stranger}\n")
-    with place.path.open() as file:
+@pytest.mark.parametrize("content", ["{stranger}\n", "junk\n", None], ids=["stranger", "junk", "none"])
+def test_a_lock_in_the_hand_of_a_stranger(place: Place, stranger: int, content: str | None) -> None:
+    """Anybody may lock a file that anybody can read: nobody is signalled for it, and the error says what helps."""
+    if content is not None:
+        place.path.write_text(content.format(stranger=stranger))
+    place.lock.touch()
+    with place.lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         tries = [(place.begin(command), code) for command, code in (("start", 1), ("stop", 1), ("status", 4))]
         for process, code in tries:
-            assert "is held by a process that it does not name" in process.communicate(timeout=LONG)[1]
+            error = process.communicate(timeout=LONG)[1]
+            assert f"lock file {place.lock}: is held by a process that the pid file does not name" in error
+            assert "--pid-file-dir takes a folder where nobody else can hold it" in error
             assert process.returncode == code
-    assert place.path.read_text() == f"{stranger}\n"
+    assert place.path.exists() == (content is not None)
+    place.start()
+
+
+def test_a_pid_file_in_the_hand_of_a_stranger(place: Place, stranger: int) -> None:
+    """Who holds that, and not the lock, holds up nobody."""
+    place.path.write_text(f"{stranger}\n")
+    with place.path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert place.run("status").returncode == 3
+        assert place.run("stop").returncode == 0
+        place.start()
+
+
+@pytest.mark.parametrize("planted", ["link", "dangling link", "hard link", "pipe", "folder"])
+def test_what_may_be_planted_in_place_of_the_lock_file(place: Place, planted: str) -> None:
+    path = place.home / "precious" if planted == "dangling link" else precious(place)
+    mode = path.stat().st_mode if path.exists() else None
+    if planted == "hard link":
+        os.link(path, place.lock)
+    elif planted.endswith("link"):
+        place.lock.symlink_to(path)
+    elif planted == "pipe":
+        os.mkfifo(place.lock)
+    else:
+        place.lock.mkdir()
+    expected = {"hard link": "is a hard link to another file", "pipe": "is no plain file", "folder": "is no plain file"}
+    for command in ("start", "foreground"):
+        done = place.run(command)
+        assert done.returncode == 1
+        assert f"lock file {place.lock}: {expected.get(planted, 'is a symbolic link, which is')}" in done.stderr
+    assert path.exists() == (planted != "dangling link")
+    assert mode is None or (path.read_text(), path.stat().st_mode) == ("1\n", mode)
+    assert not place.path.exists()
+
+
+def test_the_lock_file_stays_and_is_taken_over(place: Place) -> None:
+    pid = place.start()
+    made = place.lock.stat()
+    assert place.run("stop").returncode == 0
+    place.lock.chmod(0o666)
+    assert place.start() != pid
+    assert place.lock.stat().st_ino == made.st_ino
+    assert stat.S_IMODE(place.lock.stat().st_mode) == 0o644
+    assert place.lock.read_bytes() == b""
+
+
+def test_a_daemon_is_found_without_its_lock_file(place: Place) -> None:
+    """The holder's lock on its pid file, which `pkill -L` asks for too, is proof enough."""
+    pid = place.start()
+    place.lock.unlink()
+    done = place.run("start")
+    assert (done.returncode, f"process {pid} holds {place.path}" in done.stderr) == (1, True)
+    place.lock.unlink()
+    assert f"process {pid}," in place.run("status").stdout
+    assert place.run("stop").returncode == 0
+    assert not lives(pid)
 
 
 # Closed streams
@@ -636,6 +700,23 @@ def test_the_stale_file_of_another_user(shared: Place, mode: int) -> None:
     os.chown(shared.path, NOBODY, NOBODY)
     shared.start()
     assert shared.path.stat().st_uid == 0, "made anew: its old owner cannot write to it"
+
+
+@as_root
+@pytest.mark.parametrize(("owner", "user"), [(0, NOBODY), (NOBODY, 0), (NOBODY - 1, NOBODY)])
+def test_the_lock_file_of_another_user(shared: Place, owner: int, user: int) -> None:
+    """It locks nobody out, though the folder is sticky and it cannot be replaced."""
+    shared.lock.touch(0o644)
+    os.chown(shared.lock, owner, owner)
+    done = shared.run("start", "--user", str(user))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shared.path.stat().st_uid == user
+    assert shared.run("stop").returncode == 0
+    shared.lock.chmod(0o600)
+    done = shared.run("start", "--user", str(user))
+    if user:
+        assert f"lock file {shared.lock}: cannot be opened: Permission denied (see --pid-file-dir)" in done.stderr
+    assert done.returncode == (1 if user else 0)
 
 
 # Races

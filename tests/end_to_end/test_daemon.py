@@ -52,12 +52,12 @@ DENIED = "(Permission denied|Read-only file system)"  # there even for root: /sy
 
 
 def failing_starts() -> Iterator[Any]:
-    yield pytest.param(("--pid-file-dir", "/sys"), 1, rf"pid file /sys/\S+: cannot be made: {DENIED}.*", id="sys")
+    yield pytest.param(("--pid-file-dir", "/sys"), 1, rf"lock file /sys/\S+: cannot be made: {DENIED}.*", id="sys")
     yield pytest.param(("--log-file", "/sys/dd"), 1, rf"log-file /sys/dd: cannot be written: {DENIED}", id="sys-log")
     yield pytest.param(
         ("--pid-file-dir", "{home}/missing"),
         1,
-        r"pid file {home}/missing/\S+: cannot be made: No such file.*",
+        r"lock file {home}/missing/\S+: cannot be made: No such file.*",
         id="folder",
     )
     yield pytest.param(
@@ -97,7 +97,7 @@ def check_failing_start(place: Place, command: str, flags: tuple[str, ...], code
     assert done.returncode == code
     assert re.fullmatch("dynamic-dynamodb: error: " + reason.replace("{home}", re.escape(str(place.home))), error)
     assert not said
-    assert not list(place.folder.iterdir())
+    assert not list(place.folder.glob("*.pid"))
     assert not place.server.calls
     if code == 2:
         assert not place.log.exists()  # before anything else
@@ -266,7 +266,7 @@ def test_told_to_end_in_the_sleep(place: Place, spawn: Spawn, number: int, code:
     assert place.pid("attached") == attached.process.pid
     assert place.end(pid, number) < SOON
     assert attached.end(number)[0] == code
-    assert not list(place.folder.iterdir())
+    assert not list(place.folder.glob("*.pid"))
     assert len(place.lines("told to end by a signal: ended")) == 2
     assert "Traceback" not in place.text() + attached.log
 
@@ -706,4 +706,4 @@ def test_a_plain_loop_takes_no_pid_file(place: Place, run: Run) -> None:
     place.start(instance="default")
     flags = ("--config", str(place.conf), "--run-once", "--pid-file-dir", str(place.folder))
     assert run(*flags, env=place.env()).returncode == 0
-    assert [path.name for path in place.folder.iterdir()] == ["dynamic-dynamodb.default.pid"]
+    assert [path.name for path in place.folder.glob("*.pid")] == ["dynamic-dynamodb.default.pid"]

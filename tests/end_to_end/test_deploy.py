@@ -122,7 +122,7 @@ def test_supervisord(supervisor: Supervisor, place: Place) -> None:
     assert "stopped" in supervisor.tell("stop", "dynamic-dynamodb")
     assert time.monotonic() - began < SOON
     assert not lives(second)
-    assert not list(place.folder.iterdir())
+    assert not list(place.folder.glob("*.pid"))
     assert supervisor.log.read_text().endswith("told to end by a signal: ended\n")
     own = (place.home / "supervisord.log").read_text()
     assert "terminated by SIGKILL; not expected" in own
@@ -298,7 +298,7 @@ def test_process_1_of_a_container(place: Place, number: int, code: int) -> None:
         place.hang_up(inside)
         assert place.end(inside, number) < SOON
         assert outside.wait(LONG) == code
-        assert not list(place.folder.iterdir())
+        assert not list(place.folder.glob("*.pid"))
         assert place.run("status", instance="default").returncode == 3
     finally:
         outside.kill()
