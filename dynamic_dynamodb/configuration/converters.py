@@ -6,6 +6,7 @@ Values are exact: numbers with a point are Fractions.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import warnings
@@ -246,5 +247,14 @@ def quote(text: str, longest: int = 60) -> str:
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    close = get_close_matches(word[:_LONGEST_NAME].lower(), known, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = _closest(word[:_LONGEST_NAME].lower(), tuple(known))
+    return f"; did you mean {close}?" if close else ""
+
+
+@functools.lru_cache  # a file may hold the same mistake many times
+def _closest(word: str, known: tuple[str, ...]) -> str | None:
+    """The known word that was perhaps meant: the only one that begins so, or the one most like it."""
+    dashed = word.replace("_", "-")
+    begun = [one for one in known if one.startswith(dashed)]
+    close = begun if len(begun) == 1 else get_close_matches(dashed, known, n=1, cutoff=0.7)
+    return close[0] if close else None

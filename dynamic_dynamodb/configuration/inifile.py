@@ -1,4 +1,4 @@
-"""An INI file -> its sections in their order, with every problem collected.
+"""An INI file -> its sections in their order, each header and option with its line, with every problem collected.
 
 Python 3's configparser, with the grammar of Python 2's, which the old files were written for.
 """
@@ -9,25 +9,34 @@ import configparser
 import io
 import re
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _REM = re.compile(r"(?i)^rem(?=\s|$)")  # a comment, too
 _LARGEST = 10_000_000  # bytes of a file; 2,000 sections have 200,000
-_MOST_DUPLICATES = 100  # the file is read again for each
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what such a file begins with, as Windows writes it
+
+
+class Setting(NamedTuple):
+    """One option of a section: its name in lower case, its text, and the line where it begins."""
+
+    name: str
+    text: str
+    line: int
 
 
 class Section(NamedTuple):
-    """One section: what stands between its brackets, and its options' texts by name in lower case.
+    """One section: what stands between its brackets, the line of that, and its options.
 
-    `repeated` are the options that stood in it before, and are to be looked at for further mistakes only;
-    as is the whole section where its `header` stood in the file before.
+    Neither the header nor an option need be the only one of its name. `after` is what follows the closing bracket;
+    None where there is no closing bracket, which is among the problems already.
     """
 
     header: str
-    items: dict[str, str]
-    repeated: list[tuple[str, str]]
-    again: bool
+    line: int
+    settings: list[Setting]
+    after: str | None
 
 
 def read(path: str) -> tuple[list[Section], list[str]]:
@@ -36,14 +45,23 @@ def read(path: str) -> tuple[list[Section], list[str]]:
         text = _decode(_content(path))
     except (OSError, ValueError) as error:
         return [], [f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]
-    lines = [_REM.sub("#rem", line) for line in io.StringIO(text, newline=None)]
-    marker = "duplicate"  # what duplicates are renamed to: something that is not in the file
-    while marker in text.lower():
-        marker += "'"
-    parser, problems = _parse(path, lines, marker)
-    if parser is None:
-        return [], problems
-    return [_section(header, parser.items(header), marker) for header in parser.sections()], problems
+    parser = _Parser()
+    try:
+        parser.read_file(parser.numbered(_REM.sub("#rem", line) for line in io.StringIO(text, newline=None)))
+    except configparser.MissingSectionHeaderError as error:
+        return [], [f"{path}:{error.lineno}: comes before the first [section]"]
+    except configparser.ParsingError as error:
+        # The line itself is not quoted: it may hold a secret.
+        return [], [
+            f"{path}:{number}: is neither a [section], nor 'option: value', nor a comment"
+            for number, _line in error.errors
+        ]
+    sections = [_section(parser, name) for name in parser.sections()]
+    return sections, [
+        f"{path}:{section.line}: is the header of a section, but has no closing ]"
+        for section in sections
+        if section.after is None
+    ]
 
 
 def _content(path: str) -> bytes:
@@ -64,54 +82,6 @@ def exposed(path: str) -> int | None:
     return mode if stat.S_ISREG(found.st_mode) and mode & (stat.S_IRGRP | stat.S_IROTH) else None
 
 
-def _section(header: str, items: list[tuple[str, str]], marker: str) -> Section:
-    return Section(
-        header.partition(" of ")[2] if header.startswith(marker) else header,
-        {name: value for name, value in items if not name.startswith(marker)},
-        [(name.partition(" of ")[2], value) for name, value in items if name.startswith(marker)],
-        header.startswith(marker),
-    )
-
-
-def _parse(path: str, lines: list[str], marker: str) -> tuple[_Parser | None, list[str]]:
-    # configparser can refuse a duplicate but stops there: each one is noted,
-    # renamed, and the file read again.
-    problems: list[str] = []
-    while True:
-        if len(problems) == _MOST_DUPLICATES:
-            return None, [*problems, f"{path}: and perhaps more; this is where the reading ends"]
-        parser = _Parser()
-        try:
-            parser.read_file(lines, source=path)
-        except configparser.DuplicateSectionError as error:
-            problems.append(f"{path}: line {error.lineno}: [{error.section}]: stands twice in this file")
-            _rename(lines, error.lineno, f"[{marker} {error.lineno} of {error.section}]\n", keep=False)
-        except configparser.DuplicateOptionError as error:
-            name = shown(error.option)
-            problems.append(f"{path}: line {error.lineno}: [{error.section}] {name}: stands twice in this section")
-            _rename(lines, error.lineno, f"{marker} {error.lineno} of ", keep=True)
-        except configparser.MissingSectionHeaderError as error:
-            problems.append(f"{path}: line {error.lineno}: stands before the first [section]")
-            return None, problems
-        except configparser.ParsingError as error:
-            # The line itself is not quoted: it may hold a secret.
-            problems += [
-                f"{path}: line {number}: is no section, no 'option: value' and no comment"
-                for number, _line in error.errors
-            ]
-            return None, problems
-        else:
-            return parser, problems
-
-
-def _rename(lines: list[str], number: int | None, text: str, *, keep: bool) -> None:
-    # The indentation stays: it tells which of the next lines are continuations.
-    index = (number or 1) - 1
-    content = lines[index].lstrip()
-    indentation = lines[index][: len(lines[index]) - len(content)]
-    lines[index] = indentation + text + (content if keep else "")
-
-
 def shown(name: str) -> str:
     """The name of an option as a message may show it.
 
@@ -122,8 +92,11 @@ def shown(name: str) -> str:
 
 
 class _Parser(configparser.RawConfigParser):
-    # The expression in a header may hold "]". Python 2 did not mind what follows the header.
-    SECTCRE = re.compile(r"\[(?P<header>.+?)\](?:\s+[#;].*|[^]]*)$")
+    """Puts the number of its line before each name.
+
+    So it keeps everything, and in the order of the file: no name is there twice, however often it is in the file.
+    """
+
     # Python's own takes time with the square of the blanks in a line.
     OPTCRE = re.compile(r"(?P<option>[^:=]*)(?P<vi>[:=])\s*(?P<value>.*)$")
 
@@ -131,14 +104,56 @@ class _Parser(configparser.RawConfigParser):
         super().__init__(
             comment_prefixes=("#", ";"),
             inline_comment_prefixes=(";",),
-            default_section="",  # [DEFAULT] is config.py's: its options are checked once
+            default_section="",  # [DEFAULT] is the loader's: its options are checked once
             interpolation=None,
         )
+        self._line = 0
+        self.after: dict[str, str | None] = {}  # by header
+        self.SECTCRE: Any = self  # whatever has a `match`: what it says is the name of a section
+
+    def numbered(self, lines: Iterable[str]) -> Iterator[str]:
+        """The same lines; the parser takes one when it is done with the one before."""
+        for self._line, line in enumerate(lines, 1):
+            yield line
+
+    def optionxform(self, optionstr: str) -> str:
+        return f"{self._line}:{optionstr.lower()}"
+
+    def match(self, text: str) -> re.Match[str] | None:
+        """The header that a line is, or None: it is an option, then."""
+        found = _HEADER.match(text)
+        if found is None and (text[:1] != "[" or "]" in text):
+            return None
+        name = f"{self._line}:{found['header'] if found else text[1:]}"
+        self.after[name] = found["after"] if found else None
+        return re.match(r"(?s)(?P<header>.*)", name)
+
+
+# The expression in a header may hold "]". Python 2 did not mind what follows the header.
+_HEADER = re.compile(r"\[(?P<header>.+?)\](?P<after>\s+[#;].*|[^]]*)$")
+
+
+def _section(parser: _Parser, name: str) -> Section:
+    line, _, header = name.partition(":")
+    settings = [(option.partition(":"), text) for option, text in parser.items(name)]
+    return Section(
+        header.strip(),
+        int(line),
+        [Setting(option, text, int(number)) for (number, _, option), text in settings],
+        parser.after[name],
+    )
 
 
 def _decode(content: bytes) -> str:
     """Text of a file in UTF-8, or else in Latin-1: Python 2 did not mind, and old comments have any encoding."""
+    if content.startswith(_UTF_16) or _every_other_is_null(content):
+        raise ValueError("it is encoded in UTF-16; save it as UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def _every_other_is_null(content: bytes) -> bool:
+    """Whether this is UTF-16 without a mark at its beginning, as far as it is ASCII."""
+    return len(content) >= 4 and any(content[0:100:2]) != any(content[1:100:2])

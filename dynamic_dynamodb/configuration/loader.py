@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
@@ -32,6 +32,8 @@ from dynamic_dynamodb.output.masking import hide, safe
 Values: TypeAlias = dict[str, Any]  # option name -> checked value; None where the value given was bad
 
 TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
+
+_FEW = 100  # problems; beyond them thousands of names are not compared with thousands of others
 
 _DEFAULT = "DEFAULT"
 _DEFAULT_OPTIONS = "default_options"
@@ -63,7 +65,7 @@ def load(flags: Mapping[str, str | bool], problems: Sequence[str] = ()) -> Confi
     loader = _Loader(problems)
     configuration = loader.load(flags)
     if loader.problems:
-        raise ConfigError(_lines(loader.problems))
+        raise ConfigError(loader.in_order(loader.problems))
     return configuration
 
 
@@ -136,16 +138,26 @@ def unknown_flag(flag: str) -> str:
 
 @dataclass(frozen=True)
 class _Section:
-    """One section of the file, or the flags: where it stands, what it sets itself."""
+    """One section of the file, or the flags: where it is, what it sets itself."""
 
-    where: str = ""  # of the flags: nothing
+    path: str = ""  # of the flags: nothing
+    header: str = ""
+    line: int = 0
+    after: str = ""  # what follows the header's closing bracket
     values: Values = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)  # where the values begin
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f"{self.path}:{self.line}: [{self.header}]"
 
     def at(self, *names: str) -> str:
-        """How messages name options of it."""
-        if not self.where:
+        """How messages name options of it, at least one of which it sets; at the last one's line."""
+        if not self.path:
             return " and ".join(str(_FLAGS[name]) for name in names)
-        return f"{self.where} {' and '.join(names)}"
+        line = max(self.lines[name] for name in names if name in self.lines)
+        return f"{self.path}:{line}: [{self.header}] {' and '.join(names)}"
 
 
 _NOTHING = _Section()
@@ -160,6 +172,19 @@ _KNOWN = {
 _KNOWN[_DEFAULT] = {name: option for known in _KNOWN.values() for name, option in known.items()}
 
 
+def _known(header: str) -> Mapping[str, Option] | None:
+    """The options of a section; None where there is no such section."""
+    if header == _DEFAULT or header in _PLAIN_SECTIONS:
+        return _KNOWN[_PLAIN_SECTIONS.get(header, _DEFAULT)]
+    return _KNOWN[options.TABLE] if _EXPRESSION.match(header) else None
+
+
+def _unclosed(section: _Section) -> str:
+    """What may be wrong with a header that cannot be used: its last bracket may be one of the expression."""
+    after = section.after.strip()
+    return "; does the header lack its closing ]?" if after and after[0] not in "#;" else ""
+
+
 class _Loader:
     """One reading of flags and file; `problems` and `warnings` fill on the way."""
 
@@ -167,6 +192,7 @@ class _Loader:
         self.problems = list(problems)
         self.warnings: list[str] = []
         self.path = ""
+        self._homes: dict[tuple[str | None, str], _Section] = {}  # by the table of an index, and the expression
 
     def load(self, flags: Mapping[str, str | bool]) -> Configuration:
         command = self.command(flags)
@@ -190,7 +216,12 @@ class _Loader:
                 if self.path
                 else "nothing to scale: give --table-name NAME, or --config FILE with a [table: NAME] section"
             )
-        return Configuration(command, config, _lines(self.warnings))
+        return Configuration(command, config, self.in_order(self.warnings))
+
+    def in_order(self, found: Sequence[str]) -> tuple[str, ...]:
+        """What was found, each once, of the flags and of the whole file first, then line by line."""
+        numbered = re.compile(rf"{re.escape(self.path)}:(\d+): ")
+        return _lines(sorted(found, key=lambda text: int(place[1]) if (place := numbered.match(text)) else 0))
 
     # Flags
 
@@ -236,19 +267,17 @@ class _Loader:
         sections: dict[str, _Section] = {}
         read, problems = inifile.read(path)
         self.problems += problems
-        for section in read:
-            name = section.header.strip()
-            where = f"{path}: [{name}]"
-            if name == _DEFAULT or name in _PLAIN_SECTIONS or _EXPRESSION.match(name):
-                known = _KNOWN[_DEFAULT if name == _DEFAULT else _PLAIN_SECTIONS.get(name, options.TABLE)]
-                values = self._section_values(section.items, known, where)
-                for repeated, text in section.repeated:
-                    self._section_values({repeated: text}, known, where)
-                if name in sections and not section.again:  # "[global]" and "[ global ]"
-                    self.problems.append(f"{where}: stands twice in this file")
-                sections.setdefault(name, _Section(where, values))
-            else:
-                self.problems.append(f"{where}: unknown section{_did_you_mean_section(name)}")
+        for one in read:
+            known = _known(one.header)
+            section = _Section(path, one.header, one.line, one.after or "")
+            if known is None:
+                if one.after is not None:  # else it is a problem already, and may be anything
+                    self.problems.append(f"{section.where}: unknown section{_did_you_mean_section(one.header)}")
+                continue
+            self._read_values(section, one.settings, known)
+            first = sections.setdefault(one.header, section)
+            if first is not section:
+                self.problems.append(f"{section.where}: appears twice in this file, first on line {first.line}")
         self._check_readers(path, sections)
         return sections
 
@@ -263,26 +292,31 @@ class _Loader:
         if secret and mode is not None:
             self.warnings.append(f"{secret}: holds a secret that others can read (mode {mode:04o}); chmod 600 {path}")
 
-    def _section_values(self, items: Mapping[str, str], known: Mapping[str, Option], where: str) -> Values:
-        values: Values = {}
-        for name, text in items.items():
-            option = known.get(name)
+    def _read_values(self, into: _Section, settings: Sequence[inifile.Setting], known: Mapping[str, Option]) -> None:
+        first: dict[str, inifile.Setting] = {}  # by the option's own name
+        for setting in settings:
+            option = known.get(setting.name)
+            own = option.name if option else setting.name
+            where = f"{into.path}:{setting.line}: [{into.header}] {inifile.shown(setting.name)}"
             if option is None:
-                self._refuse(name, list(known), where)
-            elif option.name in values:
-                self.problems.append(f"{where} {name}: stands twice in this section, as {option.name} too")
-            else:
-                values[option.name] = self._convert(option, text, f"{where} {name}")
-        return values
+                self._refuse(setting.name, known, where)
+            if own in first:
+                spelled = "" if first[own].name == setting.name else f" as {first[own].name}"
+                self.problems.append(f"{where}: is set twice in this section, first on line {first[own].line}{spelled}")
+            if option is not None:
+                value = self._convert(option, setting.text, where)
+                into.values.setdefault(own, value)
+                into.lines.setdefault(own, setting.line)
+            first.setdefault(own, setting)
 
-    def _refuse(self, name: str, known: Sequence[str], where: str) -> None:
+    def _refuse(self, name: str, known: Iterable[str], where: str) -> None:
         if name in options.NEVER_READ:
             self.warnings.append(
-                f"{where} {name}: no release ever read this option, and it does nothing; "
+                f"{where}: no release ever read this option, and it does nothing; "
                 f"what switches that off is {options.NEVER_READ[name]}"
             )
         else:
-            self.problems.append(f"{where} {inifile.shown(name)}: {_unknown_option(name, known)}")
+            self.problems.append(f"{where}: {_unknown_option(name, tuple(known))}")
 
     def _tables(
         self, sections: Mapping[str, _Section], below: Sequence[_Section], general: Mapping[str, Any]
@@ -297,38 +331,42 @@ class _Loader:
                 values = _merge(kind, layers, general)
                 self._cross_check(values, layers)
                 if kind == options.TABLE:
-                    self._add(tables, expression.strip(), {**values, "gsis": {}}, section.where)
+                    self._add(tables, expression.strip(), {**values, "gsis": {}}, section)
                 else:
-                    self._add_gsi(tables, expression.strip(), values, section.where)
+                    self._add_gsi(tables, expression.strip(), values, section)
         return tables
 
-    def _add_gsi(self, tables: dict[str, Any], expression: str, values: dict[str, Any], where: str) -> None:
+    def _add_gsi(self, tables: dict[str, Any], expression: str, values: dict[str, Any], section: _Section) -> None:
         # Either expression may hold " table: ", so every place where it stands is tried.
         splits = [
             (expression[: match.start()].strip(), expression[match.end() :].strip())
             for match in re.finditer(r"(?:^|\s)\s*table\s*:", expression)
         ]
         if not splits:
-            self.problems.append(f"{where}: names no table; write [gsi: INDEX table: NAME]")
+            self.problems.append(f"{section.where}: names no table; write [gsi: INDEX table: NAME]{_unclosed(section)}")
             return
         index, table = next((split for split in splits if split[1] in tables), splits[0])
         if table not in tables:
+            known = list(tables) if len(self.problems) < _FEW else []
             self.problems.append(
-                f"{where}: there is no section [table: {table}]{did_you_mean(table, list(tables))} "
+                f"{section.where}: there is no section [table: {table}]{did_you_mean(table, known)} "
                 "(it must be named letter for letter)"
             )
-        self._add(tables[table]["gsis"] if table in tables else {}, index, values, where)
+        self._add(tables[table]["gsis"] if table in tables else {}, index, values, section, table)
 
-    def _add(self, into: dict[str, Any], regex: str, values: dict[str, Any], where: str) -> None:
+    def _add(
+        self, into: dict[str, Any], regex: str, values: dict[str, Any], section: _Section, table: str | None = None
+    ) -> None:
         if not regex:
-            self.problems.append(f"{where}: names nothing; a regular expression follows the colon")
+            self.problems.append(f"{section.where}: names nothing; a regular expression follows the colon")
             return
         try:
             check_regex(regex)
         except ValueError as error:
-            self.problems.append(f"{where}: {error}")
-        if regex in into:  # "[table: x]" and "[table:x]"
-            self.problems.append(f"{where}: stands twice in this file")
+            self.problems.append(f"{section.where}: {error}{_unclosed(section)}")
+        first = self._homes.setdefault((table, regex), section)
+        if first is not section:  # "[table: x]" and "[table:x]"
+            self.problems.append(f"{section.where}: appears twice in this file, first on line {first.line}")
         into[regex] = values
 
     # Values
@@ -356,7 +394,7 @@ class _Loader:
         homes = [next((layer for layer in layers if name in layer.values), None) for name in halves]
         for name, home, other, missing in zip(halves, homes, reversed(halves), reversed(homes), strict=True):
             if home is not None and missing is None:
-                other_name = other if home.where else _FLAGS[other]
+                other_name = other if home.path else _FLAGS[other]
                 self.problems.append(f"{home.at(name)}: is half a key pair; give {other_name} too, or neither")
         profile = next((layer for layer in layers if "profile" in layer.values), None)
         if all(homes) and profile:
@@ -440,9 +478,14 @@ def _lines(found: Sequence[str]) -> tuple[str, ...]:
 
 
 def _did_you_mean_section(name: str) -> str:
+    return _closest_section(name.split(":", 1)[0].strip().lower())
+
+
+@functools.lru_cache  # a file may hold the same mistake many times
+def _closest_section(word: str) -> str:
     sections = (*_PLAIN_SECTIONS, "table: NAME", "gsi: INDEX table: NAME")
     words = {section.split(":", 1)[0]: section for section in sections}
-    close = get_close_matches(name.split(":", 1)[0].strip().lower(), words, n=1, cutoff=0.6)
+    close = get_close_matches(word, words, n=1, cutoff=0.6)
     return (
         f"; did you mean [{words[close[0]]}]?" if close else f"; there are {', '.join(f'[{one}]' for one in sections)}"
     )
