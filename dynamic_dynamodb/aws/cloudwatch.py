@@ -2,11 +2,16 @@
 
 The metrics (namespace AWS/DynamoDB) are 1-minute sums; CloudWatch publishes
 nothing for a minute without traffic, so no datapoint means nothing consumed.
+
+Consumption over a day or more is asked for in longer steps: a fortnight of
+minutes of hundreds of tables is tens of millions of datapoints. Throttled
+events keep their minutes, since the last increase parts those it has answered
+from the others; only minutes with throttling have any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -41,11 +46,38 @@ class Request:
     def metrics(self) -> tuple[str, ...]:
         return (*CONSUMED.values(), *(THROTTLED[axis] for axis in self.throttled))
 
-    def queries(self, minute: datetime) -> Iterator[Query]:
+    def queries(self, minute: datetime) -> list[Query]:
         """Its metrics over its window, which begins so many minutes before this one."""
+        target, window = self.resource.target, self._window(minute)
+        coarse = _whole_steps(window, _step(self.period))
+        return [
+            *(Query(target, metric, *coarse, _step(self.period)) for metric in CONSUMED.values()),
+            *(Query(target, THROTTLED[axis], *window) for axis in self.throttled),
+        ]
+
+    def seconds(self, minute: datetime) -> int:
+        """The length of the window that consumption is summed over."""
+        start, end = _whole_steps(self._window(minute), _step(self.period))
+        return int((end - start).total_seconds())
+
+    def _window(self, minute: datetime) -> tuple[datetime, datetime]:
         start = minute - timedelta(minutes=self.start)
-        end = start + timedelta(minutes=self.period)
-        return (Query(self.resource.target, metric, start, end) for metric in self.metrics)
+        return start, start + timedelta(minutes=self.period)
+
+
+_LONG = 24 * 60  # minutes: a window from which on longer steps are taken
+_STEPS = (1, 5, 6, 10, 12, 15, 20, 30, 60)  # minutes; all of them divide an hour
+
+
+def _step(period: int) -> int:
+    """So many minutes a sum that a window of a day or more has at least 288 of them, as a day of five minutes has."""
+    return max(step for step in _STEPS if step == 1 or (period >= _LONG and step * 288 <= period))
+
+
+def _whole_steps(window: tuple[datetime, datetime], step: int) -> tuple[datetime, datetime]:
+    """The window, both ends rounded down to whole steps: CloudWatch gives sums of these."""
+    start, end = (moment - timedelta(minutes=minute_of(moment) % step) for moment in window)
+    return start, end
 
 
 class Statistics:
@@ -61,7 +93,7 @@ class Statistics:
         measured: dict[Target, tuple[Usage, Usage] | AwsError] = {}
         for request in requests:
             series = {query.metric: found[query] for query in request.queries(minute)}
-            measured[request.resource.target] = _usages(request, series)
+            measured[request.resource.target] = _usages(request, series, request.seconds(minute))
         return measured
 
 
@@ -70,23 +102,23 @@ def dollars_a_month(metrics: int, interval: int) -> float:
     return metrics * DOLLARS_A_METRIC * 30 * 86_400 / interval
 
 
-def _usages(request: Request, series: Mapping[str, Series | AwsError]) -> tuple[Usage, Usage] | AwsError:
+def _usages(request: Request, series: Mapping[str, Series | AwsError], seconds: int) -> tuple[Usage, Usage] | AwsError:
     good: dict[str, Series] = {}
     for metric, answer in series.items():
         if isinstance(answer, AwsError):
             return answer
         good[metric] = answer
-    reads, writes = (_usage(request, axis, good) for axis in AXES)
+    reads, writes = (_usage(request, axis, good, seconds) for axis in AXES)
     return reads, writes
 
 
-def _usage(request: Request, axis: Axis, series: Mapping[str, Series]) -> Usage:
+def _usage(request: Request, axis: Axis, series: Mapping[str, Series], seconds: int) -> Usage:
     throttled, answered = _throttled(series.get(THROTTLED[axis]), request.answered(axis))
     return Usage(
         provisioned=getattr(request.resource.provisioned, axis),
         consumed=series[CONSUMED[axis]].total,
         throttled=throttled,
-        seconds=request.period * 60,
+        seconds=seconds,
         answered=answered,
     )
 

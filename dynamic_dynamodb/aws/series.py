@@ -22,6 +22,8 @@ from dynamic_dynamodb.decisions.model import Target
 log = logging.getLogger("dynamic-dynamodb")
 
 QUERIES_A_CALL = 500  # GetMetricData's limit
+# Of one GetMetricData, however many it could give: so many take half a second and some 10 MB, with 16 calls at a time.
+_POINTS_A_CALL = 50_000
 _POINTS_OF_STATISTICS = 1_440  # GetMetricStatistics's limit, of one call
 _MOST_PAGES = 1000  # of one call; a service that never stops paging is a failure
 _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
@@ -39,12 +41,18 @@ def minute_of(moment: datetime) -> int:
 
 
 class Query(NamedTuple):
-    """One metric of one target, as 1-minute sums of the minutes that begin in [start, end)."""
+    """One metric of one target, as sums of so many minutes each, over the minutes that begin in [start, end)."""
 
     target: Target
     metric: str
-    start: datetime  # a whole minute, as `end`
+    start: datetime  # a whole minute, as `end`; with longer steps, a whole number of them since 1970
     end: datetime
+    step: int = 1  # minutes a sum
+
+    @property
+    def points(self) -> int:
+        """How many sums there are at most."""
+        return -(-(self.end - self.start) // (self.step * _MINUTE))
 
     @property
     def dimensions(self) -> list[dict[str, str]]:
@@ -57,7 +65,7 @@ class Query(NamedTuple):
         """The same in windows of at most so many points, oldest first."""
         start = self.start
         while start < self.end:
-            end = min(start + points * _MINUTE, self.end)
+            end = min(start + points * self.step * _MINUTE, self.end)
             yield self._replace(start=start, end=end)
             start = end
 
@@ -93,9 +101,10 @@ class Series:
 
 
 class _Points:
-    """The datapoints of one query as they come in: one a minute, of two the greater; none from outside the window."""
+    """The datapoints of one query as they come in: one a step, of two the greater; none from outside the window."""
 
     def __init__(self, query: Query, operation: str) -> None:
+        self._step = query.step
         self._window = range(minute_of(query.start), minute_of(query.end))
         self._operation = operation
         self._sums: dict[int, float] = {}
@@ -104,6 +113,7 @@ class _Points:
         """Raises BadAnswerError where it is no datapoint."""
         minute, amount = self._minute(moment), self._amount(value)
         if minute in self._window:
+            minute -= minute % self._step
             self._sums[minute] = max(amount, self._sums.get(minute, 0.0))
 
     def _minute(self, moment: Any) -> int:
@@ -256,7 +266,7 @@ class Metrics:
             Dimensions=query.dimensions,
             StartTime=query.start,
             EndTime=query.end,
-            Period=60,
+            Period=60 * query.step,
             Statistics=["Sum"],
         )
         points = _Points(query, _STATISTICS)
@@ -266,18 +276,19 @@ class Metrics:
 
 
 def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
-    """Up to 500 queries a batch; the queries of one call share their window."""
-    windows: dict[tuple[datetime, datetime], list[Query]] = {}
+    """As many queries a batch as a call takes; the queries of one call share their window."""
+    windows: dict[tuple[datetime, datetime, int], list[Query]] = {}
     for query in queries:
-        windows.setdefault((query.start, query.end), []).append(query)
+        windows.setdefault((query.start, query.end, query.step), []).append(query)
     for alike in windows.values():
-        for first in range(0, len(alike), QUERIES_A_CALL):
-            yield alike[first : first + QUERIES_A_CALL]
+        size = min(QUERIES_A_CALL, max(1, _POINTS_A_CALL // alike[0].points))
+        for first in range(0, len(alike), size):
+            yield alike[first : first + size]
 
 
 def _metric_data_query(key: str, query: Query) -> dict[str, Any]:
     metric = {"Namespace": "AWS/DynamoDB", "MetricName": query.metric, "Dimensions": query.dimensions}
-    return {"Id": key, "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+    return {"Id": key, "MetricStat": {"Metric": metric, "Period": 60 * query.step, "Stat": "Sum"}}
 
 
 def _list(answer: Any, operation: str, field: str) -> list[Any]:

@@ -10,6 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.cloudwatch import Request, Statistics
@@ -221,6 +223,101 @@ def test_different_windows_in_different_calls(measure: Measure) -> None:
         (2, 600),
         (3, 300),
     ]
+
+
+# Windows of a day or more
+
+
+def asked(cloudwatch: CloudWatch, metric: str) -> list[tuple[str, str, int]]:
+    """Begin, end and period of each query of a metric."""
+    return [
+        (f"{call['StartTime']:%d %H:%M}", f"{call['EndTime']:%d %H:%M}", query["MetricStat"]["Period"])
+        for call in cloudwatch.data
+        for query in call["MetricDataQueries"]
+        if query["MetricStat"]["Metric"]["MetricName"] == metric
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "start", "period", "consumed", "throttled", "minutes"),
+    [
+        ("12:07", 1439, 1439, ("30 12:08", "31 12:07", 60), ("30 12:08", "31 12:07", 60), 1439),
+        ("12:00", 1440, 1440, ("30 12:00", "31 12:00", 300), ("30 12:00", "31 12:00", 60), 1440),
+        ("12:07", 1440, 1440, ("30 12:05", "31 12:05", 300), ("30 12:07", "31 12:07", 60), 1440),
+        ("12:09", 1443, 1443, ("30 12:05", "31 12:05", 300), ("30 12:06", "31 12:09", 60), 1440),
+        ("12:06", 1443, 1443, ("30 12:00", "31 12:05", 300), ("30 12:03", "31 12:06", 60), 1445),
+        ("12:07", 1728, 1728, ("30 07:18", "31 12:06", 360), ("30 07:19", "31 12:07", 60), 1728),
+        ("12:59", 20160, 20160, ("17 12:00", "31 12:00", 3600), ("17 12:59", "31 12:59", 60), 20160),
+        ("12:07", 20160, 5, ("17 12:07", "17 12:12", 60), ("17 12:07", "17 12:12", 60), 5),
+    ],
+)
+def test_windows_of_a_day_or_more_in_longer_steps(
+    workers: Workers,
+    now: str,
+    start: int,
+    period: int,
+    consumed: tuple[str, str, int],
+    throttled: tuple[str, str, int],
+    minutes: int,
+) -> None:
+    """Consumption, both ends rounded down to whole steps. Throttled events keep their minutes."""
+    cloudwatch = CloudWatch()
+    moment = NOON.replace(hour=int(now[:2]), minute=int(now[3:]))
+    measured = Statistics(cloudwatch, workers).measure([request(start=start, period=period, throttled=AXES)], moment)
+    assert asked(cloudwatch, READS) == asked(cloudwatch, WRITES) == [consumed]
+    assert asked(cloudwatch, READS_THROTTLED) == asked(cloudwatch, WRITES_THROTTLED) == [throttled]
+    usages = measured[TABLE]
+    assert not isinstance(usages, AwsError)
+    assert [usage.seconds for usage in usages] == [60 * minutes] * 2
+
+
+WEEKS = st.integers(1440, 21600)
+
+
+@given(WEEKS, WEEKS, st.integers(0, 59))
+def test_steps_divide_both_ends_and_shift_them_by_a_288th(start: int, period: int, minute: int) -> None:
+    start, period = max(start, period), min(start, period)
+    now = NOON.replace(minute=minute)
+    query = next(iter(request(start=start, period=period).queries(now)))
+    exact = now - start * MINUTE
+    assert query.step in {5, 6, 10, 12, 15, 20, 30, 60}
+    for rounded, end in ((query.start, exact), (query.end, exact + period * MINUTE)):
+        assert rounded.timestamp() % (60 * query.step) == 0
+        assert timedelta(0) <= end - rounded < period * MINUTE / 288
+    assert 287 <= query.points <= 577
+
+
+class Steady(CloudWatch):
+    """Each minute has a sum of 1, as the model has it: each period the sum of its minutes, on pages of its own size."""
+
+    def get_metric_data(self, **arguments: Any) -> Answer:
+        self.data.append(arguments)
+        start, minutes = arguments["StartTime"], (arguments["EndTime"] - arguments["StartTime"]) // MINUTE
+        results = []
+        for query in arguments["MetricDataQueries"]:
+            step = query["MetricStat"]["Period"] // 60
+            times = [start + minute * MINUTE for minute in range(0, minutes, step)]
+            results.append({"Id": query["Id"], **complete([step] * len(times), times)})
+        return {"MetricDataResults": results}
+
+
+def test_no_call_asks_for_more_than_50000_points_and_none_is_lost(measure: Measure) -> None:
+    cloudwatch = Steady()
+    tables = [Target(f"table_{number}") for number in range(60)]
+    measured = measure(cloudwatch, *(request(table, start=1439, period=1439) for table in tables))
+    assert [usages[0].consumed for usages in measured.values()] == [1439] * 60
+    assert sorted(len(call["MetricDataQueries"]) for call in cloudwatch.data) == [18, 34, 34, 34]
+
+
+def test_a_fortnight_keeps_few_points(measure: Measure) -> None:
+    cloudwatch = Steady()
+    usage = measure(cloudwatch, request(start=20160, period=20160, throttled=("writes",), last_increase=START))[TABLE]
+    assert (usage[0].consumed, usage[0].rate) == (20160, Fraction(1, 60))
+    assert (usage[1].throttled, usage[1].answered) == (15, 20145)
+    points = {READS: 336, WRITES: 336, WRITES_THROTTLED: 20160}
+    for metric, count in points.items():
+        (_, _, period), = asked(cloudwatch, metric)  # fmt: skip
+        assert 20160 * 60 / period == count
 
 
 # What is made of it
@@ -698,7 +795,7 @@ class Hour(CloudWatch):
 def test_more_than_1440_points_take_several_calls_of_statistics(measure: Measure, period: int) -> None:
     cloudwatch = Hour()
     cloudwatch.refusal = denied()
-    increase = NOON - timedelta(hours=1)
+    increase = NOON - timedelta(hours=1)  # throttled events keep their minutes
     usage = measure(cloudwatch, request(start=period, period=period, throttled=AXES, last_increase=increase))[TABLE][0]
     assert (usage.throttled, usage.throttled_all) == (60, period)
 
