@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 from dynamic_dynamodb.aws.errors import AwsError
@@ -47,16 +47,21 @@ class StoppedError(DynamicDynamoDBError):
 _own = threading.local()  # of a thread that makes calls: `end`, on the monotonic clock
 
 
+def seconds_left() -> float:
+    """How long the call that this thread makes may still take; below 0 when it has been given up."""
+    return float(getattr(_own, "end", math.inf) - time.monotonic())
+
+
 def given_up() -> bool:
     """Whether the call that this thread makes has been given up: nothing may be sent for it any more.
 
     A change that is sent late, when nobody counts on it, could undo one that a later check has made.
     """
-    return time.monotonic() > getattr(_own, "end", math.inf)
+    return seconds_left() < 0
 
 
 class Workers:
-    """Two pools of threads. `stopping` tells whether the program shall end; `patience` is in seconds."""
+    """Threads that make calls. `stopping` tells whether the program shall end; `patience` is in seconds."""
 
     def __init__(
         self, stopping: Callable[[], bool] = lambda: False, threads: int = THREADS, patience: float = PATIENCE
@@ -64,36 +69,54 @@ class Workers:
         self._stopping = stopping
         self._threads = threads
         self._patience = patience
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="worker")
-        self._calls = _pool_for_calls()
-        self._next: dict[str, int] = {}  # by operation: the first item that was not asked for in the step before
-        self.abandoned = False  # whether calls may still be under way that nobody waits for
+        self._alone = ThreadPoolExecutor(1, thread_name_prefix="worker")
+        self._next: dict[str, int] = {}  # by name of calls: the first item that the step before left out
+        self._abandoned: list[Callable[[], bool]] = []  # of each that nobody waits for: whether it is still at work
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether calls are still under way that nobody waits for."""
+        return any(at_work() for at_work in self._abandoned)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """The function's results for all items, in their order; for what ends by itself.
+        """The function's results for all items, in their order; by one thread, always the same.
 
-        Raises StoppedError, at once and without waiting for the calls, when
+        Raises StoppedError, at once and without waiting for the function, when
         the program shall end; and whatever the function raises.
         """
-        futures = [self._pool.submit(function, item) for item in items]
+        futures = [self._alone.submit(function, item) for item in items]
         pending = set(futures)
         while pending:
             if self._stopping():
-                running = [future for future in pending if not future.cancel()]
-                self.abandoned |= bool(running)
+                self._abandoned += [future.running for future in pending if not future.cancel()]
                 raise StoppedError
             pending = wait(pending, timeout=_LOOK).not_done
         return [future.result() for future in futures]
 
-    def read(self, operation: str, function: Callable[[T], R], items: Iterable[T]) -> list[R | AwsError]:
-        """Like map, for calls of one operation of AWS: an AwsError that the function raises is its result.
+    def read(
+        self,
+        operation: str,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        patience: Callable[[T], float] | None = None,
+        hangs: float = HANGS,
+        give_up: Callable[[T], None] = lambda _: None,
+    ) -> list[R | AwsError]:
+        """The function's results for all items, in their order, side by side; an AwsError that it raises is one.
 
-        Takes PATIENCE, the time for the calls that are answered and a few
-        seconds at the most, however many are not. The result of a call that
-        was given up, or not begun because too many others were not answered,
-        is an AwsError.
+        Raises StoppedError, at once and without waiting for the calls, when
+        the program shall end; and whatever else the function raises.
+
+        Takes the greatest patience, the time for the calls that are answered
+        and a few seconds at the most, however many are not. The result of a
+        call that was given up, or not begun because too many others were not
+        answered, is an AwsError. `patience` is an item's own, in seconds; beside
+        a call of more than `hangs` seconds others are begun; `give_up` is
+        called with an item that was given up, and may hang up.
         """
-        return self._run(operation, function, list(items), self._stopping)
+        step = _Step(operation, function, list(items), patience or (lambda _: self._patience), hangs, give_up)
+        return self._run(step, self._stopping)
 
     def finish(
         self, operation: str, function: Callable[[T], R], items: Iterable[T], *, begin_all: bool = False
@@ -107,94 +130,106 @@ class Workers:
         def unless_stopping(item: T) -> R | None:
             return None if self._stopping() and not begin_all else function(item)
 
-        return self._run(operation, unless_stopping, list(items), lambda: False)
+        step = _Step(operation, unless_stopping, list(items), lambda _: self._patience)
+        return self._run(step, lambda: False)
 
     def close(self) -> None:
         """Begin nothing more; waits unless calls were abandoned."""
-        for pool in (self._pool, self._calls):
-            pool.shutdown(wait=not self.abandoned, cancel_futures=True)
+        self._alone.shutdown(wait=not self.abandoned, cancel_futures=True)
 
-    def _run(
-        self, operation: str, function: Callable[[T], R], items: Sequence[T], stopping: Callable[[], bool]
-    ) -> list[R | AwsError]:
+    def _run(self, step: _Step[T, R], stopping: Callable[[], bool]) -> list[R | AwsError]:
         """Have the calls of a step made, by as many threads as it takes, and look now and then how they fare."""
-        step = _Step(operation, function, items, self._patience, self._next.pop(operation, 0))
-        futures: set[Future[None]] = set()
+        step.begin_with(self._next.pop(step.operation, 0))
+        threads: list[threading.Thread] = []
         try:
             while step.unfinished:
                 if stopping():
                     raise StoppedError
-                wanted = min(self._threads + _FOR_EACH * step.hanging, MOST_THREADS) - len(futures)
-                futures.update(self._calls.submit(step.work) for _ in range(min(wanted, step.left)))
-                for future in wait(futures, timeout=_LOOK).done:
-                    future.result()
+                self._start(step, threads)
+                step.wait(_LOOK)
                 step.give_up()
         finally:
             step.drop()
-            if step.stuck:  # they keep their threads: the next step shall not be short of them
-                self.abandoned = True
-                self._calls.shutdown(wait=False, cancel_futures=True)
-                self._calls = _pool_for_calls()
+            self._abandoned = [at_work for at_work in self._abandoned if at_work()]
+            self._abandoned += [thread.is_alive for thread in threads if step.stuck]
         if step.first_not_asked is not None:
-            self._next[operation] = step.first_not_asked
+            self._next[step.operation] = step.first_not_asked
         return step.results
 
-
-def _pool_for_calls() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="aws")
+    def _start(self, step: _Step[T, R], threads: list[threading.Thread]) -> None:
+        """Start as many threads as the step wants."""
+        wanted = min(self._threads + _FOR_EACH * step.hanging, MOST_THREADS) - len(threads)
+        for _ in range(min(wanted, step.left)):
+            thread = threading.Thread(target=step.work, name="call", daemon=True)  # no exit waits for it
+            thread.start()
+            threads.append(thread)
 
 
 class _Step(Generic[T, R]):
-    """The calls of one operation in one check: each thread at work takes the next until none is left.
-
-    It begins with item number `first`: one that was not asked for the last time, if there are so many.
-    """
+    """Calls of one kind in one check: each thread at work takes the next until none is left."""
 
     def __init__(
-        self, operation: str, function: Callable[[T], R], items: Sequence[T], patience: float, first: int
+        self,
+        operation: str,
+        function: Callable[[T], R],
+        items: Sequence[T],
+        patience: Callable[[T], float],
+        hangs: float = HANGS,
+        tell: Callable[[T], None] = lambda _: None,
     ) -> None:
-        self._operation = operation
+        self.operation = operation
         self._function = function
         self._items = items
         self._patience = patience
+        self._hangs = hangs
+        self._tell = tell  # who is told of an item that was given up
         self._left = deque(range(len(items)))
-        self._left.rotate(-first)
         self.first_not_asked: int | None = None
         self._begun: dict[int, float] = {}  # when, on the monotonic clock; of the calls under way
+        self._stuck: set[int] = set()  # given up, and still under way
         self._results: dict[int, R | AwsError] = {}
-        self._unanswered = 0
-        self._given_up = 0
-        self._lock = threading.Lock()
+        self._silent = 0  # how many got no answer
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+
+    def begin_with(self, number: int) -> None:
+        """Item number so and so, if there are so many: one that was not asked for the last time."""
+        self._left.rotate(-number)
 
     # For the threads at work
 
     def work(self) -> None:
-        """Make calls until none is left. Raises what the function raises, if it is no AwsError."""
+        """Make calls until none is left."""
         while (number := self._take()) is not None:
             try:
-                result: R | AwsError = self._function(self._items[number])
+                self._end(number, self._function(self._items[number]))
             except AwsError as error:
-                result = error
-            self._end(number, result)
+                self._end(number, error)
+            except BaseException as error:  # noqa: BLE001 - raised again by the one that waits
+                self._fail(error)
 
     def _take(self) -> int | None:
-        with self._lock:
+        with self._changed:
             if not self._left or self._silent >= MOST_UNANSWERED:
                 return None
             number = self._left.popleft()
             self._begun[number] = time.monotonic()
-            _own.end = self._begun[number] + self._patience
+            _own.end = self._begun[number] + self._patience(self._items[number])
             return number
 
     def _end(self, number: int, result: R | AwsError) -> None:
-        with self._lock:
+        with self._changed:
+            self._stuck.discard(number)
             if self._begun.pop(number, None) is not None:  # else it was given up, and is too late
                 self._results[number] = result
-                self._unanswered += isinstance(result, AwsError) and result.silent
+                self._silent += isinstance(result, AwsError) and result.silent
+                if not self.unfinished:
+                    self._changed.notify()
 
-    @property
-    def _silent(self) -> int:
-        return self._unanswered + self._given_up
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._error = error
+            self._changed.notify()
 
     # For the one that waits
 
@@ -208,39 +243,59 @@ class _Step(Generic[T, R]):
         return len(self._left)
 
     @property
-    def hanging(self) -> int:
-        """How many calls hold a thread and do not get on, those included that were given up."""
-        with self._lock:
-            late = time.monotonic() - HANGS
-            return self._given_up + sum(begun < late for begun in self._begun.values())
+    def stuck(self) -> int:
+        """How many calls hold a thread and are waited for by nobody."""
+        return len(self._stuck)
 
     @property
-    def stuck(self) -> bool:
-        """Whether calls are under way that nobody waits for, once nobody waits."""
-        with self._lock:
-            return bool(self._begun) or self._given_up > 0
+    def hanging(self) -> int:
+        """How many calls hold a thread and do not get on."""
+        with self._changed:
+            late = time.monotonic() - self._hangs
+            return self.stuck + sum(begun < late for begun in self._begun.values())
+
+    def wait(self, seconds: float) -> None:
+        """Until all calls have a result, or so long. Raises what a call has raised."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._error is not None or not self.unfinished, seconds)
+            if self._error is not None:
+                raise self._error
 
     def give_up(self) -> None:
         """Give up the calls that take too long, and the rest where too many got no answer."""
         now = time.monotonic()
-        with self._lock:
-            for number in [number for number, begun in self._begun.items() if now - begun > self._patience]:
-                del self._begun[number]
-                self._results[number] = AwsError(
-                    self._operation, "no answer", f"given up after {self._patience:.0f} s", answered=False
-                )
-                self._given_up += 1
-            if self._left and self._silent >= MOST_UNANSWERED:
+        with self._changed:
+            for number, begun in list(self._begun.items()):
+                patience = self._patience(self._items[number])
+                if now - begun > patience:
+                    self._let_go(number)
+                    self._results[number] = AwsError(
+                        self.operation, "no answer", f"given up after {patience:.0f} s", answered=False
+                    )
+                    self._silent += 1
+        if self._silent >= MOST_UNANSWERED:
+            self.refuse(f"{self._silent} calls before this one got no answer")
+
+    def _let_go(self, number: int) -> None:
+        del self._begun[number]
+        self._stuck.add(number)
+        self._tell(self._items[number])
+
+    def refuse(self, why: str) -> None:
+        """Make none of the calls that are left."""
+        with self._changed:
+            if self._left:
                 self.first_not_asked = self._left[0]
                 # Never sent, so that nothing can have come of it: that much is known without an answer.
-                error = AwsError(self._operation, "not asked", f"{self._silent} calls before this one got no answer")
-                self._results.update(dict.fromkeys(self._left, error))
+                self._results.update(dict.fromkeys(self._left, AwsError(self.operation, "not asked", why)))
                 self._left.clear()
 
     def drop(self) -> None:
-        """Begin nothing more."""
-        with self._lock:
+        """Begin nothing more, and let go of what is under way."""
+        with self._changed:
             self._left.clear()
+            for number in list(self._begun):
+                self._let_go(number)
 
     @property
     def results(self) -> list[R | AwsError]:

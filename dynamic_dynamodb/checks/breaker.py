@@ -6,7 +6,7 @@ alone. So whatever goes wrong here is a reason, never an exception.
 The time-out is for the whole exchange, name lookup and redirects included.
 urllib3 has one for each read: a server that sends a byte now and then would
 hold it for ever, and no library can interrupt the system's name lookup. Hence
-each exchange has a thread of its own, which is walked away from at the end of its time.
+an exchange is a call that the workers give up at the end of its time.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import queue
 import socket
 import ssl
 import string
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from dynamic_dynamodb.aws.calls import Workers, seconds_left
+from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output.masking import mask_url
 
@@ -35,8 +35,7 @@ _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _MAX_TIMEOUT = 86_400.0  # seconds; sockets refuse numbers above 24 days
-
-_Tls = Callable[[], ssl.SSLContext]
+_HANGS = 0.1  # seconds; a sound service has answered by then, and many dead ones shall not wait for each other
 
 
 @dataclass(frozen=True)
@@ -52,48 +51,76 @@ class Breaker:
         return f"Breaker(target={self.target!r}, url={mask_url(self.url)!r}, timeout={self.timeout!r})"
 
 
-class SideBySide(Protocol):
-    """What runs the requests: Workers, or an Executor of the standard library."""
-
-    def map(
-        self, function: Callable[[Breaker], str | None], breakers: Iterable[Breaker], /
-    ) -> Iterable[str | None]: ...
-
-
-def poll(breakers: Iterable[Breaker], workers: SideBySide) -> dict[Target, str]:
+def poll(breakers: Iterable[Breaker], workers: Workers) -> dict[Target, str]:
     """Ask all breakers, side by side; the open ones, each with its reason in a few words.
 
-    One request a breaker, none repeated; a breaker whose URL has already
-    timed out in this call is open without being asked. Takes at most the sum
-    of the time-outs of the different URLs that are dead, whatever the number
-    of breakers. No reason holds a password.
+    One request per breaker, none repeated. Each URL is first asked for one of
+    its breakers; where that has timed out, its other breakers are open without
+    being asked. So dead URLs cost the greatest of their time-outs, and one
+    request each. No reason holds a password.
 
-    Raises what `workers.map` raises of itself; whatever goes wrong with a breaker is a reason.
+    Raises what `workers.run` raises of itself; whatever goes wrong with a breaker is a reason.
     """
-    asked = list(breakers)
-    reasons = zip(asked, workers.map(_Poll().ask, asked), strict=True)
-    return {breaker.target: reason for breaker, reason in reasons if reason is not None}
+    first: dict[str, Breaker] = {}
+    rest: list[Breaker] = []
+    for breaker in sorted(breakers, key=lambda breaker: -breaker.timeout):  # the most patient one speaks for all
+        if first.setdefault(breaker.url, breaker) is not breaker:
+            rest.append(breaker)
+    ask = _Poll(workers).ask
+    return ask("circuit breakers, each URL", first.values()) | ask("circuit breakers, the rest", rest)
 
 
 class _Poll:
     """What the requests of one call of poll() share."""
 
-    def __init__(self) -> None:
-        self._dead: dict[str, str] = {}  # URLs that timed out, and what to say of them
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._dead: dict[str, str] = {}  # URLs that timed out or were not asked, and what to say of them
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
-    def ask(self, breaker: Breaker) -> str | None:
-        """Why this breaker is open, or None when it is closed. Raises nothing."""
+    def ask(self, what: str, breakers: Iterable[Breaker]) -> dict[Target, str]:
+        """The open ones, each with its reason."""
+        exchanges = [_Exchange(breaker, self._tls) for breaker in breakers]
+        answers = self._workers.read(
+            what,
+            self._ask,
+            exchanges,
+            patience=lambda exchange: exchange.breaker.timeout,
+            hangs=_HANGS,
+            give_up=self._give_up,
+        )
+        opened: dict[Target, str] = {}
+        for exchange, answer in zip(exchanges, answers, strict=True):
+            if isinstance(answer, AwsError) and not exchange.late:
+                self._dead[exchange.breaker.url] = exchange.late = f"not asked: {answer.message}"
+            reason = exchange.late if isinstance(answer, AwsError) else answer
+            if reason is not None:
+                opened[exchange.breaker.target] = reason
+        return opened
+
+    def _ask(self, exchange: _Exchange) -> str | None:
+        """Why a breaker is open, or None when it is closed. Raises AwsError where time was lost."""
+        breaker = exchange.breaker
         if breaker.url in self._dead:
             return self._dead[breaker.url]
         try:
-            return _Exchange(breaker, self._tls).verdict()
-        except Exception as error:  # noqa: BLE001 - an answer that we cannot make out means open, too
-            reason = _reason(error, breaker.timeout)
-            if _timed_out(error):
-                self._dead[breaker.url] = f"{reason} when asked for {breaker.target}"
+            return exchange.verdict()
+        except Exception as raised:  # noqa: BLE001 - an answer that we cannot make out means open, too
+            error = _cause(raised)
+        reason = _reason(error, breaker.timeout)
+        if not _timed_out(error):
             return reason
+        self._late(exchange, reason)
+        raise AwsError("circuit breaker", "no answer", reason, answered=False)
+
+    def _give_up(self, exchange: _Exchange) -> None:
+        self._late(exchange, _reason(TimeoutError(), exchange.breaker.timeout))
+        exchange.hang_up()
+
+    def _late(self, exchange: _Exchange, reason: str) -> None:
+        exchange.late = reason
+        self._dead[exchange.breaker.url] = f"{reason} when asked for {exchange.breaker.target}"
 
     def _tls(self) -> ssl.SSLContext:
         """The system's trust store, or SSL_CERT_FILE and SSL_CERT_DIR; read anew in each poll, but once."""
@@ -134,20 +161,6 @@ def _reason(error: Exception, timeout: float) -> str:
 
 def _uncapitalized(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-class _Deadline:
-    """A point in time on the monotonic clock."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + min(seconds, _MAX_TIMEOUT)
-
-    def left(self) -> float:
-        """The seconds that are left, more than 0. Raises TimeoutError when there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
 
 
 class _Url(NamedTuple):
@@ -201,45 +214,25 @@ class _Exchange:
     """One breaker's request, with its redirects."""
 
     def __init__(self, breaker: Breaker, tls: Callable[[], ssl.SSLContext]) -> None:
-        self._url = breaker.url
+        self.breaker = breaker
         self._headers = {"x-table-name": breaker.target.table, "User-Agent": "dynamic-dynamodb"}
         if breaker.target.index is not None:
             self._headers["x-gsi-name"] = breaker.target.index
-        self._deadline = _Deadline(breaker.timeout)
+        self.late = ""  # what to say where it got no answer in time
         self._tls = tls
         self._connection: Any = None  # urllib3's, while one is open
 
-    def verdict(self) -> str | None:
-        """Why the breaker is open, or None when it is closed. Raises TimeoutError at the deadline, and all sorts."""
-        answers: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
-
-        def answer() -> None:
-            try:
-                answers.put(self._follow())
-            except Exception as error:  # noqa: BLE001 - raised again below
-                answers.put(error)
-
-        # As a daemon thread it does not keep the program alive.
-        threading.Thread(target=answer, name="breaker", daemon=True).start()
-        try:
-            outcome = answers.get(timeout=self._deadline.left())
-        except queue.Empty:
-            self._hang_up()
-            raise TimeoutError from None
-        if isinstance(outcome, Exception):
-            raise _cause(outcome)
-        return outcome
-
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         """Wake the thread, if it is reading; a name lookup ends when the system's resolver gives up."""
         sock = getattr(self._connection, "sock", None)
         if sock is not None:
             with contextlib.suppress(OSError):  # it has been closed meanwhile
                 sock.shutdown(socket.SHUT_RDWR)
 
-    def _follow(self) -> str | None:
-        first = url = _parse(self._url)
-        authorization = _authorization(self._url)
+    def verdict(self) -> str | None:
+        """Why the breaker is open, or None when it is closed. Raises TimeoutError at the end of its time, and more."""
+        first = url = _parse(self.breaker.url)
+        authorization = _authorization(self.breaker.url)
         for _ in range(1 + _MAX_REDIRECTS):
             # To the same host only, and never in the clear after TLS, which urllib3's own redirects do not see to.
             trusted = url.host == first.host and (url.scheme, first.scheme) != ("http", "https")
@@ -257,6 +250,9 @@ class _Exchange:
 
         The body is not read: the status says all, and the connection is closed.
         """
+        left = min(seconds_left(), _MAX_TIMEOUT)
+        if left <= 0:
+            raise TimeoutError
         with self._pool(url) as pool:
             response = pool.urlopen(
                 "GET",
@@ -265,7 +261,7 @@ class _Exchange:
                 redirect=False,
                 retries=False,
                 preload_content=False,
-                timeout=urllib3.Timeout(total=self._deadline.left()),
+                timeout=urllib3.Timeout(total=left),
             )
             try:
                 return response.status, response.headers.get("Location")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -70,13 +71,47 @@ def test_what_was_not_asked_comes_first_the_next_time(workers: Workers) -> None:
         asked.append(number)
         raise AwsError("DescribeTable", "code", "text", answered=False)
 
-    workers.read("DescribeTable", call, range(400))
+    workers.read("DescribeTable", call, range(1000))
     begun = len(asked)
     assert begun < 400
     workers.read("GetMetricData", call, range(1))  # a step of its own
     del asked[:begun], asked[:1]
-    workers.read("DescribeTable", call, range(400))
-    assert set(asked) >= set(range(begun, 400))
+    workers.read("DescribeTable", call, range(1000))
+    assert set(asked) == set(range(begun, begun + len(asked)))
+
+
+def test_an_answer_that_comes_too_late_is_none() -> None:
+    """The change is said to be unknown by then, and the next check has begun with that."""
+    late: list[threading.Thread] = []
+    given_up = threading.Event()
+
+    def call(number: int) -> int:
+        if number:
+            until(lambda: bool(late))
+            late[0].join(PATIENCE)  # it has handed in its answer, and there was nothing left to do for it
+        else:
+            late.append(threading.current_thread())
+            given_up.wait(PATIENCE)
+        return number
+
+    workers = Workers(threads=2)
+    first, second = workers.read(
+        "UpdateTable",
+        call,
+        range(2),
+        patience=lambda number: PATIENCE if number else 0.1,
+        give_up=lambda _: given_up.set(),
+    )
+    assert "given up" in str(first)
+    assert second == 1
+    assert not workers.abandoned
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(int(PATIENCE * 100)):
+        if condition():
+            return
+        time.sleep(0.01)
 
 
 def test_calls_that_keep_their_threads_leave_enough_for_the_next_step() -> None:
@@ -88,8 +123,10 @@ def test_calls_that_keep_their_threads_leave_enough_for_the_next_step() -> None:
         "DescribeTable failed: not asked: 256 calls before this one got no answer": 100,
     }
     assert workers.read("DescribeTable", str, range(3)) == ["0", "1", "2"]
+    assert workers.abandoned
     end.set()
-    workers.close()
+    until(lambda: not workers.abandoned)
+    assert not workers.abandoned
 
 
 def test_what_was_given_up_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:

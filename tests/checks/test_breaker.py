@@ -6,6 +6,7 @@ import base64
 import contextlib
 import datetime
 import errno
+import re
 import socket
 import ssl
 import string
@@ -13,8 +14,8 @@ import struct
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from breaker_server import Behaviour, Handler, Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dynamic_dynamodb.aws.calls import MOST_THREADS, MOST_UNANSWERED, StoppedError, Workers
 from dynamic_dynamodb.checks.breaker import Breaker, poll
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output.masking import mask_url
@@ -64,15 +66,16 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def executor() -> Iterator[Executor]:
-    with ThreadPoolExecutor(4) as threads:
-        yield threads
+def workers() -> Iterator[Workers]:
+    made = Workers(threads=4)
+    yield made
+    made.close()
 
 
-def ask(url: str, executor: Executor, timeout: float = PATIENT, target: Target = TABLE) -> str | None:
+def ask(url: str, workers: Workers, timeout: float = PATIENT, target: Target = TABLE) -> str | None:
     """The reason why one breaker is open, None when it is closed; and that in good time."""
     start = time.monotonic()
-    opened = poll([Breaker(target, url, timeout)], executor)
+    opened = poll([Breaker(target, url, timeout)], workers)
     assert time.monotonic() - start < PROMPT
     assert set(opened) <= {target}
     return opened.get(target)
@@ -91,17 +94,17 @@ def redirecting(location: str, status: int = 302) -> Behaviour:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 299])
-def test_closed(status: int, serve: Serve, executor: Executor) -> None:
-    assert ask(serve(answering(status)).url(), executor) is None
+def test_closed(status: int, serve: Serve, workers: Workers) -> None:
+    assert ask(serve(answering(status)).url(), workers) is None
 
 
 @pytest.mark.parametrize("status", [300, 302, 304, 400, 401, 404, 418, 500, 503, 999])
-def test_open(status: int, serve: Serve, executor: Executor) -> None:
-    assert ask(serve(answering(status)).url(), executor) == f"HTTP {status}"
+def test_open(status: int, serve: Serve, workers: Workers) -> None:
+    assert ask(serve(answering(status)).url(), workers) == f"HTTP {status}"
 
 
-def test_nothing_to_ask(executor: Executor) -> None:
-    assert poll([], executor) == {}
+def test_nothing_to_ask(workers: Workers) -> None:
+    assert poll([], workers) == {}
 
 
 # The request
@@ -114,9 +117,9 @@ def test_nothing_to_ask(executor: Executor) -> None:
         pytest.param(Target("t", "i-1.a_B"), {"x-table-name": "t", "x-gsi-name": "i-1.a_B"}, id="index"),
     ],
 )
-def test_names_the_resource(target: Target, expected: dict[str, str], serve: Serve, executor: Executor) -> None:
+def test_names_the_resource(target: Target, expected: dict[str, str], serve: Serve, workers: Workers) -> None:
     server = serve(answering(200))
-    assert ask(server.url(), executor, target=target) is None
+    assert ask(server.url(), workers, target=target) is None
     (request,) = server.requests
     assert request.command == "GET"
     assert {name: value for name, value in request.headers.items() if name.startswith("x-")} == expected
@@ -136,9 +139,9 @@ def test_names_the_resource(target: Target, expected: dict[str, str], serve: Ser
         pytest.param("/a\x0bX-Evil: 1\x7f", "/a%0BX-Evil:%201%7F", id="control characters"),
     ],
 )
-def test_path(path: str, sent: str, serve: Serve, executor: Executor) -> None:
+def test_path(path: str, sent: str, serve: Serve, workers: Workers) -> None:
     server = serve(answering(200))
-    assert ask(server.url(path), executor) is None
+    assert ask(server.url(path), workers) is None
     assert [request.path for request in server.requests] == [sent]
 
 
@@ -156,9 +159,9 @@ def test_path(path: str, sent: str, serve: Serve, executor: Executor) -> None:
         pytest.param("@", None, id="empty"),
     ],
 )
-def test_basic_auth(userinfo: str, pair: bytes | None, serve: Serve, executor: Executor) -> None:
+def test_basic_auth(userinfo: str, pair: bytes | None, serve: Serve, workers: Workers) -> None:
     server = serve(answering(200))
-    assert ask(server.url("/", userinfo), executor) is None
+    assert ask(server.url("/", userinfo), workers) is None
     expected = pair and f"Basic {base64.b64encode(pair).decode()}"
     assert [request.authorization for request in server.requests] == [expected]
     assert "@" not in server.requests[0].headers["host"]
@@ -169,11 +172,11 @@ def test_basic_auth(userinfo: str, pair: bytes | None, serve: Serve, executor: E
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("location", ["/there", "there", "?there", "{url}/there", "//{authority}/there"])
-def test_redirect_on_the_same_host(status: int, location: str, serve: Serve, executor: Executor) -> None:
+def test_redirect_on_the_same_host(status: int, location: str, serve: Serve, workers: Workers) -> None:
     server = serve(answering(200))
     url = server.url("")
     server.behaviour = redirecting(location.format(url=url, authority=url.partition("//")[2]), status)
-    assert ask(server.url("/", "user:password@"), executor, target=Target("t", "i")) is None
+    assert ask(server.url("/", "user:password@"), workers, target=Target("t", "i")) is None
     first, second = server.requests
     assert second.path in {"/there", "/?there"}
     assert second.command == "GET"
@@ -181,21 +184,21 @@ def test_redirect_on_the_same_host(status: int, location: str, serve: Serve, exe
     assert (second.headers["x-table-name"], second.headers["x-gsi-name"]) == ("t", "i")
 
 
-def test_redirect_to_an_error(serve: Serve, executor: Executor) -> None:
+def test_redirect_to_an_error(serve: Serve, workers: Workers) -> None:
     server = serve(
         lambda handler: handler.answer(503) if handler.path == "/there" else handler.answer(302, Location="/there")
     )
-    assert ask(server.url(), executor) == "HTTP 503"
+    assert ask(server.url(), workers) == "HTTP 503"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_credentials_stay_on_their_host(host: str, serve: Serve, executor: Executor) -> None:
+def test_credentials_stay_on_their_host(host: str, serve: Serve, workers: Workers) -> None:
     """Another port of the same host gets them; another host does not, be it the very same server."""
     other = serve(answering(200))
     port = int(other.server_address[1])
     first = other if host == "localhost" else serve(answering(200))
     first.behaviour = redirecting(f"http://{host}:{port}/there")
-    assert ask(first.url("/", "user:password@"), executor) is None
+    assert ask(first.url("/", "user:password@"), workers) is None
     assert first.requests[0].authorization is not None
     there = other.requests[-1]
     assert there.path == "/there"
@@ -205,23 +208,23 @@ def test_credentials_stay_on_their_host(host: str, serve: Serve, executor: Execu
     assert there.headers["host"] == f"{host}:{port}"
 
 
-def test_credentials_of_a_redirect_are_neither_sent_nor_told(serve: Serve, executor: Executor) -> None:
+def test_credentials_of_a_redirect_are_neither_sent_nor_told(serve: Serve, workers: Workers) -> None:
     other = serve(answering(401))
     first = serve(redirecting(f"http://mallory:s3cret@localhost:{other.server_address[1]}/there"))
-    reason = ask(first.url("/", "user:password@"), executor)
+    reason = ask(first.url("/", "user:password@"), workers)
     assert reason == "HTTP 401 after a redirect to another host, or from https to http, which gets no credentials"
     assert other.requests[0].authorization is None
     assert "s3cret" not in str(other.requests)
 
 
-def test_refused_credentials(serve: Serve, executor: Executor) -> None:
+def test_refused_credentials(serve: Serve, workers: Workers) -> None:
     server = serve(redirecting("/there"))
     server.behaviour = answering(401)
-    assert ask(server.url("/", "user:password@"), executor) == "HTTP 401"
+    assert ask(server.url("/", "user:password@"), workers) == "HTTP 401"
 
 
 @pytest.mark.parametrize(("hops", "expected"), [(5, None), (6, "more than 5 redirects")])
-def test_number_of_redirects(hops: int, expected: str | None, serve: Serve, executor: Executor) -> None:
+def test_number_of_redirects(hops: int, expected: str | None, serve: Serve, workers: Workers) -> None:
     def count_down(handler: Handler) -> None:
         left = int(handler.path[1:])
         if left:
@@ -230,15 +233,15 @@ def test_number_of_redirects(hops: int, expected: str | None, serve: Serve, exec
             handler.answer(200)
 
     server = serve(count_down)
-    assert ask(server.url(f"/{hops}"), executor) == expected
+    assert ask(server.url(f"/{hops}"), workers) == expected
     assert len(server.requests) == 6
 
 
 @pytest.mark.parametrize("location", ["/", "", "#", "{url}"])
-def test_redirect_loop(location: str, serve: Serve, executor: Executor) -> None:
+def test_redirect_loop(location: str, serve: Serve, workers: Workers) -> None:
     server = serve(answering(200))
     server.behaviour = answering(301, Location=location.format(url=server.url()))
-    assert ask(server.url(), executor) == "more than 5 redirects"
+    assert ask(server.url(), workers) == "more than 5 redirects"
     assert len(server.requests) == 6
 
 
@@ -255,18 +258,18 @@ def test_redirect_loop(location: str, serve: Serve, executor: Executor) -> None:
         "http://u:s3cret@a\u2100b/",
     ],
 )
-def test_redirect_elsewhere(location: str, serve: Serve, executor: Executor) -> None:
+def test_redirect_elsewhere(location: str, serve: Serve, workers: Workers) -> None:
     def redirect(handler: Handler) -> None:
         handler.wfile.write(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n".encode())
 
-    reason = ask(serve(redirect).url(), executor)
+    reason = ask(serve(redirect).url(), workers)
     assert reason in {"HTTP 302 to a URL that is not http(s)", "more than 5 redirects"} or (
         reason is not None and reason.startswith("host name not found")
     )
     assert "cret" not in reason
 
 
-def test_redirect_to_a_path_that_is_not_ascii(serve: Serve, executor: Executor) -> None:
+def test_redirect_to_a_path_that_is_not_ascii(serve: Serve, workers: Workers) -> None:
     def redirect(handler: Handler) -> None:
         if handler.path == "/":
             handler.wfile.write("HTTP/1.1 302 Found\r\nLocation: /ä b%20c\r\n\r\n".encode())
@@ -274,7 +277,7 @@ def test_redirect_to_a_path_that_is_not_ascii(serve: Serve, executor: Executor) 
             handler.answer(200)
 
     server = serve(redirect)
-    assert ask(server.url(), executor) is None
+    assert ask(server.url(), workers) is None
     assert server.requests[1].path == "/%C3%A4%20b%20c"
 
 
@@ -328,34 +331,34 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("behaviour", "expected"), BROKEN)
-def test_broken(behaviour: Behaviour, expected: str, serve: Serve, executor: Executor) -> None:
+def test_broken(behaviour: Behaviour, expected: str, serve: Serve, workers: Workers) -> None:
     server = serve(behaviour)
-    assert ask(server.url("/", "user:s3cret@"), executor, HASTY if expected == LATE else PATIENT) == expected
+    assert ask(server.url("/", "user:s3cret@"), workers, HASTY if expected == LATE else PATIENT) == expected
     assert server.connections == 1  # no second attempt
 
 
-def test_slow_redirects_share_one_timeout(serve: Serve, executor: Executor) -> None:
+def test_slow_redirects_share_one_timeout(serve: Serve, workers: Workers) -> None:
     def dawdle(handler: Handler) -> None:
         handler.server.stopping.wait(0.2)
         handler.answer(302, Location="/")
 
     server = serve(dawdle)
-    assert ask(server.url(), executor, 0.5) == "no answer within 0.5 s"
+    assert ask(server.url(), workers, 0.5) == "no answer within 0.5 s"
     assert len(server.requests) <= 3
 
 
-def test_reset(serve: Serve, executor: Executor) -> None:
-    assert ask(serve(resetting).url(), executor) == "connection reset by peer"
+def test_reset(serve: Serve, workers: Workers) -> None:
+    assert ask(serve(resetting).url(), workers) == "connection reset by peer"
 
 
-def test_refused(executor: Executor) -> None:
+def test_refused(workers: Workers) -> None:
     with socket.socket() as bound:  # nobody listens, and nobody else gets the port
         bound.bind(("127.0.0.1", 0))
-        assert ask(f"http://127.0.0.1:{bound.getsockname()[1]}/", executor) == "connection refused"
+        assert ask(f"http://127.0.0.1:{bound.getsockname()[1]}/", workers) == "connection refused"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the backlog is full")
-def test_connection_is_never_accepted(executor: Executor) -> None:
+def test_connection_is_never_accepted(workers: Workers) -> None:
     """A full backlog: Linux drops what comes then, as a firewall would."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
@@ -363,10 +366,10 @@ def test_connection_is_never_accepted(executor: Executor) -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
-        assert ask(f"http://127.0.0.1:{listener.getsockname()[1]}/", executor, HASTY) == LATE
+        assert ask(f"http://127.0.0.1:{listener.getsockname()[1]}/", workers, HASTY) == LATE
 
 
-def test_endless_body(serve: Serve, executor: Executor) -> None:
+def test_endless_body(serve: Serve, workers: Workers) -> None:
     """Judged by its head; the body is not read, and the server is told so by a closed connection."""
 
     def pour(handler: Handler) -> None:
@@ -378,7 +381,7 @@ def test_endless_body(serve: Serve, executor: Executor) -> None:
             handler.server.hung_up.set()
 
     server = serve(pour)
-    assert ask(server.url(), executor) is None
+    assert ask(server.url(), workers) is None
     assert server.hung_up.wait(PROMPT)
     assert server.written < 64 * 1024 * 1024  # what fits into the buffers of two sockets
 
@@ -388,11 +391,11 @@ def test_endless_body(serve: Serve, executor: Executor) -> None:
     st.sampled_from([b"", b"HTTP/1.1 ", b"HTTP/1.1 200", b"HTTP/1.1 204 \r\n", b"HTTP/1.1 302 x\r\nLocation:"]),
     st.binary(max_size=80),
 )
-def test_any_answer_gets_a_verdict(serve: Serve, executor: Executor, start: bytes, rest: bytes) -> None:
+def test_any_answer_gets_a_verdict(serve: Serve, workers: Workers, start: bytes, rest: bytes) -> None:
     """Whatever a server says: no exception, and closed only for a 2xx."""
     server = serve(saying(start + rest))
     try:
-        reason = ask(server.url(), executor)
+        reason = ask(server.url(), workers)
     finally:
         server.stop()
     if reason is None:
@@ -422,24 +425,24 @@ def test_any_answer_gets_a_verdict(serve: Serve, executor: Executor, start: byte
         "http://user:\udcff@host.invalid/",
     ],
 )
-def test_unusable_url(url: str, executor: Executor) -> None:
-    assert ask(url, executor) == "URL not usable"
+def test_unusable_url(url: str, workers: Workers) -> None:
+    assert ask(url, workers) == "URL not usable"
 
 
-def test_unresolvable_host(executor: Executor) -> None:
-    reason = ask("http://user:s3cret@breaker.invalid/", executor, 2.0)
+def test_unresolvable_host(workers: Workers) -> None:
+    reason = ask("http://user:s3cret@breaker.invalid/", workers, 2.0)
     assert reason is not None
     assert reason.startswith(
         ("host name not found: ", "no answer within 2 s")
     )  # the latter where name servers are away
 
 
-def test_host_by_name(serve: Serve, executor: Executor) -> None:
+def test_host_by_name(serve: Serve, workers: Workers) -> None:
     server = serve(answering(200))
-    assert ask(server.url(host="localhost"), executor) is None
+    assert ask(server.url(host="localhost"), workers) is None
 
 
-def test_hanging_name_lookup(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_name_lookup(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     original, release = socket.getaddrinfo, threading.Event()
 
     def hang(host: Any, *args: Any, **kwargs: Any) -> Any:
@@ -449,7 +452,7 @@ def test_hanging_name_lookup(executor: Executor, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     try:
-        assert ask("http://breaker.invalid/", executor, HASTY) == LATE
+        assert ask("http://breaker.invalid/", workers, HASTY) == LATE
     finally:
         release.set()
 
@@ -470,46 +473,46 @@ def test_failing_name_lookup(code: int, lookups: int, monkeypatch: pytest.Monkey
         raise socket.gaierror(code, "no luck")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with ThreadPoolExecutor(1) as one:
+    with contextlib.closing(Workers(threads=1)) as one:
         opened = poll([Breaker(Target(f"t{i}"), "http://breaker.invalid/", PATIENT) for i in range(3)], one)
     assert opened[Target("t0")] == "host name not found: no luck"
     assert len(opened) == 3
     assert len(asked) == lookups
 
 
-def test_ipv6_literal(serve: Serve, executor: Executor) -> None:
+def test_ipv6_literal(serve: Serve, workers: Workers) -> None:
     try:
         server = serve(answering(200), host="::1")
     except OSError:
         pytest.skip("no IPv6 here")
-    assert ask(server.url(host="[::1]"), executor) is None
+    assert ask(server.url(host="[::1]"), workers) is None
     assert server.requests[0].headers["host"] == f"[::1]:{server.server_address[1]}"
 
 
 @pytest.mark.parametrize("code", [errno.EHOSTUNREACH, errno.ENETUNREACH])
-def test_network_errors(code: int, executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_errors(code: int, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     error = OSError(code, "Network says No")
 
     def fail(*_: Any, **__: Any) -> socket.socket:
         raise error
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", fail)
-    assert ask("http://127.0.0.1/", executor) == "network says No"
+    assert ask("http://127.0.0.1/", workers) == "network says No"
 
 
-def test_unforeseen_error(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unforeseen_error(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even a mistake of ours leaves the resource alone, and the others their turn."""
 
     def fail(*_: Any, **__: Any) -> socket.socket:
         raise KeyError("s3cret")
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", fail)
-    assert ask("http://127.0.0.1/", executor) == "failed: KeyError"
+    assert ask("http://127.0.0.1/", workers) == "failed: KeyError"
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), 1e15])
-def test_immense_timeout(timeout: float, serve: Serve, executor: Executor) -> None:
-    assert ask(serve(answering(200)).url(host="localhost"), executor, timeout) is None
+def test_immense_timeout(timeout: float, serve: Serve, workers: Workers) -> None:
+    assert ask(serve(answering(200)).url(host="localhost"), workers, timeout) is None
 
 
 # TLS
@@ -537,9 +540,9 @@ def certified(by: trustme.CA, *names: str, days: int = 30) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_good_certificate(host: str, serve: Serve, executor: Executor, trusted: trustme.CA) -> None:
+def test_good_certificate(host: str, serve: Serve, workers: Workers, trusted: trustme.CA) -> None:
     server = serve(redirecting("/there"), certified(trusted, host))
-    assert ask(server.url("/", "user:password@", host), executor) is None
+    assert ask(server.url("/", "user:password@", host), workers) is None
     assert all(request.authorization for request in server.requests)
     assert len(server.requests) == 2
 
@@ -554,7 +557,7 @@ def test_good_certificate(host: str, serve: Serve, executor: Executor, trusted: 
 @pytest.mark.usefixtures("trusted")
 def test_bad_certificate(name: str, days: int, words: str, serve: Serve, authority: trustme.CA) -> None:
     server = serve(answering(200), certified(authority, name, days=days))
-    with ThreadPoolExecutor(1) as one:
+    with contextlib.closing(Workers(threads=1)) as one:
         reason = ask(server.url("/", "user:s3cret@", "localhost"), one)
     assert reason is not None
     assert reason.startswith("certificate not trusted: ")
@@ -562,31 +565,31 @@ def test_bad_certificate(name: str, days: int, words: str, serve: Serve, authori
     assert server.requests == []  # so no password went out
 
 
-def test_unknown_authority(serve: Serve, executor: Executor) -> None:
+def test_unknown_authority(serve: Serve, workers: Workers) -> None:
     server = serve(answering(200), certified(trustme.CA(), "localhost"))
-    reason = ask(server.url(host="localhost"), executor)
+    reason = ask(server.url(host="localhost"), workers)
     assert reason is not None
     assert reason.startswith("certificate not trusted: ")
     assert server.requests == []
 
 
-def test_redirect_to_a_bad_certificate(serve: Serve, executor: Executor) -> None:
+def test_redirect_to_a_bad_certificate(serve: Serve, workers: Workers) -> None:
     other = serve(answering(200), certified(trustme.CA(), "localhost"))
     first = serve(redirecting(other.url(host="localhost")))
-    reason = ask(first.url(), executor)
+    reason = ask(first.url(), workers)
     assert reason is not None
     assert reason.startswith("certificate not trusted: ")
 
 
 @pytest.mark.parametrize("schemes", [("http", "https"), ("https", "http")], ids=" to ".join)
 def test_credentials_stay_in_their_scheme(
-    schemes: tuple[str, str], serve: Serve, executor: Executor, trusted: trustme.CA
+    schemes: tuple[str, str], serve: Serve, workers: Workers, trusted: trustme.CA
 ) -> None:
     """On the same host and the same port, even: in the clear after TLS they are not sent."""
     server = serve(answering(200), certified(trusted, "localhost"))
     before, after = (f"{scheme}://{{}}localhost:{server.server_address[1]}/" for scheme in schemes)
     server.behaviour = redirecting(after.format("") + "there")
-    assert ask(before.format("user:password@"), executor) is None
+    assert ask(before.format("user:password@"), workers) is None
     assert [request.path for request in server.requests] == ["/", "/there"]
     assert [request.authorization is None for request in server.requests] == [False, schemes == ("https", "http")]
 
@@ -599,7 +602,7 @@ def test_credentials_stay_in_their_scheme(
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", b"", "TLS failed: WRONG_VERSION_NUMBER", id="plain HTTP"),
     ],
 )
-def test_no_tls_where_it_is_due(start: bytes, then: bytes, expected: str, executor: Executor) -> None:
+def test_no_tls_where_it_is_due(start: bytes, then: bytes, expected: str, workers: Workers) -> None:
     """A server that sends the start, and then the rest again and again until the client has gone."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -620,7 +623,7 @@ def test_no_tls_where_it_is_due(start: bytes, then: bytes, expected: str, execut
         thread = threading.Thread(target=answer)
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
-        assert ask(url, executor, HASTY if expected == LATE else PATIENT) == expected
+        assert ask(url, workers, HASTY if expected == LATE else PATIENT) == expected
         listener.shutdown(socket.SHUT_RDWR)  # ends accept()
         thread.join()
 
@@ -634,10 +637,10 @@ def test_no_tls_where_it_is_due(start: bytes, then: bytes, expected: str, execut
     ],
 )
 def test_broken_over_tls(
-    behaviour: Behaviour, expected: str, serve: Serve, executor: Executor, trusted: trustme.CA
+    behaviour: Behaviour, expected: str, serve: Serve, workers: Workers, trusted: trustme.CA
 ) -> None:
     server = serve(behaviour, certified(trusted, "localhost"))
-    assert ask(server.url(host="localhost"), executor, HASTY if expected == LATE else PATIENT) == expected
+    assert ask(server.url(host="localhost"), workers, HASTY if expected == LATE else PATIENT) == expected
 
 
 # Many breakers at once
@@ -647,93 +650,119 @@ def breakers(url: str, count: int, timeout: float = PATIENT, prefix: str = "t") 
     return [Breaker(Target(f"{prefix}{i}"), url, timeout) for i in range(count)]
 
 
-def test_side_by_side(serve: Serve) -> None:
-    """Eight requests that are only answered when all eight are there."""
-    meeting = threading.Barrier(8)
+@pytest.mark.parametrize("apart", [True, False], ids=["URLs of their own", "one URL"])
+def test_side_by_side(apart: bool, serve: Serve, workers: Workers) -> None:
+    """Requests that are only answered when all four are there; one of each URL goes first."""
+    meeting = threading.Barrier(4)
 
     def meet(handler: Handler) -> None:
-        meeting.wait(PROMPT)
+        if apart or len(server.requests) > 1:
+            meeting.wait(PROMPT)
         handler.answer(200)
 
     server = serve(meet)
-    with ThreadPoolExecutor(8) as eight:
-        assert poll(breakers(server.url(), 8), eight) == {}
+    count = 4 if apart else 5
+    asked = [Breaker(Target(f"t{i}"), server.url(f"/{i if apart else ''}"), PATIENT) for i in range(count)]
+    assert poll(asked, workers) == {}
+    assert len(server.requests) == count
 
 
 def test_one_request_a_resource(serve: Serve) -> None:
     """Each resource speaks for itself, and one worker is enough for all."""
     server = serve(lambda handler: handler.answer(200 if handler.headers["x-table-name"] == "t1" else 500))
-    with ThreadPoolExecutor(1) as one:
+    with contextlib.closing(Workers(threads=1)) as one:
         opened = poll(breakers(server.url(), 5), one)
     assert opened == {Target(f"t{i}"): "HTTP 500" for i in (0, 2, 3, 4)}
     assert sorted(request.headers["x-table-name"] for request in server.requests) == ["t0", "t1", "t2", "t3", "t4"]
 
 
-def test_a_table_does_not_speak_for_its_index(serve: Serve, executor: Executor) -> None:
+def test_a_table_does_not_speak_for_its_index(serve: Serve, workers: Workers) -> None:
     server = serve(lambda handler: handler.answer(500 if "x-gsi-name" in handler.headers else 200))
     asked = [Breaker(target, server.url(), PATIENT) for target in (Target("t"), Target("t", "i"))]
-    assert poll(asked, executor) == {Target("t", "i"): "HTTP 500"}
+    assert poll(asked, workers) == {Target("t", "i"): "HTTP 500"}
 
 
-def test_a_dead_url_is_given_up(serve: Serve, executor: Executor) -> None:
+def test_a_dead_url_is_asked_once(serve: Serve, workers: Workers) -> None:
+    """With the time-out of the most patient of its breakers."""
     dead, healthy = serve(silent), serve(answering(200))
-    asked = [*breakers(dead.url(), 40, HASTY), *breakers(healthy.url(), 10, PATIENT, "well")]
-    start = time.monotonic()
-    opened = poll(asked, executor)
-    assert time.monotonic() - start < PROMPT  # one after the other: 12 s
-    assert set(opened) == {Target(f"t{i}") for i in range(40)}
-    assert len(dead.requests) <= 4  # the workers of the executor
+    asked = [*breakers(dead.url(), 40, 0.01), Breaker(Target("last"), dead.url(), HASTY)]
+    opened = poll([*asked, *breakers(healthy.url(), 10, PATIENT, "well")], workers)
+    assert opened == {one.target: f"{LATE} when asked for last" for one in asked} | {Target("last"): LATE}
+    assert len(dead.requests) == 1
     assert len(healthy.requests) == 10
-    assert opened[Target("t39")].startswith(f"{LATE} when asked for t")
+
+
+def test_many_dead_urls_take_the_time_of_the_slowest(serve: Serve, workers: Workers) -> None:
+    dead, healthy = serve(silent), serve(answering(200))
+    urls = [dead.url(f"/{number}") for number in range(MOST_THREADS - 1)]
+    asked = [Breaker(Target(f"t{number}"), url, 0.5) for number, url in enumerate([*urls, healthy.url()])]
+    start = time.monotonic()
+    opened = poll(asked, workers)
+    assert time.monotonic() - start < 2 * PROMPT  # one after the other: 128 s; four at a time: 32 s
+    assert opened == {breaker.target: "no answer within 0.5 s" for breaker in asked[:-1]}
+    assert len(healthy.requests) == 1
+
+
+def test_where_too_many_urls_are_dead_the_rest_is_not_asked(workers: Workers) -> None:
+    """It is open all the same."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:  # takes none of them
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        asked = [Breaker(Target(f"t{number}"), f"{url}{number % 1000}", 0.2) for number in range(2000)]
+        opened = poll(asked, workers)
+    assert opened.keys() == {breaker.target for breaker in asked}
+    counts = Counter(re.sub("[0-9]+ calls| when asked .*", "", reason) for reason in opened.values())
+    assert set(counts) == {"no answer within 0.2 s", "not asked:  before this one got no answer"}
+    assert counts["no answer within 0.2 s"] >= 2 * MOST_UNANSWERED  # and as many that share their URLs
+
+
+def test_whoever_is_given_up_is_hung_up_on(serve: Serve, workers: Workers) -> None:
+    """A peer that sends a byte now and then would keep socket and thread for ever."""
+
+    def trickle(handler: Handler) -> None:
+        try:
+            trickling(b"HTTP/1.1 200 OK\r\nx: ")(handler)
+        except ConnectionError:
+            handler.server.hung_up.set()
+
+    server = serve(trickle)
+    assert ask(server.url(), workers, HASTY) == LATE
+    assert server.hung_up.wait(PROMPT)
 
 
 def test_a_dead_url_does_not_speak_for_another(serve: Serve) -> None:
     server = serve(lambda handler: silent(handler) if handler.path == "/dead" else handler.answer(200))
     asked = [Breaker(Target("a"), server.url("/dead"), HASTY), Breaker(Target("b"), server.url("/alive"), PATIENT)]
-    with ThreadPoolExecutor(1) as one:
+    with contextlib.closing(Workers(threads=1)) as one:
         assert poll(asked, one) == {Target("a"): LATE}
 
 
-def test_a_dead_url_gets_another_chance_in_the_next_poll(serve: Serve, executor: Executor) -> None:
+def test_a_dead_url_gets_another_chance_in_the_next_poll(serve: Serve, workers: Workers) -> None:
     server = serve(silent)
-    assert ask(server.url(), executor, HASTY) == LATE
+    assert ask(server.url(), workers, HASTY) == LATE
     server.behaviour = answering(200)
-    assert ask(server.url(), executor, PATIENT) is None
+    assert ask(server.url(), workers, PATIENT) is None
 
 
-def test_the_same_target_twice_is_open_when_one_is(serve: Serve, executor: Executor) -> None:
+def test_the_same_target_twice_is_open_when_one_is(serve: Serve, workers: Workers) -> None:
     bad, good = serve(answering(500)), serve(answering(200))
-    assert poll([Breaker(TABLE, url, PATIENT) for url in (bad.url(), good.url())], executor) == {TABLE: "HTTP 500"}
+    assert poll([Breaker(TABLE, url, PATIENT) for url in (bad.url(), good.url())], workers) == {TABLE: "HTTP 500"}
 
 
-def test_executor_that_is_shut_down() -> None:
-    executor = ThreadPoolExecutor(1)
-    executor.shutdown()
-    with pytest.raises(RuntimeError):
-        poll([Breaker(TABLE, "http://127.0.0.1/", PATIENT)], executor)
-
-
-def test_executor_that_is_shut_down_meanwhile(serve: Serve) -> None:
-    """The loop's way out when it is told to stop: what has not been asked yet is not asked any more."""
+def test_told_to_end(serve: Serve) -> None:
+    """Whoever is being asked is hung up on, and nobody else is asked."""
     begun = threading.Event()
 
-    def slow(handler: Handler) -> None:
+    def trickle(handler: Handler) -> None:
         begun.set()
-        handler.server.stopping.wait(HASTY)
-        handler.answer(200)
+        try:
+            trickling(b"HTTP/1.1 200 OK\r\nx: ")(handler)
+        except ConnectionError:
+            handler.server.hung_up.set()
 
-    server = serve(slow)
-    executor = ThreadPoolExecutor(1)
-
-    def stop() -> None:
-        begun.wait(PATIENT)
-        executor.shutdown(wait=False, cancel_futures=True)
-
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    with pytest.raises(CancelledError):
-        poll(breakers(server.url(), 3), executor)
-    stopper.join()
+    server = serve(trickle)
+    with contextlib.closing(Workers(begun.is_set, threads=1)) as stopped, pytest.raises(StoppedError):
+        poll(breakers(server.url(), 3), stopped)
+    assert server.hung_up.wait(PROMPT)
     assert len(server.requests) == 1
 
 
@@ -799,10 +828,10 @@ def test_mask_url_takes_any_text(text: str) -> None:
     assert masked == text or "***" in masked
 
 
-def test_reasons_quote_nothing_that_the_server_said(serve: Serve, executor: Executor) -> None:
+def test_reasons_quote_nothing_that_the_server_said(serve: Serve, workers: Workers) -> None:
     """An answer may echo the Authorization header, and a log line is not the server's to write."""
 
     def echo(handler: Handler) -> None:
         handler.wfile.write(f"{handler.headers['authorization']} s3cret\nfake log line\r\n\r\n".encode())
 
-    assert ask(serve(echo).url("/", "user:s3cret@"), executor) == INVALID
+    assert ask(serve(echo).url("/", "user:s3cret@"), workers) == INVALID

@@ -26,7 +26,7 @@ PASSED_ON = {
     "aws.calls": {"give_up"},
     "aws.dynamodb": {"quota"},
     "aws.errors": {"BadAnswerError", "__str__", "_aws_error"},
-    "checks.breaker": {"_REASONS", "_reason", "_follow", "_verdict", "ask"},
+    "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask"},
     "checks.check": {"_tell_outcome", "_tell_error"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
     "configuration.loader": {"_doubts"},
