@@ -412,7 +412,7 @@ _AXIS_OPTIONS = (
 
 _SHARED_RESOURCE_OPTIONS = (
     Bool("always-decrease-rw-together", since="0.5.0", default=False, example="true").means(
-        "Scale down only when reads and writes both ask for less, or the other is at its minimum already."
+        "Scale down only when reads and writes both ask for less, or the other one cannot go down."
     ),
     Option(
         "maintenance-windows", kind="windows", since="0.3.0", unit="(UTC)", example="22:00-06:00, 12:00-13:00"

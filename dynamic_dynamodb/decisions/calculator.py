@@ -178,7 +178,8 @@ def _down_or_stay(policy: Policy, usage: Usage, streak: int) -> Decision:
     if decrease is None:
         return _stay(policy, usage, 0, _between(policy), *_thresholds(policy))
     if decrease.units >= usage.provisioned:
-        return Decision(usage.provisioned, "stay", f"{decrease.why}: stays, {decrease.how}", streak=0)
+        text = f"{decrease.why}: stays, {decrease.how}"
+        return Decision(usage.provisioned, "stay", text, streak=0, floored=decrease.how)
     goal = policy.num_checks_before_scale_down
     streak = min(streak + 1, goal)
     if streak < goal:
@@ -188,11 +189,18 @@ def _down_or_stay(policy: Policy, usage: Usage, streak: int) -> Decision:
 
 
 def _reason_not_to_decrease(policy: Policy, usage: Usage) -> str:
+    return _not_allowed(policy, usage) or _throttled(policy, usage)
+
+
+def _not_allowed(policy: Policy, usage: Usage) -> str:
+    """The option that keeps this axis from going down with this consumption, whatever the thresholds."""
+    if not policy.enable_autoscaling:
+        return f"enable-{policy.axis}-autoscaling is false"
     if not policy.enable_down_scaling:
         return f"enable-{policy.axis}-down-scaling is false"
     if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
         return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
-    return _throttled(policy, usage)
+    return ""
 
 
 def _throttled(policy: Policy, usage: Usage) -> str:
@@ -310,7 +318,7 @@ def _limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
     text = f"{_measured(policy, usage)}: {now} -> {units} ({limit})"
     direction: Direction = "up" if units > now else "down"
     short = above and units < usage.rate
-    return Decision(units, direction, text, proposal.streak, proposal.ripe, forced=above, warn=short)
+    return replace(proposal, units=units, direction=direction, reason=text, forced=above, warn=short)
 
 
 # Joining
@@ -322,7 +330,7 @@ def join(
     """Decrease both axes together or neither (`always-decrease-rw-together`).
 
     A decrease is held, with its streak, unless the other axis asks for less
-    too or has nothing to give. Increases, and cuts that max demands, are not held.
+    too, or cannot go down: nobody waits for that one. Increases, and cuts that max demands, are not held.
     """
     sides = list(zip(decisions, policies, usages, strict=True))
     return _join(sides[0], sides[1]), _join(sides[1], sides[0])
@@ -333,15 +341,27 @@ _Side = tuple[Decision, Policy, Usage]
 
 def _join(mine: _Side, other: _Side) -> Decision:
     decision, policy, usage = mine
-    other_decision, other_policy, other_usage = other
-    at_minimum = other_usage.provisioned <= other_policy.minimum
-    if decision.direction != "down" or decision.forced or other_decision.ripe or at_minimum:
+    other_decision, other_policy, _ = other
+    if decision.direction != "down" or decision.forced or other_decision.ripe:
         return decision
+    cannot = _cannot_go_down(*other)
+    if cannot:
+        return replace(decision, reason=f"{decision.reason}, not waiting for {other_policy.axis} ({cannot})")
     missing = "do not ask for less"
     if other_decision.streak > 0:
         missing = f"are at check {other_decision.streak} of {other_policy.num_checks_before_scale_down}"
     text = f"{_measured(policy, usage)}: hold {usage.provisioned}, {other_policy.axis} {missing}"
     return replace(decision, units=usage.provisioned, direction="stay", reason=text)
+
+
+def _cannot_go_down(decision: Decision, policy: Policy, usage: Usage) -> str:
+    """Why this axis has nothing to give, however long one waits; "" where it may come to ask for less.
+
+    To wait for one that was throttled, is between its thresholds, or has not asked often enough is the point.
+    """
+    if forbidden := _not_allowed(policy, usage):
+        return forbidden
+    return _minimum(policy) if usage.provisioned <= policy.minimum else decision.floored
 
 
 # Words

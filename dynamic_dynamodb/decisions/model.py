@@ -142,6 +142,7 @@ class Decision:
     ripe: bool = False  # this check asks for less, and enough checks in a row did
     forced: bool = False  # provisioned is above max: not to be held
     warn: bool = False  # max cuts below what is being consumed
+    floored: str = ""  # this check asks for less, and why the floors leave nothing of it
 
 
 @dataclass(frozen=True)

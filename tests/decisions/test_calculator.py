@@ -7,6 +7,7 @@ Every case is written for reads and runs for writes too.
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -84,7 +85,7 @@ def check(case: Case, axis: Axis) -> None:
     usage = usage_of(case.provisioned, case.rate, case.events, case.answered)
     decision = decide(policy_of(axis, case.options), usage, case.streak)
     reason = case.expected.reason.replace("reads", axis) or decision.reason
-    assert decision == replace(case.expected, reason=reason)
+    assert decision == replace(case.expected, reason=reason, floored=decision.floored)  # that one is for the joining
 
 
 def cases(*table: Case) -> pytest.MarkDecorator:
@@ -521,6 +522,11 @@ class Side(NamedTuple):
     provisioned: int
     rate: float
     streak: int = 0
+    events: int = 0  # throttled since the last increase
+    answered: int = 0  # and before it
+
+    def usage(self) -> Usage:
+        return usage_of(self.provisioned, self.rate, self.events, self.answered)
 
 
 LOW = Side({}, 100, 10)  # asks for 50
@@ -536,6 +542,18 @@ CUT_LOW = Side({"max_provisioned": 80}, 100, 10)  # above max, asks for 50
 CUT_WAITING = Side({"max_provisioned": 80} | GOAL_3, 100, 10, streak=1)
 OFF = Side({"enable_autoscaling": False}, 100, 10)
 OFF_AT_1 = Side({"enable_autoscaling": False}, 1, 0)
+NOT_DOWN = Side({"enable_down_scaling": False}, 100, 10)
+NOT_DOWN_HIGH = Side({"enable_down_scaling": False}, 100, 95)
+NOT_UP = Side({"enable_up_scaling": False}, 100, 95)
+IDLE = Side({}, 100, 0)
+IDLE_ALLOWED = Side(ZERO, 100, 0)
+IDLE_WAITING = Side(ZERO | GOAL_3, 100, 0, streak=1)
+FLOORED = Side({"upper_threshold": 32}, 3, 0.9)  # asks for less, but 2 would be too little for the load
+FLOORED_BUSY = Side({"upper_threshold": 32, "lower_threshold": 20}, 3, 0.9)
+FLOORED_CUT = Side({"upper_threshold": 40, "lower_threshold": 39.9, "max_provisioned": 80}, 100, 39.9)
+THROTTLED = Side(EVENTS | {"enable_up_scaling": False}, 100, 10, events=11)
+THROTTLED_BEFORE = Side(EVENTS, 100, 10, answered=11)
+AT_MIN_HIGH = Side({"min_provisioned": 20}, 20, 19)
 LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
 
 
@@ -558,7 +576,20 @@ LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
         pytest.param(CUT, BUSY, 80, 100, id="above max is never held"),
         pytest.param(CUT_LOW, BUSY, 50, 100, id="above max goes as low as asked"),
         pytest.param(CUT, HIGH, 80, 150, id="above max, the other up"),
-        pytest.param(LOW, OFF, 100, 100, id="the other switched off"),
+        pytest.param(LOW, OFF, 50, 100, id="the other switched off"),
+        pytest.param(LOW, NOT_DOWN, 50, 100, id="the other's way down switched off"),
+        pytest.param(LOW, NOT_DOWN_HIGH, 50, 150, id="the other's way down switched off, and it goes up"),
+        pytest.param(LOW, NOT_UP, 100, 100, id="the other's way up switched off"),
+        pytest.param(LOW, IDLE, 50, 100, id="nothing consumed of the other, not allowed to go down on that"),
+        pytest.param(LOW, IDLE_ALLOWED, 50, 50, id="nothing consumed of the other, allowed"),
+        pytest.param(LOW, IDLE_WAITING, 100, 100, id="nothing consumed of the other, allowed, not often enough yet"),
+        pytest.param(LOW, FLOORED, 50, 3, id="the load floor leaves nothing of the other"),
+        pytest.param(LOW, FLOORED_BUSY, 100, 3, id="it would, but the other does not ask"),
+        pytest.param(LOW, FLOORED_CUT, 50, 80, id="the load floor leaves nothing of the other, max cuts it"),
+        pytest.param(LOW, THROTTLED, 100, 100, id="the other was throttled"),
+        pytest.param(LOW, THROTTLED_BEFORE, 100, 100, id="the other was throttled before its increase"),
+        pytest.param(LOW, AT_MIN_HIGH, 50, 30, id="the other goes up from its min"),
+        pytest.param(NOT_DOWN, FLOORED, 100, 3, id="neither can go down"),
         pytest.param(LOW, OFF_AT_1, 50, 1, id="the other switched off at 1"),
         pytest.param(LOW, LITTLE, 50, 49, id="the other gives less than a unit: one"),
         pytest.param(HIGH, HIGH, 150, 150, id="increases are never held"),
@@ -568,13 +599,15 @@ LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
 def test_join(axis: Axis, mine: Side, other: Side, units: int, other_units: int) -> None:
     sides = (mine, other) if axis == "reads" else (other, mine)
     policies = (policy_of("reads", sides[0].options), policy_of("writes", sides[1].options))
-    usages = (usage_of(sides[0].provisioned, sides[0].rate), usage_of(sides[1].provisioned, sides[1].rate))
+    usages = (sides[0].usage(), sides[1].usage())
     before = (decide(policies[0], usages[0], sides[0].streak), decide(policies[1], usages[1], sides[1].streak))
     after = join(before, policies, usages)
     assert tuple(one.units for one in after) == ((units, other_units) if axis == "reads" else (other_units, units))
     for name, old, new, usage in zip(AXES, before, after, usages, strict=True):
         if old.units == new.units:
-            assert new == old
+            assert new == replace(old, reason=new.reason)
+            assert new.reason.startswith(old.reason)
+            assert new.reason == old.reason or re.search(r"\), not waiting for (reads|writes) \(.+\)$", new.reason)
         else:  # held: all that is left is the streak
             assert new == replace(old, units=usage.provisioned, direction="stay", reason=new.reason)
             assert new.reason.startswith(f"{name} 10.0 % of 100: hold 100, ")
@@ -586,11 +619,19 @@ def test_join(axis: Axis, mine: Side, other: Side, units: int, other_units: int)
     [
         (BUSY, "reads 10.0 % of 100: hold 100, writes do not ask for less"),
         (WAITING, "reads 10.0 % of 100: hold 100, writes are at check 2 of 3"),
+        (THROTTLED, "reads 10.0 % of 100: hold 100, writes do not ask for less"),
+        (LOW, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %)"),
+        (OFF, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (enable-writes-autoscaling is false)"),
+        (NOT_DOWN, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (enable-writes-down-scaling is false)"),
+        (IDLE, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (nothing consumed and allow-scaling-down-writes-on-0-percent is false)"),
+        (AT_MIN, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (min-provisioned-writes is 20)"),
+        (AT_1, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (1 is the least there is)"),
+        (FLOORED, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (with less, 0.9 consumed would not stay below 32 %)"),
     ],
-)
-def test_the_reason_of_a_held_decrease(writes: Side, reason: str) -> None:
+)  # fmt: skip
+def test_the_reason_of_a_decrease_that_is_joined(writes: Side, reason: str) -> None:
     policies = (policy_of("reads", {}), policy_of("writes", writes.options))
-    usages = (usage_of(100, 10), usage_of(writes.provisioned, writes.rate))
+    usages = (usage_of(100, 10), writes.usage())
     decisions = (decide(policies[0], usages[0], 0), decide(policies[1], usages[1], writes.streak))
     assert join(decisions, policies, usages)[0].reason == reason
 
