@@ -31,6 +31,10 @@ MOST_THREADS = 256
 # read from the socket, and a peer that sends a byte now and then meets none.
 PATIENCE = 45.0
 
+_NO_THREAD: str = (
+    "the system starts no thread for it; raise the limit (TasksMax=, --pids-limit, ulimit -u), or free memory"
+)
+
 # Of one step of a check: when so many calls got no answer, the rest is not asked, so that waiting has an end
 # however many there are. The next check begins with that rest.
 MOST_UNANSWERED = MOST_THREADS
@@ -82,9 +86,13 @@ class Workers:
         """The function's results for all items, in their order; by one thread, always the same.
 
         Raises StoppedError, at once and without waiting for the function, when
-        the program shall end; and whatever the function raises.
+        the program shall end; whatever the function raises; and
+        DynamicDynamoDBError where the thread cannot be had.
         """
-        futures = [self._alone.submit(function, item) for item in items]
+        try:
+            futures = [self._alone.submit(function, item) for item in items]
+        except RuntimeError as error:
+            raise DynamicDynamoDBError(_NO_THREAD) from error
         pending = set(futures)
         while pending:
             if self._stopping():
@@ -161,7 +169,12 @@ class Workers:
         wanted = min(self._threads + _FOR_EACH * step.hanging, MOST_THREADS) - len(threads)
         for _ in range(min(wanted, step.left)):
             thread = threading.Thread(target=step.work, name="call", daemon=True)  # no exit waits for it
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the system's limit: those at work do it alone, if there are any
+                if sum(one.is_alive() for one in threads) <= step.stuck:
+                    step.refuse(_NO_THREAD)
+                return
             threads.append(thread)
 
 

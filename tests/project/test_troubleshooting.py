@@ -23,7 +23,7 @@ PAGE = "troubleshooting.md"
 
 # Where the texts are made that a format such as "%s - %s" passes on; of the loader, see `warnings`.
 PASSED_ON = {
-    "aws.calls": {"give_up"},
+    "aws.calls": {"give_up", "_NO_THREAD"},
     "aws.dynamodb": {"quota"},
     "aws.errors": {"BadAnswerError", "__str__", "_aws_error"},
     "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask"},
