@@ -28,6 +28,7 @@ _MASK = "********"
 _NUMBER = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]+")
+_REGION = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]+(-[A-Za-z0-9]+)*")  # a part of host names
 _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _LONGEST, _LONGEST_REGEX = 10_000, 100_000  # characters; memory and time are not for a file to exhaust
@@ -62,7 +63,7 @@ def secret_in(option: Option, value: Any) -> str:
 
 
 def convert(option: Option, text: str) -> Any:
-    """The checked value of a text; lists of message types are checked by whoever can warn.
+    """The checked value of a text.
 
     Raises ValueError with the rest of a sentence that begins with the option.
     """
@@ -125,7 +126,15 @@ def _to_bool(_option: Option, text: str) -> bool:
 def _to_text(option: Option, text: str) -> str:
     if option.name == "instance" and not _INSTANCE.fullmatch(text):
         raise ValueError(f"{quote(text)} is not a name of letters, digits, '.', '_' and '-'")
+    if option.name.startswith("aws-") and re.search(r"\s", text):  # not quoted: it may be the secret
+        raise ValueError(f"holds a blank, which no key does{_no_comment(text)}")
+    if option.name == "region" and not _REGION.fullmatch(text):
+        raise ValueError(f"{quote(text)} is not a region, like eu-west-1{_no_comment(text)}")
     return text
+
+
+def _no_comment(text: str) -> str:
+    return "; only ' ;' begins a comment after a value" if re.search(r"\s#", text) else ""
 
 
 def _to_path(_option: Option, text: str) -> str:
@@ -214,7 +223,12 @@ def _to_windows(_option: Option, text: str) -> str:
     return text
 
 
-def _to_words(_option: Option, text: str) -> tuple[str, ...]:
+def _to_words(option: Option, text: str) -> tuple[str, ...]:
+    return tuple(word for word in words(text) if word in option.choices)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a list, each once."""
     return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
@@ -255,6 +269,6 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 def _closest(word: str, known: tuple[str, ...]) -> str | None:
     """The known word that was perhaps meant: the only one that begins so, or the one most like it."""
     dashed = word.replace("_", "-")
-    begun = [one for one in known if one.startswith(dashed)]
-    close = begun if len(begun) == 1 else get_close_matches(dashed, known, n=1, cutoff=0.7)
+    begun = [one for one in known if one.startswith(word)]
+    close = [dashed] if dashed in known else begun if len(begun) == 1 else get_close_matches(word, known, 1, 0.7)
     return close[0] if close else None

@@ -14,13 +14,11 @@ from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from dynamic_dynamodb.configuration import inifile, options
+from dynamic_dynamodb.configuration import doubts, inifile, options
 from dynamic_dynamodb.configuration.converters import (
     check_regex,
     convert,
     did_you_mean,
-    plain,
-    quote,
     secret_in,
     show_value,
 )
@@ -30,8 +28,6 @@ from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output.masking import hide, safe
 
 Values: TypeAlias = dict[str, Any]  # option name -> checked value; None where the value given was bad
-
-TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
 
 _FEW = 100  # problems; beyond them thousands of names are not compared with thousands of others
 
@@ -116,11 +112,19 @@ def changed(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | Non
 def _unknown_option(name: str, known: Sequence[str]) -> str:
     home = next((option.sections[0] for option in options.OPTIONS if name in (option.name, *option.aliases)), None)
     if home is None:
-        return f"unknown option{did_you_mean(name, known)}"
+        return f"unknown option{_meant(name, known)}"
     if home == options.COMMAND_LINE:
         return "does not belong into a file; give it on the command line"
     where = "a [table:], [gsi:] or [default_options]" if home == options.TABLE else f"the [{home}]"
     return f"does not belong here; move it into {where} section"
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """What was perhaps meant by the name of an option; with dashes it may belong elsewhere, or be one never read."""
+    dashed = name.replace("_", "-")
+    if dashed in options.NEVER_READ:
+        return f"; what switches that off is {options.NEVER_READ[dashed]}"
+    return did_you_mean(name, known if dashed not in _OPTIONS else [dashed])
 
 
 def unknown_flag(flag: str) -> str:
@@ -304,7 +308,7 @@ class _Loader:
                 spelled = "" if first[own].name == setting.name else f" as {first[own].name}"
                 self.problems.append(f"{where}: is set twice in this section, first on line {first[own].line}{spelled}")
             if option is not None:
-                value = self._convert(option, setting.text, where)
+                value = self._convert(option, setting.text, where, in_file=True)
                 into.values.setdefault(own, value)
                 into.lines.setdefault(own, setting.line)
             first.setdefault(own, setting)
@@ -371,7 +375,7 @@ class _Loader:
 
     # Values
 
-    def _convert(self, option: Option, text: str, where: str) -> Any:
+    def _convert(self, option: Option, text: str, where: str, *, in_file: bool = False) -> Any:
         """The checked value; None where it is bad."""
         try:
             value = convert(option, text)
@@ -380,14 +384,8 @@ class _Loader:
             return None
         if secret := secret_in(option, value):
             hide(where, secret)
-        if option.kind != "list":
-            return value
-        self.warnings += [
-            f"{where}: {quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
-            for word in value
-            if word not in option.choices
-        ]
-        return tuple(word for word in value if word in option.choices)
+        self.warnings += [f"{where}: {doubt}" for doubt in doubts.of_text(option, text, in_file=in_file)]
+        return value
 
     def _check_credentials(self, layers: Sequence[_Section]) -> None:
         halves = ("aws-access-key-id", "aws-secret-access-key-id")
@@ -402,8 +400,12 @@ class _Loader:
 
     def _cross_check(self, values: Mapping[str, Any], layers: Sequence[_Section]) -> None:
         """What no option can be asked alone. Each finding is told where one of its options is set, the strongest."""
-        for check, into in ((_contradictions, self.problems), (_doubts, self.warnings)):
-            for names, message in check(values):
+        given = {name for layer in layers for name in layer.values}
+        for found, into in (
+            (_contradictions(values), self.problems),
+            (doubts.of_section(values, given), self.warnings),
+        ):
+            for names, message in found:
                 home = next(layer for layer in layers if any(name in layer.values for name in names))
                 into.append(f"{home.at(*names)}: {message}")
 
@@ -420,24 +422,6 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...]
     if start is not None and period is not None and period > start:
         names = ("lookback-period", "lookback-window-start")
         yield names, f"a window of {period} minutes that began {start} minutes ago would reach past now"
-
-
-def _doubts(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    for axis in AXES:
-        lower, upper, most = (
-            values[f"{axis}_lower_threshold"],
-            values[f"{axis}_upper_threshold"],
-            values[f"max_provisioned_{axis}"],
-        )
-        scaled = values[f"increase_consumed_{axis}_scale"] or values[f"decrease_consumed_{axis}_scale"]
-        if lower is not None and upper is not None and lower >= upper and not scaled:
-            names = (f"{axis}-lower-threshold", f"{axis}-upper-threshold")
-            yield names, f"the lower threshold, {plain(lower)} %, is not below the upper, {plain(upper)} %"
-        if most is not None and most > TABLE_QUOTA:
-            yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} a table"
-    topic, types = values["sns_topic_arn"], values["sns_message_types"]
-    if topic and not types:
-        yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
 
 
 def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -649,6 +649,29 @@ BAD_VALUES = [
     ("[global]", f"check-interval: {'9' * 5000}", f"check-interval: '{'9' * 57}...' is not a whole number"),
     ("[global]", "check-interval:", "check-interval: has no value; leave the option out, or give it one"),
     ("[global]", 'region: ""', "region: has no value; leave the option out, or give it one"),
+    (
+        "[global]",
+        "region: eu-west-1 # here",
+        "region: 'eu-west-1 # here' is not a region, like eu-west-1; only ' ;' begins a comment after a value",
+    ),
+    ("[global]", "region: eu west 1", "region: 'eu west 1' is not a region, like eu-west-1"),
+    ("[global]", "region: eu-west-1.", "region: 'eu-west-1.' is not a region, like eu-west-1"),
+    ("[global]", "region: https://x", "region: 'https://x' is not a region, like eu-west-1"),
+    (
+        "[global]",
+        f"aws-access-key-id: {KEY} # mine\naws-secret-access-key: s",
+        "aws-access-key-id: holds a blank, which no key does; only ' ;' begins a comment after a value",
+    ),
+    (
+        "[global]",
+        f"aws-access-key-id: a\naws-secret-access-key: {KEY} #",
+        "aws-secret-access-key: holds a blank, which no key does; only ' ;' begins a comment after a value",
+    ),
+    (
+        "[global]",
+        f"aws-access-key-id: a b\naws-secret-access-key: {KEY}",
+        "aws-access-key-id: holds a blank, which no key does",
+    ),
     ("[global]", "region: ; none", "region: has no value; leave the option out, or give it one"),
     ("[global]", "endpoint-url: localhost:8000", "endpoint-url: 'localhost:8000' is not an http:// or https:// URL"),
     ("[global]", "endpoint-url: ftp://a", "endpoint-url: 'ftp://a' is not an http:// or https:// URL"),
@@ -886,6 +909,45 @@ WARNINGS = {
         ["FILE: [default_options] max-provisioned-reads: 40001 is above DynamoDB's default quota of 40000 a table"],
     ),
     "max at the quota": ("[table: t]\nmax-provisioned-writes: 40000\n", []),
+    "a decrease of more than 100 %": (
+        "[table: t]\ndecrease-reads-with: 101\n[gsi: i table: t]\ndecrease-reads-with: 100\n",
+        [
+            "FILE: [table: t] decrease-reads-with: a decrease of 101 % takes away more than there is: "
+            "it always ends at its floor"
+        ],
+    ),
+    "a decrease of more than 100 %, of consumption": (
+        "[default_options]\ndecrease-writes-with: 20\ndecrease-consumed-writes-with: 200\n[table: t]\n[table: u]\n",
+        [
+            "FILE: [default_options] decrease-consumed-writes-with: a decrease of 200 % takes away more than there is: "
+            "it always ends at its floor"
+        ],
+    ),
+    "a decrease of more than 100 %, in a scale": (
+        "[table: t]\ndecrease-consumed-reads-scale: {10: 150.5, 20: 50}\n",
+        [
+            "FILE: [table: t] decrease-consumed-reads-scale: a decrease of 150.5 % takes away more than there is: "
+            "it always ends at its floor"
+        ],
+    ),
+    "a decrease of more than 100 %, but for its scale": (
+        "[table: t]\ndecrease-reads-with: 150\ndecrease-consumed-reads-scale: {10: 50}\n",
+        [],
+    ),
+    "a decrease of more than 100 units": (
+        "[table: t]\ndecrease-reads-with: 150\ndecrease-reads-unit: units\n"
+        "[gsi: i table: t]\ndecrease-reads-with: 150\ndecrease-consumed-reads-unit: units\n",
+        [],
+    ),
+    "an increase of more than 100 %": ("[table: t]\nincrease-reads-with: 150\n", []),
+    "a comment that is none": (
+        "[global]\nprofile: a # b\n[logging]\nlog-file: /var/log/x\t# why\nlog-config-file: x# ; why\n[table: t]\n",
+        [
+            "FILE: [global] profile: the # and what follows it are part of the value; only ' ;' begins a comment there",
+            "FILE: [logging] log-file: the # and what follows it are part of the value; "
+            "only ' ;' begins a comment there",
+        ],
+    ),
     "topic without types": (
         "[table: t]\nsns-topic-arn: arn:aws:sns:r:1:t\n",
         ["FILE: [table: t] sns-topic-arn: without sns-message-types nothing is sent"],
@@ -943,6 +1005,29 @@ UNKNOWN = {
     "underscores": (
         "[table: t]\nmax_provisioned_reads: 70\n",
         "FILE: [table: t] max_provisioned_reads: unknown option; did you mean max-provisioned-reads?",
+    ),
+    "underscores elsewhere": (
+        "[global]\nlog_level: info\n[table: t]\n",
+        "FILE: [global] log_level: unknown option; did you mean log-level?",
+    ),
+    "underscores and dashes": (
+        "[table: t]\nnum_read-checks_before_scale_down: 2\n",
+        "FILE: [table: t] num_read-checks_before_scale_down: unknown option; "
+        "did you mean num-read-checks-before-scale-down?",
+    ),
+    "underscores in what was never read": (
+        "[table: t]\ndisable_reads_up_scaling: true\n",
+        "FILE: [table: t] disable_reads_up_scaling: unknown option; "
+        "what switches that off is enable-reads-up-scaling: false",
+    ),
+    "the beginning of an option": (
+        "[table: t]\nmaintenance: 22:00-06:00\n",
+        "FILE: [table: t] maintenance: unknown option; did you mean maintenance-windows?",
+    ),
+    "underscores in a table": (
+        "[table: my_table]\n[gsi: i table: my_tabel]\n",
+        "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean my_table? "
+        "(it must be named letter for letter)",
     ),
     "nothing like it": ("[table: t]\ncolour: red\n", "FILE: [table: t] colour: unknown option"),
     "option of a table in global": (
@@ -1162,6 +1247,18 @@ def test_a_table_flag_without_table_name(option: Option) -> None:
             {"table_name": "("},
             "--table-name: the regular expression '(' does not compile: "
             "missing ), unterminated subpattern at position 0",
+        ),
+        (
+            {"table_name": "t", "daemon": "stat"},
+            "--daemon: 'stat' is none of start, stop, restart, status, foreground, fg; did you mean status?",
+        ),
+        (
+            {"table_name": "t", "daemon": "strat"},
+            "--daemon: 'strat' is none of start, stop, restart, status, foreground, fg; did you mean start?",
+        ),
+        (
+            {"table_name": "t", "daemon": "fore"},
+            "--daemon: 'fore' is none of start, stop, restart, status, foreground, fg; did you mean foreground?",
         ),
         ({"table_name": ""}, "--table-name: has no value; leave the option out, or give it one"),
         ({"table_name": "t", "check_interval": "0"}, "--check-interval: 0 is below the least value, 1"),

@@ -29,7 +29,7 @@ PASSED_ON = {
     "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask"},
     "checks.check": {"_tell_outcome", "_tell_error"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
-    "configuration.loader": {"_doubts"},
+    "configuration.doubts": {"of_text", "of_section", "_of_thresholds", "_of_decrease"},
 }
 LEVELS = ("warning", "error", "exception", "critical", "log")
 CALLS = {f"{log}.{level}" for log in ("log", "_log") for level in LEVELS}

@@ -1,0 +1,60 @@
+"""What is used as it is written, but was perhaps meant otherwise: the warnings about values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from dynamic_dynamodb.configuration.converters import did_you_mean, plain, quote, words
+from dynamic_dynamodb.configuration.options import Option
+from dynamic_dynamodb.decisions.model import AXES
+
+TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
+
+_COMMENT = re.compile(r"\s#")
+
+
+def of_text(option: Option, text: str, *, in_file: bool) -> Iterator[str]:
+    """About one valid value as it is written: the rest of a sentence that begins with the option."""
+    if in_file and option.kind in ("path", "str") and _COMMENT.search(text):
+        yield "the # and what follows it are part of the value; only ' ;' begins a comment there"
+    if option.kind == "list":
+        for word in words(text):
+            if word not in option.choices:
+                yield f"{quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
+
+
+def of_section(values: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """About the effective values of a table or gsi section together: the options' names, and what to say of them.
+
+    `given` are the names of the options that are set anywhere.
+    """
+    for axis in AXES:
+        yield from _of_thresholds(values, axis)
+        yield from _of_decrease(values, given, axis)
+        most = values[f"max_provisioned_{axis}"]
+        if most is not None and most > TABLE_QUOTA:
+            yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} a table"
+    topic, types = values["sns_topic_arn"], values["sns_message_types"]
+    if topic and not types:
+        yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
+
+
+def _of_thresholds(values: Mapping[str, Any], axis: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    lower, upper = values[f"{axis}_lower_threshold"], values[f"{axis}_upper_threshold"]
+    scaled = values[f"increase_consumed_{axis}_scale"] or values[f"decrease_consumed_{axis}_scale"]
+    if lower is not None and upper is not None and lower >= upper and not scaled:
+        names = (f"{axis}-lower-threshold", f"{axis}-upper-threshold")
+        yield names, f"the lower threshold, {plain(lower)} %, is not below the upper, {plain(upper)} %"
+
+
+def _of_decrease(values: Mapping[str, Any], given: Collection[str], axis: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    if values[f"decrease_consumed_{axis}_unit"] != "percent":
+        return
+    scale = values[f"decrease_consumed_{axis}_scale"]
+    amount = max(step[1] for step in scale) if scale else values[f"decrease_consumed_{axis}_with"]
+    if amount is not None and amount > 100:
+        names = [f"decrease-consumed-{axis}-{end}" for end in ("scale", "with")] + [f"decrease-{axis}-with"]
+        name = next(name for name in names if name in given and (name.endswith("scale") or not scale))
+        yield (name,), f"a decrease of {plain(amount)} % takes away more than there is: it always ends at its floor"
