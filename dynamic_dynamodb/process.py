@@ -76,7 +76,10 @@ class Runner:
         with self._signals, hold():
             with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
                 self._set_up(ready)
-                handled = self._check()
+                try:
+                    handled = self._check()
+                finally:
+                    self._open.end()
             systemd.sd_notify(systemd.STOPPING)
             self._workers.close()
             self._connector.close()
@@ -174,8 +177,7 @@ class Runner:
             self._scaler, self._moved = self._new_scaler(), True
         else:
             self._scaler.reconfigure(new.config, clients)
-        for client in replaced:
-            client.close()  # no call is under way between two checks
+        replaced.close()  # no call is under way between two checks
 
 
 def settle() -> None:

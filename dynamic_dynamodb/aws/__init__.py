@@ -3,5 +3,6 @@
 May import: decisions, output.
 
 Hands out: what to call (dynamodb, cloudwatch, sns), calls side by side with an end to those that hang (calls), their
-errors (errors), the three clients (clients; connection makes them, credentials signs), the least policy (iam).
+errors (errors), the clients (clients; connection makes them, credentials signs with what sources finds), the least
+policy (iam).
 """

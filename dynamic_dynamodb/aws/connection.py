@@ -16,16 +16,21 @@ from botocore.utils import parse_timestamp
 from dynamic_dynamodb import __version__
 from dynamic_dynamodb.aws.calls import MOST_THREADS, StoppedError, given_up
 from dynamic_dynamodb.aws.clients import Clients
-from dynamic_dynamodb.aws.credentials import Chain
+from dynamic_dynamodb.aws.credentials import PATIENCE, Keys, Search
+from dynamic_dynamodb.aws.sns import Topics
+from dynamic_dynamodb.aws.sources import Chain, Pair
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output.wording import one_line
 
 
-def connect(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False) -> Clients:
-    """One session for all three clients, from the [global] part of the config dict.
+def connect(
+    general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False, patience: float = PATIENCE
+) -> Clients:
+    """One session for all clients, from the [global] part of the config dict.
 
     Time-outs and attempts are bounded, so that no dead endpoint hangs a check;
     `stopping` tells whether the program shall end: no call is repeated then.
+    `patience`: how many seconds credentials are waited for.
     Raises ConfigError where the AWS configuration (profile, region, files) cannot be used.
     """
     settings = Config(
@@ -36,23 +41,28 @@ def connect(general: Mapping[str, Any], stopping: Callable[[], bool] = lambda: F
         parameter_validation=False,  # the service checks, too, and 500 queries take it 11 ms
         user_agent_extra=f"dynamic-dynamodb/{__version__}",
     )
-    static = general["aws_access_key_id"] is not None
+    keys = Keys(partial(_search, general), patience)
     try:
-        session = boto3.Session(
-            aws_access_key_id=general["aws_access_key_id"],
-            aws_secret_access_key=general["aws_secret_access_key"],
-            region_name=general["region"],
-            botocore_session=_session(None if static else general["profile"], static=static),
-        )
+        session = boto3.Session(region_name=general["region"], botocore_session=_session(general, keys))
         session.events.register("before-send", partial(_do_not_send, stopping))
+        session.events.register("after-call", keys.note_refusal)
+        client = partial(session.client, endpoint_url=general["endpoint_url"], config=settings)
         return Clients(
-            *(
-                session.client(service, endpoint_url=general["endpoint_url"], config=settings)
-                for service in ("dynamodb", "cloudwatch", "sns")
-            )
+            client("dynamodb"),
+            client("cloudwatch"),
+            Topics(lambda region: client("sns", region_name=region)),
+            next_check=keys.next_check,
+            end=keys.close,
         )
     except (botocore.exceptions.BotoCoreError, ValueError) as error:
         raise _config_error(error) from error
+
+
+def _search(general: Mapping[str, Any]) -> Search:
+    """A look-up for credentials: a pair in the options beats everything else."""
+    if general["aws_access_key_id"] is not None:
+        return Pair(general["aws_access_key_id"], general["aws_secret_access_key"])
+    return Chain(general["profile"], general["region"])
 
 
 def profile_region(profile: str | None) -> str | None:
@@ -79,16 +89,13 @@ def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
         raise StoppedError("the program was told to end")
 
 
-def _session(profile: str | None, *, static: bool) -> botocore.session.Session:
-    """A session of botocore's, whose credentials are looked for by the first call that needs them.
-
-    `static`: they are given, and AWS_PROFILE in the environment is not for us.
-    """
-    without_environment: dict[str, Any] | None = {"profile": (None, [], None, None)} if static else None
-    session = botocore.session.Session(without_environment, profile=profile)
+def _session(general: Mapping[str, Any], keys: Keys) -> botocore.session.Session:
+    """A session of botocore's that signs with these keys. Where the options have a pair, AWS_PROFILE does not count."""
+    pair = general["aws_access_key_id"] is not None
+    without_environment: dict[str, Any] | None = {"profile": (None, [], None, None)} if pair else None
+    session = botocore.session.Session(without_environment, profile=None if pair else general["profile"])
     session.full_config  # noqa: B018 - read here, so that a bad file is told before anything else
-    chain = session.get_component("credential_provider")
-    session.register_component("credential_provider", Chain(chain.load_credentials))
+    session.register_component("credential_provider", keys)
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     return session
 

@@ -14,12 +14,31 @@ from dynamic_dynamodb.output.wording import one_line
 
 T = TypeVar("T")
 
-_CREDENTIALS = "check the credentials (static key pair, --profile, environment, or the role of the instance or task)"
+_CREDENTIALS = "check the credentials"
 _NETWORK = "check the region, --endpoint-url and the network"
 _EXPIRED = "the temporary credentials have expired; renew them"
 _LOG_IN = "log in again: aws sso login"
 _CLOCK = "check the clock of this machine"
 _SKEWED = ("Signature expired", "Signature not yet current")  # the code is that of any bad signature
+
+# The answers after which credentials are looked for afresh: others may have taken their place.
+_OUT_OF_DATE = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+_NOT_KNOWN = frozenset(
+    {
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+        "UnrecognizedClientException",
+    }
+)
+RENEWABLE = _OUT_OF_DATE | _NOT_KNOWN
 
 # What to do about the errors that the reader can mend, by AWS's code or, for
 # errors raised before an answer came, by the name of botocore's class.
@@ -27,16 +46,12 @@ _HINTS = {
     "NoCredentialsError": "boto3 looked in the options, the environment, ~/.aws, SSO and the instance or task role; "
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or use --profile",
     "PartialCredentialsError": _CREDENTIALS,
-    "ExpiredToken": _EXPIRED,
-    "ExpiredTokenException": _EXPIRED,
     "SSOTokenLoadError": _LOG_IN,
     "UnauthorizedSSOTokenError": _LOG_IN,
     "RequestExpired": _CLOCK,
     "RequestTimeTooSkewed": _CLOCK,
-    "UnrecognizedClientException": _CREDENTIALS,
-    "InvalidClientTokenId": _CREDENTIALS,
-    "InvalidSignatureException": _CREDENTIALS,
-    "SignatureDoesNotMatch": _CREDENTIALS,
+    **dict.fromkeys(sorted(_OUT_OF_DATE), _EXPIRED),
+    **dict.fromkeys(sorted(_NOT_KNOWN), _CREDENTIALS),
     "EndpointConnectionError": _NETWORK,
     "ConnectTimeoutError": _NETWORK,
     "ReadTimeoutError": _NETWORK,
@@ -72,13 +87,21 @@ class AwsError(DynamicDynamoDBError):
     `operation` is AWS's name of it ("DescribeTable"), `code` AWS's error code
     or the name of botocore's exception, `message` AWS's text. `answered`: AWS
     has said what became of it; otherwise it may have done what was asked all the same.
-    `repeated`: botocore has made the call more than once.
+    `repeated`: botocore has made the call more than once. `source`: of the credentials, where they are no good.
     """
 
     def __init__(
-        self, operation: str, code: str, message: str, *, answered: bool = True, repeated: bool = False
+        self,
+        operation: str,
+        code: str,
+        message: str,
+        *,
+        answered: bool = True,
+        repeated: bool = False,
+        source: str = "",
     ) -> None:
         self.operation = operation
+        self.source = source
         self.code = one_line(code)
         self.answered = answered
         self.repeated = repeated
@@ -96,7 +119,8 @@ class AwsError(DynamicDynamoDBError):
             return f"the IAM policy must allow {_SERVICES[self.operation]}:{self.operation}"
         if self.message.startswith(_SKEWED):
             return _CLOCK
-        return _HINTS.get(self.code, "")
+        source = f"; they come from {self.source}" if self.source else ""
+        return _HINTS.get(self.code, "") + source
 
     @property
     def denied(self) -> bool:
@@ -121,6 +145,14 @@ class BadAnswerError(AwsError):
         super().__init__(operation, _BAD, f"no usable {field} in it", answered=False)
 
 
+class UnsignedError(DynamicDynamoDBError):
+    """A call that was not sent, because the look-up for credentials to sign it with has failed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
     """Call one method of a boto3 client.
 
@@ -135,6 +167,8 @@ def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
 
 
 def _aws_error(operation: str, error: Exception) -> AwsError:
+    if isinstance(error, UnsignedError):  # never sent, so that nothing can have come of it
+        return AwsError(operation, error.code, str(error))
     code, message = type(error).__name__, str(error)
     response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
     refusal = response.get("Error") if isinstance(response, dict) else None
@@ -145,4 +179,6 @@ def _aws_error(operation: str, error: Exception) -> AwsError:
     about = response.get("ResponseMetadata")
     attempts = about.get("RetryAttempts") if isinstance(about, dict) else None
     code, message = str(refusal.get("Code") or code), str(refusal.get("Message") or message)
-    return AwsError(operation, code, message, repeated=bool(attempts))
+    return AwsError(
+        operation, code, message, repeated=bool(attempts), source=one_line(str(refusal.get("Source") or ""))
+    )

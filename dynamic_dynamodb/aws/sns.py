@@ -1,12 +1,18 @@
-"""SNS: one message to one topic, within its limits."""
+"""SNS: one message to one topic, within its limits, in the topic's region."""
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.aws.errors import call
 
 _LONGEST_SUBJECT = 100  # SNS's limit; printable ASCII only
+_LONGEST_GROUP = 128  # the same; a table's name may have 255
 
 
 def fit_subject(head: str, name: str) -> str:
@@ -19,6 +25,48 @@ def fit_subject(head: str, name: str) -> str:
     return head + name
 
 
-def publish(sns: Any, topic: str, subject: str, text: str) -> None:
-    """Send one message to the topic with this ARN. Raises AwsError."""
-    call("Publish", sns.publish, TopicArn=topic, Subject=subject, Message=text)
+def publish(sns: Any, topic: str, subject: str, text: str, *, group: str, at: datetime) -> None:
+    """Send one message to the topic with this ARN. Raises AwsError.
+
+    A FIFO topic (its name ends in .fifo) keeps the messages of a `group` in order, and drops one that it has had
+    in the last five minutes. It tells them by an id of their content and of `at`, when the message was made: the
+    same for each attempt to send it, and another for the same words in a later check.
+    """
+    order = {}
+    if topic.endswith(".fifo"):
+        content = "\n".join((topic, subject, text, at.isoformat()))
+        order = {"MessageGroupId": _fit_group(group), "MessageDeduplicationId": _digest(content)}
+    call("Publish", sns.publish, TopicArn=topic, Subject=subject, Message=text, **order)
+
+
+def _fit_group(name: str) -> str:
+    return name if len(name) <= _LONGEST_GROUP else _digest(name)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+class Topics:
+    """SNS in all regions, as one client: the region of a topic is in its ARN. `make` makes the client of a region."""
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        self._make = make
+        self._clients: dict[str, Any] = {}  # by region; made when the first message goes there
+        self._lock = threading.Lock()
+
+    def publish(self, **message: Any) -> Any:
+        """What boto3's client has; without a region in the ARN nothing is sent."""
+        return self.client(message["TopicArn"].split(":")[3]).publish(**message)
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def client(self, region: str) -> Any:
+        with self._lock:
+            if region not in self._clients:
+                # By a thread that ends: each thread that makes clients keeps the memory for it (see process.py).
+                with ThreadPoolExecutor(1) as apart:
+                    self._clients[region] = apart.submit(self._make, region).result()
+            return self._clients[region]

@@ -48,11 +48,12 @@ class Scaler:
         self._clients = clients
         self._inventory = Inventory(config["tables"], clients.dynamodb, self._workers, self._state)
         self._statistics = Statistics(clients.cloudwatch, self._workers)
-        self._notifier = Notifier(clients.sns, self._workers, dry_run=self._dry_run)
+        self._notifier = Notifier(clients.sns, self._workers, self._clock, dry_run=self._dry_run)
 
     def check(self) -> bool:
         """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
         self._state.failed = False
+        self._clients.next_check()
         verdicts: list[Verdict] = []
         try:
             jobs = self._inventory.take()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.aws.calls import Workers
@@ -68,6 +69,7 @@ class _Message:
     target: Target
     kinds: tuple[str, ...]
     text: str
+    at: datetime
 
 
 class Notifier:
@@ -77,9 +79,10 @@ class Notifier:
     not answer shall not delay an increase.
     """
 
-    def __init__(self, sns: Any, workers: Workers, *, dry_run: bool) -> None:
+    def __init__(self, sns: Any, workers: Workers, clock: Callable[[], datetime], *, dry_run: bool) -> None:
         self._sns = sns
         self._workers = workers
+        self._clock = clock
         self._dry_run = dry_run
         self._messages: list[_Message] = []
         self._alarms: dict[_Message, tuple[Memory, dict[Axis, str]]] = {}
@@ -129,7 +132,7 @@ class Notifier:
         topic, wanted = section["sns_topic_arn"], section["sns_message_types"] or ()
         if self._dry_run or not topic or not set(kinds) & set(wanted):
             return None
-        message = _Message(topic, target, kinds, text)
+        message = _Message(topic, target, kinds, text, self._clock())
         self._messages.append(message)
         return message
 
@@ -137,7 +140,8 @@ class Notifier:
         if message.topic in self._silent:  # a thousand messages shall not each wait for the same dead endpoint
             return self._silent[message.topic]
         try:
-            publish(self._sns, message.topic, subject(message.kinds, message.target), message.text)
+            about = subject(message.kinds, message.target)
+            publish(self._sns, message.topic, about, message.text, group=message.target.table, at=message.at)
         except AwsError as error:
             if error.silent:
                 self._silent[message.topic] = error

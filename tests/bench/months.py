@@ -136,10 +136,9 @@ class Months:
         self._faults = Faults(self._world, self._dice, self._churn)
         self._world.fault = self._before
         self._clients = Clients(
-            *(
-                Tap(client, self._faults, self._refused)
-                for client in (self._world.dynamodb, self._world.cloudwatch, self._world.sns)
-            )
+            Tap(self._world.dynamodb, self._faults, self._refused),
+            Tap(self._world.cloudwatch, self._faults, self._refused),
+            Tap(self._world.sns, self._faults, self._refused),
         )
         self._surprises = Surprises()
         self._measured: set[Target] = set()

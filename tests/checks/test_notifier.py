@@ -10,6 +10,7 @@ from scripts import TOPIC, Scene, Step, target
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.checks.notifier import Notifier, change_text, subject
 from dynamic_dynamodb.decisions.model import Change, Target, Throughput
+from dynamic_dynamodb.simulation.account import START
 
 EVERYTHING = "scale-up, scale-down, high-throughput-alarm, low-throughput-alarm"
 TOLD = f"""
@@ -379,5 +380,5 @@ def test_a_refusal_of_one_message_does_not_silence_its_topic() -> None:
 
 def test_a_notifier_without_messages_calls_nobody() -> None:
     workers = Workers(threads=1)
-    Notifier(None, workers, dry_run=False).send()
+    Notifier(None, workers, lambda: START, dry_run=False).send()
     workers.close()

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from aws_server import AwsFault, AwsServer, Fault, MutateFault, RawFault, always
-from conftest import ACCOUNT, CREDENTIALS, REGION, Program, Run
+from conftest import ACCOUNT, CREDENTIALS, REGION, Program, Run, lives
 from interpreter import before_all
+from place import SOON, until
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.connection import connect
@@ -81,8 +82,7 @@ def check(server: AwsServer, caplog: pytest.LogCaptureFixture, monkeypatch: pyte
 
     yield once
     workers.close()
-    for client in clients:
-        client.close()
+    clients.close()
 
 
 def errors(text: str) -> list[str]:
@@ -133,7 +133,7 @@ def test_wrong_credentials(run: Run, server: AwsServer, env: dict[str, str], cod
     (error,) = errors(done.stderr)
     assert error == (
         f"the check failed: ListTables failed: {code}: The security token included in the request is invalid. "
-        "(check the credentials (static key pair, --profile, environment, or the role of the instance or task))"
+        "(check the credentials; they come from the environment (AWS_ACCESS_KEY_ID))"
     )
 
 
@@ -165,8 +165,46 @@ def test_a_helper_for_credentials_that_fails(run: Run, server: AwsServer, tmp_pa
     config.write_text("[default]\ncredential_process = /bin/false\n")
     done = run(*ONCE, env={**REGION, "AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": server.url})
     assert done.returncode == 1
-    (error,) = errors(done.stderr)
-    assert "CredentialRetrievalError" in error
+    assert errors(done.stderr) == [
+        f"the check failed: ListTables failed: CredentialRetrievalError: profile default in {config}, "
+        "credential_process /bin/false: ended with exit code 1: it printed nothing on stderr"
+    ]
+
+
+def credentials_file(path: Path, key: str) -> None:
+    path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret-of-the-tests\n")
+
+
+def test_keys_that_are_renewed_in_the_file_are_used_by_the_next_check(
+    spawn: Callable[..., Program], server: AwsServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "aws-credentials"
+    credentials_file(file, "AKIDOLD")
+    env = {**REGION, "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_ENDPOINT_URL": server.url}
+    program = spawn("--table-name", "table-", "--check-interval", "1", env=env)
+    program.wait_until(lambda: reads(server) == [150] * 3)
+    expired = AwsFault("ExpiredTokenException", "The security token included in the request is expired")
+    server.refused["AKIDOLD"] = expired
+    program.wait_for("ListTables failed: ExpiredTokenException")
+    assert f"renew them; they come from profile default in {file}" in program.log
+    credentials_file(file, "AKIDNEW")
+    program.wait_for("(?s)ExpiredToken.*table-1 - reads .* of 150: stays")
+    assert program.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_helper_that_waits_does_not_outlive_the_program(
+    spawn: Callable[..., Program], server: AwsServer, tmp_path: Path
+) -> None:
+    helper, pid = tmp_path / "helper", tmp_path / "pid"
+    helper.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 300\n")
+    helper.chmod(0o700)
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {helper}\n")
+    program = spawn(*ONCE, env={**REGION, "AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": server.url})
+    program.wait_until(lambda: pid.exists() and pid.read_text().strip() != "")
+    exit_code, took = program.end(signal.SIGINT)
+    assert (exit_code, took < SOON) == (130, True)
+    until(lambda: not lives(int(pid.read_text())))
 
 
 # AWS's configuration

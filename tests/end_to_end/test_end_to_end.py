@@ -16,13 +16,13 @@ import socket
 import stat
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_server import AwsFault, AwsServer, Fault, MutateFault, RawFault, ResetFault, SilenceFault, always, times
+from aws_server import AwsFault, AwsServer, Fault, MutateFault, RawFault, ResetFault, Scope, SilenceFault, always, times
 from conftest import ACCOUNT, CREDENTIALS, Program, Run
 from moto.server import ThreadedMotoServer
 from moto_world import MotoWorld
@@ -86,15 +86,9 @@ def moto(moto_server: MotoWorld) -> MotoWorld:
 class Recorder(AwsServer):
     """An AwsServer that remembers who signed for which region."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.scopes: set[tuple[str, str, str]] = set()  # access key, region, service
-
-    def _respond(self, headers: Mapping[str, str], body: bytes) -> Any:
-        found = re.search(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/", headers.get("authorization", ""))
-        if found:
-            self.scopes.add((found[1], found[2], found[3]))
-        return super()._respond(headers, body)
+    @property
+    def scopes(self) -> set[Scope]:
+        return set(self.signed)
 
 
 @pytest.fixture
@@ -649,8 +643,7 @@ def test_the_accounts_own_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConnectionError):
         clients.dynamodb.list_tables()
     assert asked == ["https://123456789012.ddb.eu-west-1.amazonaws.com/"]
-    for client in clients:
-        client.close()
+    clients.close()
 
 
 # AWS in trouble
@@ -759,12 +752,13 @@ def test_time_outs_and_attempts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in {**CREDENTIALS, "AWS_MAX_ATTEMPTS": "50"}.items():
         monkeypatch.setenv(name, value)
     names = ("profile", "aws_access_key_id", "aws_secret_access_key", "endpoint_url")
-    for client in connect({**dict.fromkeys(names), "region": "eu-west-1"}):
+    clients = connect({**dict.fromkeys(names), "region": "eu-west-1"})
+    for client in (clients.dynamodb, clients.cloudwatch, clients.sns.client("eu-west-1")):
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout) == (3, 10)
         assert config.retries == {"mode": "standard", "total_max_attempts": 3}
         assert config.max_pool_connections == MOST_THREADS  # or urllib3 complains on stderr
-        client.close()
+    clients.close()
 
 
 def test_an_answer_without_its_metrics_is_a_failure_of_that_table_alone(run: Run, server: Recorder) -> None:

@@ -486,8 +486,7 @@ def stage() -> Iterator[Stage]:
         }
         clients = connect(general)
         yield Stage(server, clients)
-        for client in clients:
-            client.close()
+        clients.close()
 
 
 @trials(test=500, soak=10_000)

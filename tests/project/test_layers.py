@@ -35,12 +35,13 @@ DOOR = {"__main__", "cli", "commands", "process"}
 PACKAGES = {
     "aws.connection": {"boto3", "botocore"},
     "aws.credentials": {"boto3", "botocore"},
+    "aws.sources": {"boto3", "botocore"},
     "checks.breaker": {"urllib3"},
     "daemon.daemonizer": {"daemon"},
     "daemon.pidfile": {"lockfile"},
 }
 # They bring boto3, which takes longer to import than anything else.
-SLOW_TO_IMPORT = {"aws.connection", "aws.credentials"}
+SLOW_TO_IMPORT = {"aws.connection", "aws.credentials", "aws.sources"}
 
 # At the top of a module, where it costs start-up time; `--help` and `--version` need no more than this.
 AT_THE_TOP = {
@@ -218,8 +219,12 @@ def test_no_room_hands_on_what_is_not_its_own(name: str) -> None:
         ("decisions.model", "from dynamic_dynamodb.output.masking import printable", "no other room"),
         ("aws.cloudwatch", "from dynamic_dynamodb.configuration import loader", "decisions, output"),
         ("aws.iam", "import os", "to be pure"),
-        ("checks.loop", "import boto3", "only aws.connection and aws.credentials may"),
-        ("checks.check", "from botocore.config import Config", "only aws.connection and aws.credentials may"),
+        ("checks.loop", "import boto3", "only aws.connection and aws.credentials and aws.sources may"),
+        (
+            "checks.check",
+            "from botocore.config import Config",
+            "only aws.connection and aws.credentials and aws.sources may",
+        ),
         ("checks.check", "from dynamic_dynamodb.daemon.signals import Signals", "aws, configuration"),
         ("aws.dynamodb", "import botocore.exceptions", "only aws.connection"),
         ("aws.dynamodb", "from dynamic_dynamodb.aws.connection import connect", "within the function"),

@@ -24,8 +24,10 @@ PAGE = "troubleshooting.md"
 # Where the texts are made that a format such as "%s - %s" passes on; of the loader, see `warnings`.
 PASSED_ON = {
     "aws.calls": {"give_up", "_NO_THREAD"},
+    "aws.credentials": {"_check", "_text", "wait"},
     "aws.dynamodb": {"quota"},
     "aws.errors": {"BadAnswerError", "__str__", "_aws_error"},
+    "aws.sources": {"_refuse_to_type", "communicate"},
     "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask"},
     "checks.check": {"_tell_outcome", "_tell_error"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},

@@ -1,7 +1,7 @@
 """A World behind HTTP: AWS's wire protocols on one port of 127.0.0.1, with the faults of aws_faults on demand.
 
 DynamoDB and CloudWatch speak JSON 1.0 and are told apart by X-Amz-Target, SNS
-speaks the query protocol and answers in XML. Signatures are not checked. A
+speaks the query protocol and answers in XML. Signatures are not checked, but a key may be refused. A
 hand-made reader of HTTP/1.1, because http.server parses headers as if they were
 mail, which would be most of the work of a request.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -116,6 +116,21 @@ def _parse(headers: Mapping[str, str], body: bytes) -> _Request:
     return _Request(_TARGETS[prefix], operation, arguments)
 
 
+class Scope(NamedTuple):
+    """What a request was signed with and for; empty where it was not signed."""
+
+    key: str
+    region: str
+    service: str
+
+
+def _scope(headers: Mapping[str, str]) -> Scope:
+    key, _date, region, service, *_ = (headers.get("authorization", "").partition("Credential=")[2] + "/" * 4).split(
+        "/"
+    )
+    return Scope(key, region, service)
+
+
 def _epoch(value: object) -> float:
     if isinstance(value, datetime):
         return value.timestamp()
@@ -192,6 +207,8 @@ class AwsServer:
         self.world = world or World(clock=lambda: datetime.now(timezone.utc))
         self.latency = latency
         self.faults: list[FaultHook] = list(faults)
+        self.refused: dict[str, AwsFault] = {}  # by access key ID
+        self.signed: list[Scope] = []  # what each request was signed with and for, in their order
         self.calls: Counter[str] = Counter()
         self.errors: list[Exception] = []  # of ours, raised again at the end: a test must not miss them
         self._lock = threading.Lock()
@@ -279,7 +296,7 @@ class AwsServer:
             request = _parse(headers, body)
         except ValueError as error:
             return _refusal("dynamodb", "SerializationException", str(error), 400)
-        fault = self._fault(request)
+        fault = self._fault(request, _scope(headers))
         if self.latency:
             self._stopping.wait(self.latency)
         if isinstance(fault, AwsFault):
@@ -295,11 +312,14 @@ class AwsServer:
             self._stopping.wait(fault.seconds)
         return replace(response, delivery=fault) if isinstance(fault, (CutFault, SlowFault)) else response
 
-    def _fault(self, request: _Request) -> Fault | None:
+    def _fault(self, request: _Request, scope: Scope) -> Fault | None:
         """Count the request, and ask the hooks."""
         with self._lock:
             self.calls[request.operation] += 1
+            self.signed.append(scope)
             hooks = list(self.faults)
+        if scope.key in self.refused:
+            return self.refused[scope.key]
         answers = (hook(request.operation, request.body) for hook in hooks)
         return next((fault for fault in answers if fault is not None), None)
 

@@ -162,8 +162,8 @@ CELLS: dict[str, tuple[str | None, ...]] = {
 CAUSES: dict[str, str] = {
     "throttling": "ThrottlingException: Rate exceeded",
     "denied": "AccessDeniedException: not for you (the IAM policy must allow {service}:{operation})",
-    "expired": "ExpiredTokenException: of yesterday (the temporary credentials have expired; renew them)",
-    "unrecognized": "UnrecognizedClientException: who are you (check the credentials ",
+    "expired": "ExpiredTokenException: of yesterday (the temporary credentials have expired; renew them",
+    "unrecognized": "UnrecognizedClientException: who are you (check the credentials",
     "not-found": "ResourceNotFoundException: no such thing (it was deleted meanwhile, or lives in another region",
     "in-use": "ResourceInUseException: being updated",
     "decreases": "LimitExceededException: " + DECREASES,
