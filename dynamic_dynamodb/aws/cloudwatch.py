@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import Any
 
 from dynamic_dynamodb.aws.calls import Workers
@@ -26,6 +25,12 @@ DOLLARS_A_METRIC = 0.01 / 1000  # of either call, asked for alone or with others
 
 CONSUMED: dict[Axis, str] = {"reads": "ConsumedReadCapacityUnits", "writes": "ConsumedWriteCapacityUnits"}
 THROTTLED: dict[Axis, str] = {"reads": "ReadThrottleEvents", "writes": "WriteThrottleEvents"}
+# Those of them that a partition's own limit throttled: no capacity cures these.
+KEY_RANGE: dict[Axis, str] = {
+    "reads": "ReadKeyRangeThroughputThrottleEvents",
+    "writes": "WriteKeyRangeThroughputThrottleEvents",
+}
+_KEY_RANGE = {THROTTLED[axis]: KEY_RANGE[axis] for axis in AXES}
 
 
 @dataclass(frozen=True)
@@ -89,12 +94,22 @@ class Statistics:
     def measure(self, requests: Sequence[Request], now: datetime) -> dict[Target, tuple[Usage, Usage] | AwsError]:
         """Usage of reads and of writes of each target, or the error that kept it from being measured."""
         minute = now.replace(second=0, microsecond=0)
-        found = self._metrics.read([query for request in requests for query in request.queries(minute)], now)
-        measured: dict[Target, tuple[Usage, Usage] | AwsError] = {}
-        for request in requests:
-            series = {query.metric: found[query] for query in request.queries(minute)}
-            measured[request.resource.target] = _usages(request, series, request.seconds(minute))
-        return measured
+        wanted = [(request, request.queries(minute)) for request in requests]
+        found = self._metrics.read([query for _, queries in wanted for query in queries], now)
+        # Where nothing was throttled no key range was too hot: that need not be asked, or paid.
+        hot = [
+            query._replace(metric=_KEY_RANGE[query.metric])
+            for query, series in found.items()
+            if query.metric in _KEY_RANGE and isinstance(series, Series) and any(series.sums)
+        ]
+        found.update(self._metrics.read(hot, now))
+        answers: dict[Target, dict[str, Series | AwsError]] = {}
+        for query, series in found.items():
+            answers.setdefault(query.target, {})[query.metric] = series
+        return {
+            request.resource.target: _usages(request, answers[request.resource.target], request.seconds(minute))
+            for request in requests
+        }
 
 
 def dollars_a_month(metrics: int, interval: int) -> float:
@@ -113,20 +128,33 @@ def _usages(request: Request, series: Mapping[str, Series | AwsError], seconds: 
 
 
 def _usage(request: Request, axis: Axis, series: Mapping[str, Series], seconds: int) -> Usage:
-    throttled, answered = _throttled(series.get(THROTTLED[axis]), request.answered(axis))
+    events = series.get(THROTTLED[axis], _NOTHING)
+    hot = _hot(events, series.get(KEY_RANGE[axis], _NOTHING))
+    curable = events.total() - hot.total()
+    # What was throttled before the last increase has been answered by it.
+    first = _first_minute_after(request.answered(axis))
+    throttled = events.total(first) - hot.total(first)
     return Usage(
         provisioned=getattr(request.resource.provisioned, axis),
-        consumed=series[CONSUMED[axis]].total,
+        consumed=series[CONSUMED[axis]].total(),
         throttled=throttled,
         seconds=seconds,
-        answered=answered,
+        answered=curable - throttled,
+        hot=hot.total(),
     )
 
 
-def _throttled(events: Series | None, increase: datetime | None) -> tuple[Fraction, Fraction]:
-    """Events of minutes that began after the last increase, and of those before it, which it has answered."""
-    if events is None:
-        return Fraction(0), Fraction(0)
-    first = minute_of(increase) + (increase.second > 0 or increase.microsecond > 0) if increase else 0
-    after = Series({minute: events for minute, events in events if minute >= first}).total
-    return after, events.total - after
+_NOTHING = Series({})
+
+
+def _hot(events: Series, key_range: Series) -> Series:
+    """Which of the throttled events were a hot key range's; never more in a minute than there were."""
+    ranges = dict(key_range)
+    return Series({minute: min(number, ranges[minute]) for minute, number in events if minute in ranges})
+
+
+def _first_minute_after(moment: datetime | None) -> int | None:
+    """The first minute that began at that instant or later."""
+    if moment is None:
+        return None
+    return minute_of(moment) + (moment.second > 0 or moment.microsecond > 0)

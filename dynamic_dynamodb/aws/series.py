@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Context, Decimal
@@ -91,11 +92,10 @@ class Series:
     def __len__(self) -> int:
         return len(self.minutes)
 
-    @property
-    def total(self) -> Fraction:
-        """The exact sum: a datapoint is the decimal number that its JSON shows, not the binary one next to it."""
+    def total(self, first: int | None = None) -> Fraction:
+        """The exact sum, of all or from a minute on: a datapoint is the decimal number that its JSON shows."""
         total = Decimal(0)
-        for value in self.sums:
+        for value in self.sums if first is None else self.sums[bisect_left(self.minutes, first) :]:
             total = _EXACT.add(total, Decimal(repr(value)))
         return Fraction(total)
 

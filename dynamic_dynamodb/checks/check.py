@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from dynamic_dynamodb.aws import dynamodb
@@ -16,8 +17,9 @@ from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier
 from dynamic_dynamodb.checks.state import Episode, State
+from dynamic_dynamodb.checks.throttling import tell_throttling, throttled_indexes
 from dynamic_dynamodb.decisions import calculator
-from dynamic_dynamodb.decisions.model import AXES, Change, Decision, Throughput, Usage
+from dynamic_dynamodb.decisions.model import AXES, Change, Decision, Target, Throughput, Usage
 from dynamic_dynamodb.output.wording import count
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -88,6 +90,7 @@ class Scaler:
         requests = [self._request(job) for job in jobs]
         self._tell_cost(requests)
         measured = self._statistics.measure(requests, now)
+        throttled = throttled_indexes(measured)
         verdicts = []
         for job in jobs:
             usages = measured[job.target]
@@ -96,7 +99,7 @@ class Scaler:
                 continue
             try:
                 self._alarm(job, usages)
-                verdicts.append(self._guards.let_through(self._verdict(job, usages), now))
+                verdicts.append(self._guards.let_through(self._verdict(job, usages, throttled), now))
             except Exception:  # whatever it is, the other tables and indexes go on
                 self._state.failed = True
                 log.exception("%s - failed on something unforeseen", job.target)
@@ -132,7 +135,7 @@ class Scaler:
         axes = {one.axis: (one, usage) for one, usage in zip(job.section.policies, usages, strict=True)}
         self._notifier.alarm(job.section.values, job.target, axes, self._state.memory(job.target))
 
-    def _verdict(self, job: Job, usages: tuple[Usage, Usage]) -> Verdict:
+    def _verdict(self, job: Job, usages: tuple[Usage, Usage], throttled: Mapping[Target, Fraction]) -> Verdict:
         policies, memory = job.section.policies, self._state.memory(job.target)
         decisions = (
             calculator.decide(policies[0], usages[0], memory.streaks["reads"]),
@@ -155,6 +158,7 @@ class Scaler:
         # What AWS manages is neither asked nor waited for.
         if job.section.values["always_decrease_rw_together"] and not job.writes_managed:
             decisions = calculator.join(decisions, policies, usages)
+        decisions = tell_throttling(self._state, job.target, usages, decisions, throttled)
         used = decreases_used(job.resource)
         notes = (used,) if any(decision.direction == "down" for decision in decisions) else ()
         return Verdict(job, decisions, self._change(job, decisions, used), notes=notes)

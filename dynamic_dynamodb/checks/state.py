@@ -21,6 +21,8 @@ class Episode(Enum):
     TABLE_MISSING = auto()
     ON_DEMAND = auto()
     GLOBAL_TABLE = auto()
+    HOT_READS = auto()
+    HOT_WRITES = auto()
 
     NEEDS_LIST_TABLES = auto()  # of a section
     MATCHES_NOTHING = auto()

@@ -103,6 +103,7 @@ class Usage:
     throttled: Fraction  # events that an increase can answer, summed over the window
     seconds: int  # length of the window
     answered: Fraction = Fraction(0)  # further events, of minutes that began before the last increase
+    hot: Fraction = Fraction(0)  # still further events, of a hot key range: no capacity cures them
 
     # Cached: a decision asks for them again and again, and exact fractions take their time.
     @cached_property
@@ -117,8 +118,13 @@ class Usage:
 
     @property
     def throttled_all(self) -> Fraction:
-        """All events of the window, also those that the last increase answered: what they hold, they hold."""
+        """All events of the window that capacity cures, also those that the last increase answered: they hold, too."""
         return self.throttled + self.answered
+
+    @property
+    def throttled_ever(self) -> Fraction:
+        """All events of the window, whatever throttled them."""
+        return self.throttled_all + self.hot
 
     @property
     def throttled_by_provisioned_percent(self) -> Fraction:

@@ -29,6 +29,8 @@ INDEX = Target("my_table", "my_index")
 READS, WRITES = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
 READS_THROTTLED, WRITES_THROTTLED = "ReadThrottleEvents", "WriteThrottleEvents"
 
+NAN, INFINITY = float("nan"), float("inf")
+
 Answer = dict[str, Any]
 Key = tuple[Target, str]  # which metric of which target
 
@@ -296,7 +298,8 @@ class Steady(CloudWatch):
         results = []
         for query in arguments["MetricDataQueries"]:
             step = query["MetricStat"]["Period"] // 60
-            times = [start + minute * MINUTE for minute in range(0, minutes, step)]
+            hot = "KeyRange" in query["MetricStat"]["Metric"]["MetricName"]
+            times = [] if hot else [start + minute * MINUTE for minute in range(0, minutes, step)]
             results.append({"Id": query["Id"], **complete([step] * len(times), times)})
         return {"MetricDataResults": results}
 
@@ -447,6 +450,70 @@ def test_a_minute_on_two_pages_counts_once(measure: Measure) -> None:
     assert (usage.consumed, usage.answered, usage.throttled) == (14, 1, 13)
 
 
+# Hot key ranges
+
+HOT = {"reads": "ReadKeyRangeThroughputThrottleEvents", "writes": "WriteKeyRangeThroughputThrottleEvents"}
+
+
+@pytest.mark.parametrize(
+    ("events", "hot", "last_increase", "throttled", "answered", "by_a_hot_range"),
+    [
+        ([100, 0, 0, 0, 0], [80, 0, 0, 0, 0], None, 20, 0, 80),
+        ([100, 50], [100, 20], None, 30, 0, 120),
+        ([100, 50], [120, 20], None, 30, 0, 120),  # never below 0 in a minute
+        ([100, 50], [0, 70], None, 100, 0, 50),
+        ([100, 50], [], None, 150, 0, 0),
+        ([0.3], [0.1], None, Fraction(1, 5), 0, Fraction(1, 10)),
+        ([10, 20, 40, 80, 160], [1, 2, 4, 8, 16], MINUTES[2], 252, 27, 31),
+    ],
+)
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("older", [False, True], ids=["GetMetricData", "GetMetricStatistics"])
+def test_what_a_hot_key_range_throttled_counts_apart(
+    measure: Measure,
+    events: list[float],
+    hot: list[float],
+    last_increase: datetime | None,
+    throttled: Any,
+    answered: int,
+    by_a_hot_range: Any,
+    axis: Axis,
+    older: bool,
+) -> None:
+    number = AXES.index(axis)
+    cloudwatch = CloudWatch({(TABLE, (READS_THROTTLED, WRITES_THROTTLED)[number]): events, (TABLE, HOT[axis]): hot})
+    cloudwatch.refusal = denied() if older else None
+    usages = measure(cloudwatch, request(throttled=AXES, last_increase=last_increase))[TABLE]
+    assert (usages[number].throttled, usages[number].answered, usages[number].hot) == (
+        throttled,
+        answered,
+        by_a_hot_range,
+    )
+    assert usages[number].throttled_ever == sum(map(Fraction, map(str, events)))
+    assert usages[1 - number].throttled_ever == 0
+
+
+def test_hot_key_ranges_are_asked_for_where_something_was_throttled(measure: Measure) -> None:
+    cloudwatch = CloudWatch({(TABLE, READS_THROTTLED): [0, 1], (INDEX, WRITES_THROTTLED): [2], (OTHER, READS): [3]})
+    cloudwatch.series[OTHER, READS_THROTTLED] = [0]
+    measure(cloudwatch, *(request(target, throttled=AXES) for target in (TABLE, INDEX, OTHER)))
+    first, second = cloudwatch.data
+    assert len(first["MetricDataQueries"]) == 12
+    asked = [key_of(query["MetricStat"]["Metric"]) for query in second["MetricDataQueries"]]
+    assert asked == [(TABLE, HOT["reads"]), (INDEX, HOT["writes"])]
+    assert (second["StartTime"], second["EndTime"]) == (first["StartTime"], first["EndTime"])
+
+
+@pytest.mark.parametrize("bad", [None, complete([NAN]), complete([1], status="InternalError")])
+def test_hot_key_ranges_that_are_not_known_are_a_failure_of_that_resource(measure: Measure, bad: Any) -> None:
+    """Without them a hot key would look like lack of capacity, which costs."""
+    cloudwatch = CloudWatch({(TABLE, READS_THROTTLED): [1], (INDEX, READS_THROTTLED): [1]})
+    cloudwatch.results[TABLE, HOT["reads"]] = [bad]
+    measured = measure(cloudwatch, request(throttled=AXES), request(INDEX, throttled=AXES))
+    assert isinstance(measured[TABLE], AwsError)
+    assert measured[INDEX][0].throttled == 1
+
+
 # Pages
 
 
@@ -500,7 +567,7 @@ def test_what_is_not_complete_is_asked_for_once_more(measure: Measure, key: Key,
     cloudwatch = Mending(key, status, "Complete")
     measured = measure(cloudwatch, request(throttled=AXES), request(INDEX), request(OTHER))
     assert not any(isinstance(one, AwsError) for one in measured.values())
-    first, second = cloudwatch.asked
+    first, second = cloudwatch.asked[:2]
     assert (len(first), second) == (8, [key])
     assert measured[OTHER][0].consumed == 7
     assert key[1] != READS or measured[TABLE][0].consumed == 5
@@ -549,7 +616,6 @@ def test_pages_without_end_are_a_failure(measure: Measure, tokens: Callable[[int
 
 # Bad answers
 
-NAN, INFINITY = float("nan"), float("inf")
 BAD_RESULTS: dict[str, Any] = {
     "missing": None,
     "no dict": "Complete",
@@ -659,7 +725,7 @@ def test_denied_is_noticed_once_and_remembered(workers: Workers, caplog: pytest.
             assert measured[TABLE] == (Usage(100, Fraction("0.3"), Fraction(2), 300, Fraction(1)), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
             assert measured[INDEX] == (Usage(100, Fraction(0), Fraction(0), 300), Usage(50, Fraction(5), Fraction(0), 300))  # fmt: skip # noqa: E501
     assert len(cloudwatch.data) == 1
-    assert len(cloudwatch.statistics) == 3 * 5
+    assert len(cloudwatch.statistics) == 3 * 6  # the sixth is of hot key ranges, since something was throttled
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "cloudwatch:GetMetricData" in record.message
@@ -788,6 +854,8 @@ class Hour(CloudWatch):
         start, count = arguments["StartTime"], (arguments["EndTime"] - arguments["StartTime"]) // MINUTE
         if count * 60 / arguments["Period"] > 1440:
             raise RefusedError("InvalidParameterCombination", "You have requested up to N datapoints")
+        if "KeyRange" in arguments["MetricName"]:
+            count = 0
         return {"Datapoints": [{"Timestamp": start + minute * MINUTE, "Sum": 1} for minute in range(count)]}
 
 

@@ -32,6 +32,7 @@ PASSED_ON = {
     "checks.check": {"_tell_outcome", "_tell_error"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
     "configuration.doubts": {"of_text", "of_section", "_of_thresholds", "_of_decrease"},
+    "decisions.throttling": {"hot_range"},
 }
 LEVELS = ("warning", "error", "exception", "critical", "log")
 CALLS = {f"{log}.{level}" for log in ("log", "_log") for level in LEVELS}
