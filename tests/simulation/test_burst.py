@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,7 +25,7 @@ def world(rules: Rules) -> World:
     return made
 
 
-def play(made: World, loads: list[float]) -> list[tuple[float, float]]:
+def play(made: World, loads: Sequence[float]) -> list[tuple[float, float]]:
     """A load for each minute; what was consumed and throttled in each, in units per second."""
     first = made.now
     made.set_load(TABLE, "reads", lambda minute: loads[(minute - first) // MINUTE] if minute >= first else 0)
