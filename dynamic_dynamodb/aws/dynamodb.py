@@ -1,17 +1,15 @@
-"""DynamoDB: list and describe tables, and send what was decided in one UpdateTable a table."""
+"""DynamoDB: list and describe tables."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
-from dynamic_dynamodb.decisions.model import Change, Resource, Table, Target, Throughput
+from dynamic_dynamodb.decisions.model import Resource, Table, Target, Throughput
 
-_LIST, _DESCRIBE, _UPDATE = "ListTables", "DescribeTable", "UpdateTable"
+_LIST, _DESCRIBE = "ListTables", "DescribeTable"
 
 _MOST_PAGES = 1000  # of names; ten times as many tables as AWS allows
 
@@ -93,112 +91,3 @@ def _moment(granted: Mapping[str, Any], name: str) -> datetime | None:
     if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
         raise BadAnswerError(_DESCRIBE, name)
     return value
-
-
-# Apply
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one table's changes.
-
-    `made` are the changes that DynamoDB accepted; `refused` those whose
-    decreases it refused because they had run out for now; `error` is what
-    kept the rest from being made.
-    """
-
-    made: tuple[Change, ...] = ()
-    refused: tuple[Change, ...] = ()
-    error: AwsError | None = None
-
-
-def arguments(changes: Sequence[Change]) -> dict[str, Any]:
-    """The UpdateTable call that carries a table's change and those of its indexes."""
-    call_: dict[str, Any] = {"TableName": changes[0].target.table}
-    for change in changes:
-        throughput = {"ReadCapacityUnits": change.desired.reads, "WriteCapacityUnits": change.desired.writes}
-        if change.target.index is None:
-            call_["ProvisionedThroughput"] = throughput
-        else:
-            update = {"IndexName": change.target.index, "ProvisionedThroughput": throughput}
-            call_.setdefault("GlobalSecondaryIndexUpdates", []).append({"Update": update})
-    return call_
-
-
-def apply(dynamodb: Any, changes: Sequence[Change]) -> Outcome:
-    """Send one table's changes in one call.
-
-    Where DynamoDB refuses it because decreases have run out, what increases is
-    sent again without them: an increase never waits for a decrease.
-    Does not raise: the outcome tells.
-    """
-    try:
-        _update(dynamodb, changes)
-    except AwsError as error:
-        if not decreases_ran_out(error) or not any(change.decreases for change in changes):
-            return Outcome(error=error)
-        refused = tuple(change for change in changes if change.decreases)
-        return _apply_increases(dynamodb, tuple(_increases(changes)), refused)
-    return Outcome(made=tuple(changes))
-
-
-def _apply_increases(dynamodb: Any, increases: tuple[Change, ...], refused: tuple[Change, ...]) -> Outcome:
-    if not increases:
-        return Outcome(refused=refused)
-    try:
-        _update(dynamodb, increases)
-    except AwsError as error:
-        return Outcome(refused=refused, error=error)
-    return Outcome(made=increases, refused=refused)
-
-
-def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
-    """Send one call. Raises AwsError when it was not accepted: that takes an answer which says so."""
-    try:
-        answer = call(_UPDATE, dynamodb.update_table, **arguments(changes))
-    except AwsError as error:
-        # The answer to the first attempt was lost, and botocore's next one has met the change that the
-        # first has begun, or made: the table was ACTIVE, and another, when it was described a moment ago.
-        made = error.code == "ResourceInUseException" or "will not change" in error.message
-        if not (error.repeated and made):
-            raise
-    else:
-        _field(answer, _UPDATE, dict, "TableDescription")
-
-
-def _increases(changes: Sequence[Change]) -> Iterator[Change]:
-    for change in changes:
-        rest = change.without_decreases()
-        if rest.changes:
-            yield rest
-
-
-# LimitExceededException stands for three things, and only its text tells which.
-
-_LIMIT = "LimitExceededException"
-_AT_ONCE = re.compile(r"simultaneous|concurrent|at (once|a time|the same time)", re.I)
-# As a ValidationException: that something exceeds a limit. The advice to look
-# up "current limits" stands in other refusals as well.
-_BEYOND = re.compile(r"(limit|quota|maximum).*exceed|(exceed|(greater|more) than).*(limit|quota|maximum)", re.I)
-
-
-def decreases_ran_out(error: AwsError) -> bool:
-    """Whether the call was refused because a table or index has no decrease left for now."""
-    return error.code == _LIMIT and "decrease" in error.message.lower()
-
-
-def too_many_at_once(error: AwsError) -> bool:
-    """Whether the call was refused because too many tables (500) are being changed at once."""
-    return error.code == _LIMIT and not decreases_ran_out(error) and bool(_AT_ONCE.search(error.message))
-
-
-def quota(error: AwsError) -> str:
-    """The quota that an increase was refused for, in words; empty where it was something else."""
-    if decreases_ran_out(error) or too_many_at_once(error):
-        return ""
-    by_code = error.code in (_LIMIT, "ServiceQuotaExceededException")
-    if not by_code and not (error.code == "ValidationException" and _BEYOND.search(error.message)):
-        return ""
-    of_account = "account" in error.message.lower()
-    which = "the account's quota of capacity units" if of_account else "the quota of 40,000 capacity units a table"
-    return f"{which}; ask AWS to raise it (Service Quotas), or set a max below it"

@@ -71,6 +71,8 @@ _SERVICES = {
 }
 
 
+LIMIT_EXCEEDED = "LimitExceededException"  # of DynamoDB; what is used up, only its text tells
+
 _BAD = "bad answer"
 _UNREADABLE = (
     ArithmeticError,

@@ -8,8 +8,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from dynamic_dynamodb.aws import dynamodb
-from dynamic_dynamodb.aws.calls import StoppedError, Workers
+from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.cloudwatch import Request, Statistics, dollars_a_month
 from dynamic_dynamodb.aws.errors import AwsError
@@ -18,8 +17,9 @@ from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.throttling import tell_throttling, throttled_indexes
+from dynamic_dynamodb.checks.updates import Updates
 from dynamic_dynamodb.decisions import calculator
-from dynamic_dynamodb.decisions.model import AXES, Change, Decision, Target, Throughput, Usage
+from dynamic_dynamodb.decisions.model import Change, Decision, Target, Throughput, Usage
 from dynamic_dynamodb.output.wording import count
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -51,6 +51,15 @@ class Scaler:
         self._inventory = Inventory(config["tables"], clients.dynamodb, self._workers, self._state)
         self._statistics = Statistics(clients.cloudwatch, self._workers)
         self._notifier = Notifier(clients.sns, self._workers, self._clock, dry_run=self._dry_run)
+        self._updates = Updates(
+            clients.dynamodb,
+            self._workers,
+            self._state,
+            self._guards,
+            self._notifier,
+            self._clock,
+            dry_run=self._dry_run,
+        )
 
     def check(self) -> bool:
         """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
@@ -66,7 +75,7 @@ class Scaler:
         finally:
             self._state.forget_streaks({verdict.job.target for verdict in verdicts})
         try:
-            self._apply(verdicts)
+            self._updates.make(verdicts)
         finally:
             self._notifier.send()
         return jobs is not None and not self._state.failed
@@ -170,70 +179,3 @@ class Scaler:
         )
         desired = Throughput(decisions[0].units, decisions[1].units)
         return Change(job.target, job.resource.provisioned, desired, (reads, writes))
-
-    # Apply
-
-    def _apply(self, verdicts: Sequence[Verdict]) -> None:
-        by_table: dict[str, list[Verdict]] = {}
-        for verdict in verdicts:
-            if verdict.change.changes and not self._dry_run:
-                by_table.setdefault(verdict.job.target.table, []).append(verdict)
-            else:
-                log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
-        groups = list(by_table.values())
-        outcomes = self._workers.finish("UpdateTable", self._send, groups)
-        for group, outcome in zip(groups, outcomes, strict=True):
-            if outcome is not None:
-                self._tell_outcome(group, dynamodb.Outcome(error=outcome) if isinstance(outcome, AwsError) else outcome)
-        if None in outcomes:
-            raise StoppedError
-
-    def _send(self, group: Sequence[Verdict]) -> dynamodb.Outcome:
-        changes = [verdict.change for verdict in group]
-        log.debug("%s - UpdateTable %s", changes[0].target.table, dynamodb.arguments(changes))
-        outcome = dynamodb.apply(self._clients.dynamodb, changes)
-        if outcome.error is not None and not outcome.refused:
-            raise outcome.error  # the workers count the calls that get no answer
-        return outcome
-
-    def _tell_outcome(self, group: Sequence[Verdict], outcome: dynamodb.Outcome) -> None:
-        if outcome.error is not None:
-            self._tell_error(group[0].job.target.table, outcome.error)
-        made = {change.target: change for change in outcome.made}
-        refused = {change.target for change in outcome.refused}
-        for verdict in group:
-            target, level, held = verdict.job.target, verdict.level, []
-            if target in refused:
-                level = logging.WARNING
-                held.append(f"decrease refused by DynamoDB, {self._guards.postpone(verdict, self._clock())}")
-            if outcome.error is not None and target not in made:
-                unknown = "no usable answer, so it is not known whether it was changed"
-                held.append("not changed" if outcome.error.answered else unknown)
-            log.log(level, "%s - %s", target, verdict.line(*held))
-            if target in made:
-                self._changed_to(verdict, made[target])
-
-    def _tell_error(self, table: str, error: AwsError) -> None:
-        """Say why an UpdateTable was not accepted; a table that was deleted meanwhile is no failure."""
-        again = dynamodb.too_many_at_once(error) or error.code == "ResourceInUseException"
-        quota = dynamodb.quota(error)
-        log.log(
-            logging.WARNING if again or error.not_found else logging.ERROR,
-            "%s - %s%s%s",
-            table,
-            error,
-            f" [{quota}]" if quota else "",
-            "; tried again in the next check" if again else "",
-        )
-        if not error.not_found:
-            self._state.failed = True
-
-    def _changed_to(self, verdict: Verdict, made: Change) -> None:
-        """DynamoDB accepted this change: a decrease that was waited for begins to count anew, and people are told."""
-        memory = self._state.memory(made.target)
-        for axis, now, then, decision in zip(AXES, made.current, made.desired, verdict.decisions, strict=True):
-            if then > now:
-                memory.increased[axis] = self._clock()
-            if then < now and decision.ripe:
-                memory.streaks[axis] = 0
-        self._notifier.changed(verdict.job.section.values, made)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scripts import TOPIC, Scene, Step, captured, simulate_day, target
+from scripts import TOPIC, Scene, Step, captured, simulate_day, target, wanted
 
 from dynamic_dynamodb.aws.calls import StoppedError, Workers
 from dynamic_dynamodb.checks import loop
@@ -486,13 +486,12 @@ def test_an_index_without_a_section_is_left_alone() -> None:
     ("refusal", "ok", "level", "line"),
     [
         ("ResourceInUseException: being updated", False, logging.WARNING, "; tried again in the next check"),
-        ("ValidationException: no such thing", False, logging.ERROR, "ValidationException: no such thing"),
+        ("ValidationException: no BillingMode", False, logging.ERROR, "ValidationException: no BillingMode"),
         ("ResourceNotFoundException: Table: orders", True, logging.WARNING, "it was deleted meanwhile"),
         ("AccessDeniedException: not you", False, logging.ERROR, "the IAM policy must allow dynamodb:UpdateTable"),
         ("InternalServerError: oh", False, logging.ERROR, "UpdateTable failed: InternalServerError: oh"),
         ("LimitExceededException: Only 500 tables can be updated at once", False, logging.WARNING, "tried again"),
-        ("LimitExceededException: Account-level quota of 80000 exceeded", False, logging.ERROR, "the account's quota"),
-        ("LimitExceededException: Table-level quota of 40000", False, logging.ERROR, "40,000 capacity units a table"),
+        ("LimitExceededException: Too many operations for a given subscriber.", False, logging.WARNING, "tried again"),
         (TimeoutError("read timed out"), False, logging.ERROR, "UpdateTable failed: TimeoutError: read timed out"),
     ],
     ids=str,
@@ -524,14 +523,111 @@ def test_a_refused_update_names_its_table_and_leaves_the_others_going(
     assert scene.check().sent == [{"orders": (150, 50), "orders/by-date": (150, 50)}]  # in the next check
 
 
-def test_a_quota_is_named() -> None:
-    scene = Scene(ORDERS, {"orders": (100, 50)}, rules=Rules(capped=False, table_quota=120))
+OF_RESOURCE = "[the quota of capacity units of a table or index (40,000 by default); ask AWS to raise it"
+OF_ACCOUNT = "[the account's quota of capacity units (80,000 by default); ask AWS to raise it"
+
+
+def test_a_resource_at_its_quota_keeps_its_siblings_from_nothing() -> None:
+    """At every check it would go to 45,000: it goes to 40,000, and stays there, and the others go on."""
+    names = {"orders": (100, 50), "orders/by-date": (30_000, 50), "orders/by-name": (100, 50)}
+    scene = Scene(INDEXED, names, rules=Rules(capped=False, account_quota=None))
     scene.play(
         Step(
-            load={"orders": UP},
-            sent=[{"orders": (150, 50)}],
+            load={"orders": UP, "orders/by-date": (29_000, 30), "orders/by-name": DOWN},
+            sent=[
+                {"orders": (150, 50), "orders/by-date": (45_000, 50), "orders/by-name": (50, 50)},
+                {"orders": (150, 50), "orders/by-date": (40_000, 50), "orders/by-name": (50, 50)},
+            ],
+            has={"orders": (150, 50), "orders/by-date": (40_000, 50), "orders/by-name": (50, 50)},
             ok=False,
-            warns=["the quota of 40,000 capacity units a table"],
+            warns=[OF_RESOURCE],
+            says=["orders - GSI: by-date - reads 40000 and not 45000, refused by DynamoDB; reads 96.7 % of 30000"],
+        ),
+        Step(
+            load={"orders": (145, 30), "orders/by-date": (39_000, 30), "orders/by-name": (25, 30)},
+            sent=[
+                {"orders": (225, 50), "orders/by-date": (60_000, 50)},
+                {"orders": (225, 50)},
+            ],
+            has={"orders": (225, 50), "orders/by-date": (40_000, 50)},
+            ok=False,
+            warns=[OF_RESOURCE],
+            says=["orders - GSI: by-date - reads not increased, refused by DynamoDB; reads 97.5 % of 40000"],
+        ),
+    )
+
+
+def test_the_accounts_quota_keeps_the_greatest_growth_only() -> None:
+    names = {"orders": (1_000, 50), "orders/by-date": (100, 50), "users": (100, 50)}
+    scene = Scene("[table: .*]\n[gsi: .* table: .*]\n", names, rules=Rules(capped=False, account_quota=1_400))
+    scene.play(
+        Step(
+            load={"orders": (950, 30), "orders/by-date": UP, "users": UP},
+            sent=[
+                {"orders": (1_500, 50), "orders/by-date": (150, 50)},
+                {"orders/by-date": (150, 50)},
+                {"users": (150, 50)},
+            ],
+            ok=False,
+            warns=[OF_ACCOUNT],
+            says=["orders - reads not increased, refused by DynamoDB; reads 95.0 % of 1000 >= 90 %: 1000 -> 1500"],
+        )
+    )
+
+
+def test_a_limit_that_is_not_known_is_quoted() -> None:
+    scene = Scene(ORDERS, {"orders": (100, 50)})
+    refusal = "LimitExceededException: Subscriber limit exceeded: the moon is full"
+    scene.load("orders", *UP)
+    scene.world.advance(300)
+    scene.refuses = {"UpdateTable": refusal}
+    seen = scene.check()
+    assert not seen.ok
+    assert seen.texts(logging.WARNING) == [f"orders - UpdateTable failed: {refusal}"]
+    assert len(seen.sent) == 1
+
+
+def test_a_change_that_dynamodb_does_not_take_keeps_its_siblings_from_nothing() -> None:
+    names = ("orders", "orders/by-date", "orders/by-name")
+    scene = Scene(INDEXED, dict.fromkeys(names, (100, 50)))
+
+    def refuse(operation: str, arguments: Mapping[str, Any]) -> None:
+        bad = operation == "UpdateTable" and "orders/by-date" in wanted(arguments)
+        scene.refuses = {"UpdateTable": "ValidationException: not like this"} if bad else {}
+
+    scene.on_call = refuse
+    scene.play(
+        Step(
+            load=dict.fromkeys(names, UP),
+            sent=[
+                dict.fromkeys(names, (150, 50)),
+                {"orders/by-date": (150, 50), "orders/by-name": (150, 50)},
+                {"orders": (150, 50), "orders/by-name": (150, 50)},
+            ],
+            has={"orders": (150, 50), "orders/by-date": (100, 50), "orders/by-name": (150, 50)},
+            ok=False,
+            warns=["orders - UpdateTable failed: ValidationException: not like this"],
+            says=[
+                "orders - GSI: by-date - not changed, refused by DynamoDB; reads 95.0 % of 100",
+                "by-name - reads 95",
+            ],
+        )
+    )
+
+
+def test_an_index_that_is_deleted_meanwhile_keeps_its_siblings_from_nothing() -> None:
+    scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
+
+    def delete(operation: str, _: Mapping[str, Any]) -> None:
+        if operation == "UpdateTable" and "by-date" in scene.world.tables["orders"].indexes:
+            scene.world.delete_index("orders", "by-date")
+
+    scene.on_call = delete
+    scene.play(
+        Step(
+            load={"orders": UP, "orders/by-date": UP},
+            sent=[{"orders": (150, 50), "orders/by-date": (150, 50)}, {"orders": (150, 50)}],
+            warns=["orders - UpdateTable failed: ResourceNotFoundException"],
         )
     )
 

@@ -1,0 +1,61 @@
+"""What a refused UpdateTable means. LimitExceededException stands for several things, and only its text tells which."""
+
+from __future__ import annotations
+
+import re
+
+from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError
+
+_AT_ONCE = re.compile(r"simultaneous|concurrent|at (once|a time|the same time)|too many operations", re.I)
+# As a ValidationException: that something exceeds a limit. The advice to look
+# up "current limits" stands in other refusals as well.
+_BEYOND = re.compile(
+    r"(limit|quota|maximum).*exceed|(exceed|above|(greater|more) than).*(limit|quota|maximum)", re.I | re.S
+)
+# As a LimitExceededException: that it is a matter of capacity.
+_CAPACITY = re.compile(r"quota|maximum|capacity|throughput|\bunits\b|account", re.I)
+# Which quota it is. "above the per-table maximum for account 123456789012" is not the account's.
+_OF_ACCOUNT = re.compile(r"(per|each)[- ]account|account[- ](level|limit|quota|maximum)", re.I)
+_OF_RESOURCE = re.compile(
+    r"(per|each|a|single)[- ](table|index)\b|\b(table|index)[- ](level|throughput|limit|quota|maximum)", re.I
+)
+
+
+def decreases_ran_out(error: AwsError) -> bool:
+    """Whether the call was refused because a table or index has no decrease left for now."""
+    return error.code == LIMIT_EXCEEDED and "decrease" in error.message.lower()
+
+
+def too_many_at_once(error: AwsError) -> bool:
+    """Whether the call was refused because too many tables (500) are being changed at once."""
+    return error.code == LIMIT_EXCEEDED and not decreases_ran_out(error) and bool(_AT_ONCE.search(error.message))
+
+
+def over_quota(error: AwsError) -> bool:
+    """Whether the call was refused because of a quota of capacity units."""
+    if decreases_ran_out(error) or too_many_at_once(error):
+        return False
+    if error.code == LIMIT_EXCEEDED:
+        return bool(_CAPACITY.search(error.message))
+    return error.code == "ServiceQuotaExceededException" or (
+        error.code == "ValidationException" and bool(_BEYOND.search(error.message))
+    )
+
+
+def of_account(error: AwsError) -> bool:
+    """Whether the quota that a call was refused for is the account's, and not that of one table or index."""
+    text = error.message
+    return bool(_OF_ACCOUNT.search(text)) or ("account" in text.lower() and not _OF_RESOURCE.search(text))
+
+
+def quota(error: AwsError) -> str:
+    """The quota that an increase was refused for, in words; empty where it was something else, or is not known."""
+    if not over_quota(error):
+        return ""
+    if of_account(error):
+        which = "the account's quota of capacity units (80,000 by default)"
+    elif _OF_RESOURCE.search(error.message):
+        which = "the quota of capacity units of a table or index (40,000 by default)"
+    else:
+        which = "a quota of capacity units"
+    return f"{which}; ask AWS to raise it (Service Quotas), or set a max below it"

@@ -1,0 +1,262 @@
+"""UpdateTable: send one table's changes, and make what can be made of them where DynamoDB refuses the call.
+
+A call is accepted or refused as a whole, and once one is accepted the table is
+UPDATING and takes no other. So it is repeated with less, until it is accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError, BadAnswerError, call
+from dynamic_dynamodb.aws.refusals import decreases_ran_out, of_account, over_quota, quota, too_many_at_once
+from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Target, Throughput
+
+_UPDATE = "UpdateTable"
+
+# Capacity units of one axis of a table or index, each on its own: what AWS grants without being asked for more.
+DEFAULT_QUOTA = 40_000
+
+_MOST_DROPPED = 3  # growths, one after the other
+
+_REFUSED = "refused by DynamoDB"
+_INVALID = "ValidationException"
+# Refusals that are a matter of one index where their text names it.
+_OF_ONE = frozenset({_INVALID, "ResourceNotFoundException", "ResourceInUseException"})
+_OF_TABLE = re.compile("billing ?mode|PAY_PER_REQUEST", re.I)  # no part of the call would be accepted
+
+_NAMES: dict[Axis, re.Pattern[str]] = {"reads": re.compile("read", re.I), "writes": re.compile("write", re.I)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one table's changes.
+
+    `made` are the changes that DynamoDB accepted, as they were sent; `refused`
+    those whose decreases it refused because they had run out for now, with `ran_out`.
+    `errors` are the other refusals, one of a kind, and `why` says of what was
+    not made, or not in full, what kept it. Of `unknown` nobody knows whether it was made.
+    """
+
+    made: tuple[Change, ...] = ()
+    refused: tuple[Change, ...] = ()
+    ran_out: AwsError | None = None
+    errors: tuple[AwsError, ...] = ()
+    why: dict[Target, str] = field(default_factory=dict)
+    unknown: frozenset[Target] = frozenset()
+
+
+def arguments(changes: Sequence[Change]) -> dict[str, Any]:
+    """The UpdateTable call that carries a table's change and those of its indexes."""
+    call_: dict[str, Any] = {"TableName": changes[0].target.table}
+    for change in changes:
+        throughput = {"ReadCapacityUnits": change.desired.reads, "WriteCapacityUnits": change.desired.writes}
+        if change.target.index is None:
+            call_["ProvisionedThroughput"] = throughput
+        else:
+            update = {"IndexName": change.target.index, "ProvisionedThroughput": throughput}
+            call_.setdefault("GlobalSecondaryIndexUpdates", []).append({"Update": update})
+    return call_
+
+
+def apply(dynamodb: Any, changes: Sequence[Change]) -> Outcome:
+    """Send one table's changes in one call; where DynamoDB refuses it, again with what it may accept.
+
+    Decreases that have run out keep no increase from being made, and no table
+    or index keeps its siblings from it: not by a quota, and not by a change
+    that DynamoDB does not take. Does not raise: the outcome tells.
+    """
+    return _Sending(dynamodb, changes).outcome()
+
+
+class _Growth(NamedTuple):
+    """One axis of one target that goes up."""
+
+    target: Target
+    axis: Axis
+    now: int
+    then: int
+
+
+class _Sending:
+    """One table's changes on their way.
+
+    `_asked` is what is asked for by now, `_selections` which targets the next calls carry, one call each,
+    until one is accepted. Each refusal makes less of the one or of the other, so that there is an end.
+    """
+
+    def __init__(self, dynamodb: Any, changes: Sequence[Change]) -> None:
+        self._dynamodb = dynamodb
+        self._asked = {change.target: change for change in changes}
+        self._wanted = dict(self._asked)
+        self._selections = deque([tuple(self._asked)])
+        self._refused: dict[Target, Change] = {}
+        self._ran_out: AwsError | None = None
+        self._errors: dict[str, AwsError] = {}
+        self._why: dict[Target, str] = {}
+        self._tried: set[tuple[Target, ...]] = set()
+        self._blamed: set[Target] = set()  # named by AWS's text
+        self._each_alone = False  # whether the targets are being asked for apart
+        self._capped = False
+        self._dropped = 0
+        self._bounded: set[Target] = set()
+
+    def outcome(self) -> Outcome:
+        while self._selections:
+            changes = tuple(one for target in self._selections[0] if (one := self._asked[target]).changes)
+            if not changes:
+                self._selections.popleft()
+                continue
+            try:
+                _update(self._dynamodb, changes)
+            except AwsError as error:
+                if not self._less(error, changes):
+                    silent = () if error.answered else (change.target for change in changes)
+                    return self._outcome((), unknown=silent)
+            else:
+                self._tell_left()
+                return self._outcome(changes)
+        return self._outcome(())
+
+    def _outcome(self, made: tuple[Change, ...], unknown: Iterable[Target] = ()) -> Outcome:
+        sent = {change.target: change.desired for change in made}
+        for target in self._bounded - self._why.keys():
+            wanted = self._wanted[target]
+            self._why[target] = _in_full(wanted, sent.get(target, wanted.current))
+        refused, errors = tuple(self._refused.values()), tuple(self._errors.values())
+        return Outcome(made, refused, self._ran_out, errors, self._why, frozenset(unknown))
+
+    def _less(self, error: AwsError, changes: Sequence[Change]) -> bool:
+        """Ask for less after a refusal. Returns whether there is anything to be asked for."""
+        if decreases_ran_out(error) and any(change.decreases for change in changes):
+            self._ran_out = error
+            self._without_decreases(changes)
+            return True
+        self._errors.setdefault(f"{error.code} {quota(error)}", error)
+        if over_quota(error) or _limit_unknown(error):
+            if not self._with_less_growth(error, changes):
+                self._selections.popleft()
+            return bool(self._selections)
+        return self._apart(error, changes)
+
+    # Decreases that have run out
+
+    def _without_decreases(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if change.decreases:
+                self._refused[change.target] = self._wanted[change.target]
+                self._asked[change.target] = change.without_decreases()
+
+    # Quotas
+
+    def _with_less_growth(self, error: AwsError, changes: Sequence[Change]) -> bool:
+        """Less, in the order of what is most likely to be accepted; False: there is nothing more to try."""
+        growths = _growths(changes)
+        above = [one for one in growths if one.then > DEFAULT_QUOTA]
+        if above and not self._capped and not (over_quota(error) and of_account(error)):
+            self._capped = True
+            # What is provisioned may be more: then that quota has been raised, and to how much is not known.
+            self._bound(above, DEFAULT_QUOTA)
+        elif self._dropped < _MOST_DROPPED and growths:
+            self._dropped += 1
+            self._bound([max(_concerned(growths, error), key=lambda one: one.then - one.now)])
+        else:
+            self._bound(growths)
+        return bool(growths)
+
+    def _bound(self, growths: Iterable[_Growth], units: int = 0) -> None:
+        """Ask for no more than so many units, nor for less than is provisioned."""
+        for growth in growths:
+            change, least = self._asked[growth.target], max(units, growth.now)
+            self._asked[growth.target] = replace(change, desired=change.desired._replace(**{growth.axis: least}))
+            self._bounded.add(growth.target)
+
+    # One of them is not taken
+
+    def _apart(self, error: AwsError, changes: Sequence[Change]) -> bool:
+        """Leave out what the call was refused for: what AWS's text names, else one after the other, else each alone."""
+        selection = self._selections.popleft()
+        self._tried.add(selection)
+        named = _named(error, changes)
+        self._blamed.update(named)
+        following = [tuple(target for target in selection if target not in named)] if named else []
+        if error.code == _INVALID and not _OF_TABLE.search(error.message):
+            if not self._each_alone:
+                self._each_alone = True
+                following += _apart(selection)
+        elif error.code not in _OF_ONE or not named:
+            self._selections.clear()
+        self._selections.extendleft(reversed([one for one in following if one and one not in self._tried]))
+        return bool(self._selections)
+
+    def _tell_left(self) -> None:
+        """Say of what the accepted call did not carry whether it is to blame."""
+        left = self._asked.keys() - set(self._selections[0])
+        for target in left:
+            blamed = len(left) == 1 or target in self._blamed or (target,) in self._tried
+            self._why[target] = (
+                f"not changed, {_REFUSED}" if blamed else "not changed, asked for again in the next check"
+            )
+
+
+def _apart(selection: tuple[Target, ...]) -> list[tuple[Target, ...]]:
+    """First all but one, which serves where one is to blame; then each alone, since only one call can be accepted."""
+    if len(selection) == 1:
+        return []
+    all_but_one = [tuple(target for target in selection if target != one) for one in selection]
+    return all_but_one if len(selection) == 2 else [*all_but_one, *((one,) for one in selection)]
+
+
+def _named(error: AwsError, changes: Iterable[Change]) -> set[Target]:
+    """The indexes that AWS's text speaks of."""
+    words = set(re.findall(r"[a-zA-Z0-9_.-]+", error.message)) | set(re.findall(r"[a-zA-Z0-9_-]+", error.message))
+    return {change.target for change in changes if change.target.index in words}
+
+
+def _limit_unknown(error: AwsError) -> bool:
+    """Whether something is used up that our list of AWS's texts does not know; it may be a quota."""
+    known = decreases_ran_out(error) or too_many_at_once(error) or over_quota(error)
+    return error.code == LIMIT_EXCEEDED and not known
+
+
+def _growths(changes: Iterable[Change]) -> list[_Growth]:
+    return [
+        _Growth(change.target, axis, now, then)
+        for change in changes
+        for axis, now, then in zip(AXES, change.current, change.desired, strict=True)
+        if then > now
+    ]
+
+
+def _concerned(growths: Sequence[_Growth], error: AwsError) -> Sequence[_Growth]:
+    """Those of the axis that AWS's text names; all of them where it names none, or both."""
+    axes = {axis for axis, name in _NAMES.items() if name.search(error.message)}
+    return [one for one in growths if one.axis in axes] or growths
+
+
+def _in_full(wanted: Change, made: Throughput) -> str:
+    """What was not increased, or not as far as was wanted."""
+    return "; ".join(
+        f"{axis} not increased, {_REFUSED}" if got <= now else f"{axis} {got} and not {then}, {_REFUSED}"
+        for axis, now, then, got in zip(AXES, wanted.current, wanted.desired, made, strict=True)
+        if then > now and then > got
+    )
+
+
+def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
+    """Send one call. Raises AwsError when it was not accepted: that takes an answer which says so."""
+    try:
+        answer = call(_UPDATE, dynamodb.update_table, **arguments(changes))
+    except AwsError as error:
+        # The answer to the first attempt was lost, and botocore's next one has met the change that the
+        # first has begun, or made: the table was ACTIVE, and another, when it was described a moment ago.
+        made = error.code == "ResourceInUseException" or "will not change" in error.message
+        if not (error.repeated and made):
+            raise
+    else:
+        if not isinstance(answer, dict) or not isinstance(answer.get("TableDescription"), dict):
+            raise BadAnswerError(_UPDATE, "TableDescription")

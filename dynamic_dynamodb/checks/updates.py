@@ -1,0 +1,124 @@
+"""Sends what was decided, one table at a time, and tells what became of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from dynamic_dynamodb.aws import refusals, updates
+from dynamic_dynamodb.aws.calls import StoppedError, Workers
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.updates import Outcome
+from dynamic_dynamodb.checks.guards import Guards, Verdict
+from dynamic_dynamodb.checks.notifier import Notifier
+from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.decisions.model import AXES, Change
+
+log = logging.getLogger("dynamic-dynamodb")
+
+
+class Updates:
+    """Makes the changes of a check. Each table has a call of its own, and the calls are made side by side."""
+
+    def __init__(
+        self,
+        dynamodb: Any,
+        workers: Workers,
+        state: State,
+        guards: Guards,
+        notifier: Notifier,
+        clock: Callable[[], datetime],
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._workers = workers
+        self._state = state
+        self._guards = guards
+        self._notifier = notifier
+        self._clock = clock
+        self._dry_run = dry_run
+
+    def make(self, verdicts: Sequence[Verdict]) -> None:
+        """Send all changes, and log every verdict. Raises StoppedError where the program shall end before that."""
+        by_table: dict[str, list[Verdict]] = {}
+        for verdict in verdicts:
+            if verdict.change.changes and not self._dry_run:
+                by_table.setdefault(verdict.job.target.table, []).append(verdict)
+            else:
+                log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
+        groups = list(by_table.values())
+        outcomes = self._workers.finish("UpdateTable", self._send, groups)
+        for group, outcome in zip(groups, outcomes, strict=True):
+            if outcome is not None:
+                self._tell(group, _failed(group, outcome) if isinstance(outcome, AwsError) else outcome)
+        if None in outcomes:
+            raise StoppedError
+
+    def _send(self, group: Sequence[Verdict]) -> Outcome:
+        changes = [verdict.change for verdict in group]
+        log.debug("%s - UpdateTable %s", changes[0].target.table, updates.arguments(changes))
+        outcome = updates.apply(self._dynamodb, changes)
+        if outcome.unknown and len(outcome.errors) == 1 and not outcome.refused:
+            raise outcome.errors[0]  # the workers count the calls that get no answer
+        return outcome
+
+    # What became of it
+
+    def _tell(self, group: Sequence[Verdict], outcome: Outcome) -> None:
+        for error in outcome.errors:
+            self._tell_error(group[0].job.target.table, error)
+        made = {change.target: change for change in outcome.made}
+        refused = {change.target for change in outcome.refused}
+        for verdict in group:
+            target, level, held = verdict.job.target, verdict.level, []
+            if target in refused:
+                level = logging.WARNING
+                held.append(f"decrease refused by DynamoDB, {self._guards.postpone(verdict, self._clock())}")
+            if outcome.errors:
+                held += _not_made(verdict.change, target in made, outcome)
+            log.log(level, "%s - %s", target, verdict.line(*held))
+            if target in made:
+                self._changed_to(verdict, made[target])
+
+    def _tell_error(self, table: str, error: AwsError) -> None:
+        """Say why an UpdateTable was not accepted; a table that was deleted meanwhile is no failure."""
+        again = refusals.too_many_at_once(error) or error.code == "ResourceInUseException"
+        quota = refusals.quota(error)
+        log.log(
+            logging.WARNING if again or error.not_found else logging.ERROR,
+            "%s - %s%s%s",
+            table,
+            error,
+            f" [{quota}]" if quota else "",
+            "; tried again in the next check" if again else "",
+        )
+        if not error.not_found:
+            self._state.failed = True
+
+    def _changed_to(self, verdict: Verdict, made: Change) -> None:
+        """DynamoDB accepted this change: a decrease that was waited for begins to count anew, and people are told."""
+        memory = self._state.memory(made.target)
+        for axis, now, then, decision in zip(AXES, made.current, made.desired, verdict.decisions, strict=True):
+            if then > now:
+                memory.increased[axis] = self._clock()
+            if then < now and decision.ripe:
+                memory.streaks[axis] = 0
+        self._notifier.changed(verdict.job.section.values, made)
+
+
+def _failed(group: Sequence[Verdict], error: AwsError) -> Outcome:
+    """What a call that failed as a whole means for the table's changes."""
+    targets = () if error.answered else (verdict.job.target for verdict in group)
+    return Outcome(errors=(error,), unknown=frozenset(targets))
+
+
+def _not_made(change: Change, made: bool, outcome: Outcome) -> list[str]:
+    """What of a change was not made though DynamoDB, or nobody, said that its decreases had run out."""
+    if change.target in outcome.unknown:
+        return ["no usable answer, so it is not known whether it was changed"]
+    if outcome.made and change.target in outcome.why:
+        return [outcome.why[change.target]]
+    return [] if made else ["not changed"]

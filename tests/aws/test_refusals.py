@@ -1,0 +1,80 @@
+"""What a refused UpdateTable means, by the texts that AWS writes."""
+# ruff: noqa: E501 - a refusal is one line of its table, as AWS writes it
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.refusals import decreases_ran_out, quota, too_many_at_once
+
+RAN_OUT = (
+    "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first "
+    "4 decreases, each subsequent decrease in the same UTC day can be performed at most once every 3600 seconds. "
+    "Number of decreases today: 4. Last decrease at Saturday, January 31, 2026 at 11:59:00 AM Coordinated Universal "
+    "Time. Next decrease can be made at Saturday, January 31, 2026 at 12:59:00 PM Coordinated Universal Time"
+)
+SIMULTANEOUS = "Subscriber limit exceeded: Only 500 tables can be created, updated, or deleted simultaneously"
+ACCOUNT = "the account's quota of capacity units (80,000 by default)"
+PER_TABLE = "the quota of capacity units of a table or index (40,000 by default)"
+SOME = "a quota of capacity units"
+LIMIT, INVALID = "LimitExceededException", "ValidationException"
+REFUSALS = [
+    # code, message, (decreases ran out, too many at once, the quota named)
+    (LIMIT, RAN_OUT, (True, False, "")),
+    (LIMIT, "Subscriber limit exceeded: Provisioned throughput can be decreased only 4 times within a UTC day", (True, False, "")),
+    (LIMIT, "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. Index: one", (True, False, "")),
+    (LIMIT, RAN_OUT.upper(), (True, False, "")),
+    (LIMIT, SIMULTANEOUS, (False, True, "")),
+    (LIMIT, "Subscriber limit exceeded: Only 10 tables can be created, updated, or deleted simultaneously", (False, True, "")),
+    (LIMIT, "Too many operations for a given subscriber: up to 500 table operations at a time", (False, True, "")),
+    (LIMIT, "Up to 500 simultaneous table operations are allowed per account", (False, True, "")),
+    (LIMIT, "Too many operations for a given subscriber.", (False, True, "")),
+    (LIMIT, "Too many concurrent control plane operations", (False, True, "")),
+    (LIMIT, "Subscriber limit exceeded: Table-level quota of 40000 ReadCapacityUnits exceeded", (False, False, PER_TABLE)),
+    (LIMIT, "Subscriber limit exceeded: There is a limit of 40000 write units per table", (False, False, PER_TABLE)),
+    (LIMIT, "Subscriber limit exceeded: Account-level quota of 80000 WriteCapacityUnits exceeded", (False, False, ACCOUNT)),
+    (LIMIT, "The requested throughput exceeds the maximum of your account", (False, False, ACCOUNT)),
+    (LIMIT, "The requested ReadCapacityUnits, 50000, is above the per-table maximum for account 123456789012 in us-east-1. Per-table maximum: 40000. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.", (False, False, PER_TABLE)),
+    (LIMIT, "The requested WriteCapacityUnits, 90000, is above the per-account maximum for account 123456789012 in us-east-1. Per-account maximum: 80000.", (False, False, ACCOUNT)),
+    (LIMIT, "Subscriber limit exceeded: Index-level quota of 40000 WriteCapacityUnits exceeded", (False, False, PER_TABLE)),
+    (LIMIT, "The requested throughput is more than the maximum", (False, False, SOME)),
+    (LIMIT, "Subscriber limit exceeded: the moon is full", (False, False, "")),
+    (LIMIT, "", (False, False, "")),
+    (INVALID, "One or more parameter values were invalid: WriteCapacityUnits is above the per-table maximum for account 123456789012", (False, False, PER_TABLE)),
+    ("ServiceQuotaExceededException", "too much for this account", (False, False, ACCOUNT)),
+    (INVALID, "The requested ReadCapacityUnits exceed the table limit of 40000", (False, False, PER_TABLE)),
+    (INVALID, "Table throughput limit of 40000 exceeded", (False, False, PER_TABLE)),
+    (INVALID, "WriteCapacityUnits cannot be more than the maximum of 40000 of this account", (False, False, ACCOUNT)),
+    (
+        INVALID,
+        "The provisioned throughput for the table will not change. The requested value equals the current value. "
+        "Current ReadCapacityUnits provisioned for the table: 5. Requested ReadCapacityUnits: 5. Refer to the Amazon "
+        "DynamoDB Developer Guide for current limits and how to request higher limits.",
+        (False, False, ""),
+    ),
+    (INVALID, "1 validation error detected: Value '0' at 'provisionedThroughput.readCapacityUnits' failed to satisfy constraint: Member must have value greater than or equal to 1", (False, False, "")),
+    (INVALID, "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST", (False, False, "")),
+    ("ResourceInUseException", "Attempt to change a resource which is still in use: Table is being updated: t", (False, False, "")),
+    ("ThrottlingException", "Rate of requests exceeds the allowed throughput limit", (False, False, "")),
+    ("AccessDeniedException", "not authorized; decreases simultaneously limit exceeded", (False, False, "")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "message", "expected"), REFUSALS)
+def test_what_a_refusal_means(code: str, message: str, expected: tuple[bool, bool, str]) -> None:
+    error = AwsError("UpdateTable", code, message)
+    named = quota(error)
+    assert (decreases_ran_out(error), too_many_at_once(error), named.partition(";")[0]) == expected
+    assert not named or named.endswith("; ask AWS to raise it (Service Quotas), or set a max below it")
+
+
+def test_a_refusal_means_one_thing() -> None:
+    words = ("decreases", "simultaneously", "account limit exceeded")
+    for some in itertools.product((True, False), repeat=3):
+        text = " ".join(word for word, there in zip(words, some, strict=True) if there)
+        error = AwsError("UpdateTable", LIMIT, text)
+        meanings = (decreases_ran_out(error), too_many_at_once(error), bool(quota(error)))
+        assert sum(meanings) == (1 if text else 0)
