@@ -17,6 +17,7 @@ from dynamic_dynamodb import __version__
 from dynamic_dynamodb.aws.calls import MOST_THREADS, StoppedError, given_up
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.credentials import PATIENCE, Keys, Search
+from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED
 from dynamic_dynamodb.aws.sns import Topics
 from dynamic_dynamodb.aws.sources import Chain, Pair
 from dynamic_dynamodb.errors import ConfigError
@@ -45,6 +46,7 @@ def connect(
     try:
         session = boto3.Session(region_name=general["region"], botocore_session=_session(general, keys))
         session.events.register("before-send", partial(_do_not_send, stopping))
+        session.events.register("response-received.dynamodb", _do_not_repeat)
         session.events.register("after-call", keys.note_refusal)
         client = partial(session.client, endpoint_url=general["endpoint_url"], config=settings)
         return Clients(
@@ -87,6 +89,17 @@ def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
         raise StoppedError("given up meanwhile")
     if stopping() and not request.headers.get("amz-sdk-request", b"attempt=1").startswith(b"attempt=1"):
         raise StoppedError("the program was told to end")
+
+
+def _do_not_repeat(parsed_response: Any, event_name: str, **_: Any) -> None:
+    """Raise LimitExceededException at once: botocore takes it for throttling, and repeats it after pauses.
+
+    DynamoDB says with it that something is used up: decreases, a quota, the tables that may be changed at once.
+    Raised here, it costs none of the repetitions that botocore grants a client for errors that pass.
+    """
+    error = parsed_response.get("Error") if isinstance(parsed_response, dict) else None
+    if isinstance(error, dict) and error.get("Code") == LIMIT_EXCEEDED:
+        raise botocore.exceptions.ClientError(parsed_response, event_name.rpartition(".")[2])
 
 
 def _session(general: Mapping[str, Any], keys: Keys) -> botocore.session.Session:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from aws_server import AwsFault, AwsServer, times
 from hypothesis import given
 from hypothesis import strategies as st
 from trials import trials
 
+from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.aws.connection import connect
 from dynamic_dynamodb.aws.updates import Outcome, apply, arguments
 from dynamic_dynamodb.decisions.model import Change, Target, Throughput
 from dynamic_dynamodb.simulation.rules import Rules
@@ -537,3 +541,39 @@ def test_quotas_and_changes_that_are_not_taken(
     assert not {one.target for one in outcome.made} & invalid
     falling = {target for target, _ in model.falls()} - invalid
     assert outcome.made or not falling  # a decrease at least can be made
+
+
+# Over HTTP
+
+
+def test_a_limit_is_not_repeated_by_botocore() -> None:
+    """It would be taken for throttling: three requests and seconds of pauses before the increases are sent."""
+    world = World(clock=lambda: datetime.now(timezone.utc))
+    world.add_table("my_table", 10, 10)
+    world.set_decreases(TABLE, 4)
+    with AwsServer(world) as server, closing(server.url) as clients:
+        outcome = apply(clients.dynamodb, [change(TABLE, *MIXED)])
+        assert server.calls == {"UpdateTable": 2}  # everything, then the increase
+    assert [one.desired for one in outcome.made] == [Throughput(20, 10)]
+    assert outcome.ran_out is not None and not outcome.ran_out.repeated
+
+
+def test_a_limit_costs_none_of_the_repetitions_that_botocore_grants() -> None:
+    """It grants a client 500, and 5 or more are taken for each."""
+    world = World(clock=lambda: datetime.now(timezone.utc), rules=Rules(most_updating=0))
+    world.add_table("my_table", 10, 10)
+    with AwsServer(world) as server, closing(server.url) as clients:
+        for _ in range(150):
+            apply(clients.dynamodb, [change(TABLE, *UP)])
+        assert server.calls == {"UpdateTable": 150}
+        server.faults.append(times(1, "DescribeTable", AwsFault("InternalServerError", status=500)))
+        clients.dynamodb.describe_table(TableName="my_table")
+        assert server.calls["DescribeTable"] == 2
+
+
+@contextmanager
+def closing(url: str) -> Iterator[Clients]:
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    clients = connect({**keys, "region": "us-east-1", "profile": None, "endpoint_url": url})
+    yield clients
+    clients.close()

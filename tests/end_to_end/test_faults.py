@@ -137,8 +137,8 @@ def hooks(operation: str, by_name: Mapping[str, str]) -> list[FaultHook]:
         made = [always(operation, faults[fault].fault) for fault in by_name.values()]
     for table, fault in by_name.items():
         hook = by_table(operation, {table: faults[fault].fault})
-        # A refusal of decreases ends when none is asked for; boto3 makes three attempts of one call.
-        made.append(first(3, hook) if (operation, fault) == ("UpdateTable", "decreases") else hook)
+        # A refusal of decreases ends when none is asked for.
+        made.append(first(1, hook) if (operation, fault) == ("UpdateTable", "decreases") else hook)
     if operation == "GetMetricStatistics":
         made.append(always("GetMetricData", AwsFault("AccessDenied")))
     return made
