@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from functools import partial
+from typing import TYPE_CHECKING
 
 from dynamic_dynamodb.aws.calls import StoppedError, Workers
 from dynamic_dynamodb.aws.clients import Clients
@@ -22,6 +23,9 @@ from dynamic_dynamodb.daemon.signals import Signals
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output import logs
 from dynamic_dynamodb.output.wording import one_line
+
+if TYPE_CHECKING:
+    from dynamic_dynamodb.daemon.pidfile import Hold  # it brings a package that only daemon mode needs
 
 log = logging.getLogger(logs.NAME)
 
@@ -65,24 +69,26 @@ class Runner:
     def run(
         self,
         ready: Callable[[], None] = lambda: None,
-        hold: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        hold: Callable[[], AbstractContextManager[Hold | None]] = contextlib.nullcontext,
     ) -> int:
         """Returns the exit code. `hold` takes the pid file; `ready` is called when all is set up.
 
-        Raises ConfigError and what `hold` raises, before `ready`.
+        Raises ConfigError and what `hold` raises, before `ready`; and HeldError where another daemon took the name.
         """
         handled = True
         # In this order: the pid file appears when the signal handlers stand, and is gone when the work has ended.
-        with self._signals, hold():
-            with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
-                self._set_up(ready)
-                try:
-                    handled = self._check()
-                finally:
-                    self._open.end()
-            systemd.sd_notify(systemd.STOPPING)
-            self._workers.close()
-            self._connector.close()
+        with self._signals, hold() as self._held:
+            try:
+                with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
+                    self._set_up(ready)
+                    try:
+                        handled = self._check()
+                    finally:
+                        self._open.end()
+                systemd.sd_notify(systemd.STOPPING)
+            finally:
+                self._workers.close()
+                self._connector.close()
             stopping = self._signals.stopping()
             if stopping:
                 log.info("told to end by a signal: ended")
@@ -124,7 +130,10 @@ class Runner:
         return self._signals.stopping() or self._moved
 
     def sleep(self, seconds: float) -> None:
-        """Sleep until the next check is due, and read the configuration again when told to."""
+        """Sleep until the next check is due, and read the configuration again when told to.
+
+        Then see to the pid file: no check is made beside another daemon's.
+        """
         ended = time.monotonic()
         while not self._signals.stopping():
             if self._load is not None and self._signals.reload_asked():
@@ -132,8 +141,10 @@ class Runner:
                 seconds = self._scaler.interval
             left = ended + seconds - time.monotonic()
             if left <= 0:
-                return
+                break
             self._signals.sleep(left)
+        if self._held is not None and not self._signals.stopping():
+            self._held.renew()
 
     # SIGHUP
 

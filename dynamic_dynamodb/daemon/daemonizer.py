@@ -35,13 +35,16 @@ Body = Callable[[Ready], int]
 _log = logging.getLogger(PROGRAM)
 _PAUSE = 0.02  # seconds between two looks at a daemon that is to end
 _TO_DETACH = 2.0  # seconds that a daemon to be may take to leave its parent, on a busy machine
-_READY = b"ready\n"
+# What the daemon to be tells `start`, a line each; what does not begin with these is a reason why there will be none
+_GROUP, _READY = b"group ", b"ready"
+TO_START = 30.0  # seconds
+TO_END = 120.0  # seconds: what is sent to AWS and has no answer yet may take 90, as deploy/ has it
 
 
 # The commands; each returns the exit code
 
 
-def start(body: Body, *, timeout: float = 30) -> int:
+def start(body: Body, *, timeout: float = TO_START) -> int:
     """Run `body` in a daemon. 0 when it called `ready()`; 1, and the reason on stderr, when it will not.
 
     The daemon runs only if 0 is returned: one that is not ready in time is killed,
@@ -68,7 +71,7 @@ def start(body: Body, *, timeout: float = 30) -> int:
     return _fail(reasons) if reasons else OK
 
 
-def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
+def stop(instance: Instance, *, timeout: float = TO_END, and_then: str = "") -> int:
     """Tell the daemon to end, and wait until it has. 1, and its pid on stderr, when it does not end in time.
 
     `and_then` is what comes next, for the one who reads that nothing runs now.
@@ -77,8 +80,7 @@ def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
     try:
         with instance.holder() as found:
             if found is None:
-                _say(_not_running(instance) + and_then)
-                return OK
+                return _nothing_to_stop(instance, and_then)
             found.terminate()
             until = time.monotonic() + timeout
             while not found.gone():
@@ -94,9 +96,9 @@ def stop(instance: Instance, *, timeout: float = 30, and_then: str = "") -> int:
         return _fail([f"instance {instance.name}: {error}"])
 
 
-def restart(instance: Instance, body: Body, *, timeout: float = 30) -> int:
+def restart(instance: Instance, body: Body, *, timeout: float = TO_START, to_end: float = TO_END) -> int:
     """`stop`, then `start`, also when nothing runs; not while the old daemon still does."""
-    return stop(instance, timeout=timeout, and_then="; starting it") or start(body, timeout=timeout)
+    return stop(instance, timeout=to_end, and_then="; starting it") or start(body, timeout=timeout)
 
 
 def status(instance: Instance) -> int:
@@ -105,9 +107,11 @@ def status(instance: Instance) -> int:
     try:
         with instance.holder() as found:
             if found is None:
-                _say(_not_running(instance))
+                original = instance.original()
+                _say(_not_running(instance) + (f"; process {original} of the original is" if original else ""))
                 return NOT_RUNNING
-            _say(f"instance {instance.name} is running: process {found.pid}, since {found.since}")
+            since = f", since {found.since}" if found.since else ""
+            _say(f"instance {instance.name} is running: process {found.pid}{since}")
             return OK
     except DaemonError as error:
         _fail([f"instance {instance.name}: {error}"])
@@ -117,6 +121,14 @@ def status(instance: Instance) -> int:
 def _not_running(instance: Instance) -> str:
     """With the place where we looked: another --pid-file-dir is another daemon."""
     return f"instance {instance.name} is not running (pid file {instance.path})"
+
+
+def _nothing_to_stop(instance: Instance, and_then: str) -> int:
+    original = instance.original()
+    if original is not None:
+        raise DaemonError(f"is not running; {instance.of_the_original(original)}")
+    _say(_not_running(instance) + and_then)
+    return OK
 
 
 def foreground(body: Body) -> int:
@@ -164,14 +176,14 @@ class _Starter:
 
     def detached(self) -> None:
         """Say which processes to kill if this one hangs."""
-        self._tell(b"%d\n" % os.getpgrp())
+        self._tell(_GROUP + b"%d\n" % os.getpgrp())
 
     def ready(self) -> None:
         """Say that the daemon runs; a second time says nothing."""
         if not self.waiting:
             return
         try:
-            self._tell(_READY)
+            self._tell(_READY + b"\n")
         except BrokenPipeError as error:
             raise DaemonError("the command that started the daemon was ended before the daemon was ready") from error
         self._let_go()
@@ -181,7 +193,7 @@ class _Starter:
         if self._writer is None:
             _fail(reasons)
         with contextlib.suppress(BrokenPipeError):
-            self._tell("\n".join(reasons).encode("utf-8", "backslashreplace"))
+            self._tell("".join(f"{reason}\n" for reason in reasons).encode("utf-8", "backslashreplace"))
         self._let_go()
 
     def ended(self, code: int) -> None:
@@ -212,7 +224,7 @@ def _live(body: Body, starter: _Starter) -> int:
         if starter.waiting:
             starter.failed(str(error).splitlines())
         else:
-            _log.exception("ended by an error")
+            _log.error("ended: %s", error)
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last place where anybody can say it
         _log.exception("ended by an unforeseen error")
@@ -241,24 +253,31 @@ class _Birth:
     def wait(self, timeout: float) -> list[str]:
         """Why there will be no daemon; nothing when it is ready."""
         ended = self._listen(timeout)
-        group, _, message = self._heard.partition(b"\n")
         if not ended:
+            group = self._group
             self.kill()
-            return [f"the daemon (process group {group.decode() or 'unknown'}) was not ready in {timeout:g} s: killed"]
+            return [f"the daemon (process group {group or 'unknown'}) was not ready in {timeout:g} s: killed"]
         self._reap()
-        if message == _READY:
+        heard = [line for line in self._heard.splitlines() if not line.startswith(_GROUP)]
+        if heard == [_READY]:
             return []
-        return message.decode("utf-8", "replace").splitlines() or ["the daemon died before it was ready"]
+        return [line.decode("utf-8", "replace") for line in heard] or ["the daemon died before it was ready"]
+
+    @property
+    def _group(self) -> int | None:
+        """The process group of the daemon, once it has said so in a whole line."""
+        first, end, _ = self._heard.partition(b"\n")
+        return int(first.removeprefix(_GROUP)) if end and first.startswith(_GROUP) else None
 
     def kill(self) -> None:
         """Kill the daemon to be and all that it started: its process group, which came with its session."""
         if not self._heard:  # it may have said which group that is, and not been heard yet, or be about to
             self._listen(_TO_DETACH, one_word=True)
-        group = self._heard.partition(b"\n")[0]
+        group = self._group
         with contextlib.suppress(ProcessLookupError):
             # The first child stays ours until it is reaped, and the group's number taken while it has a member.
-            if group:
-                os.killpg(int(group), signal.SIGKILL)
+            if group is not None:
+                os.killpg(group, signal.SIGKILL)
             else:
                 os.kill(self._child, signal.SIGKILL)
         self._listen(5)  # its end of the pipe closes when it is dead; the next start will not meet it

@@ -44,6 +44,10 @@ class DaemonError(DynamicDynamoDBError):
     """The daemon cannot be started, stopped or looked at; one line for the user."""
 
 
+class HeldError(DaemonError):
+    """Another live process has the name."""
+
+
 class Instance:
     """One name in one folder: the pid file and the lock file FOLDER/dynamic-dynamodb.NAME.*."""
 
@@ -56,26 +60,16 @@ class Instance:
         self.lock_path = self.path.with_suffix(".lock")
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Iterator[Hold]:
         """Have the name, and a pid file with this process's pid in it. Raises DaemonError when another has the name.
 
         The pid file is gone at the end, but the lock is kept until the process ends: `stop` waits for that.
         """
-        lock, pid = self._take(), os.getpid()
+        held = Hold(self)
         try:
-            file = self._write()
-        except BaseException:
-            os.close(lock)
-            raise
-        try:
-            yield
+            yield held
         finally:
-            # Else this is a fork of the holder, or somebody removed the file and what is there now is another's.
-            if os.getpid() == pid and _leads_to(self.path, file):
-                try:
-                    self.path.unlink()
-                except OSError as error:
-                    _log.warning("pid file %s: cannot be removed: %s", self.path, error.strerror)
+            held.remove()
 
     def running(self) -> int | None:
         """The pid of the live process that has the name."""
@@ -91,6 +85,11 @@ class Instance:
         finally:
             if found:
                 os.close(found.file)
+
+    def original(self) -> int | None:
+        """The pid of a live process of the original Dynamic DynamoDB, if the pid file names one. It holds no lock."""
+        pid = self._pid()
+        return pid if pid not in (None, os.getpid()) and _is_original(pid) else None
 
     # Looking
 
@@ -112,7 +111,10 @@ class Instance:
             return False, None
         held = not _lock(file, path, fcntl.LOCK_SH)
         if held and pid not in (None, os.getpid()) and _has_open(pid, file):
-            return held, Holder(pid, file)
+            # One that tries to start has the lock file open for a moment, and a stale pid file may name just that one.
+            time.sleep(_PAUSE)
+            if self._pid() == pid and _has_open(pid, file):
+                return held, Holder(pid, file)
         os.close(file)
         return held, None
 
@@ -127,7 +129,7 @@ class Instance:
 
     # Taking
 
-    def _take(self) -> int:
+    def take(self) -> int:
         """The lock file, open, with our flock on it."""
         until = time.monotonic() + _PATIENCE
         while True:
@@ -140,7 +142,7 @@ class Instance:
             self._refuse_second(self.lock_path)
             self._pause(until)
 
-    def _write(self) -> int:
+    def write(self) -> int:
         """A pid file of our own, open, made anew. For the holder of the lock only."""
         until = time.monotonic() + _PATIENCE
         while True:
@@ -160,6 +162,9 @@ class Instance:
     def _clear(self) -> None:
         """Remove what a crash has left, or anybody has put, where the pid file is to be."""
         self._refuse_second(self.path)
+        original = self.original()
+        if original is not None:
+            raise HeldError(self.of_the_original(original))
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:
@@ -170,10 +175,17 @@ class Instance:
         found = self._look(path)[1]
         if found is not None:
             os.close(found.file)
-            raise DaemonError(
+            raise HeldError(
                 f"instance {self.name} is running already: process {found.pid} holds {self.path}; "
                 "--instance NAME gives another one a name of its own"
             )
+
+    def of_the_original(self, pid: int) -> str:
+        """What to do about a live process of the original."""
+        return (
+            f"process {pid}, which {self.path} names, looks like the original Dynamic DynamoDB, and both would scale "
+            f"the same tables: end it with kill {pid}, then start this one; if it is something else, remove that file"
+        )
 
     def _pause(self, until: float) -> None:
         if time.monotonic() > until:
@@ -185,6 +197,60 @@ class Instance:
         time.sleep(_PAUSE)
 
 
+class Hold:
+    """The name in the hand of this process."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._pid = os.getpid()
+        self._failing = False  # whether the files cannot be put back, which was said
+        self._lock = instance.take()
+        try:
+            self._file = instance.write()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def renew(self) -> None:
+        """Keep the files' times fresh, and put back what was removed: /tmp is cleaned of what is ten days old.
+
+        Raises HeldError where another daemon took the name in the meantime.
+        """
+        try:
+            self._put_back()
+        except HeldError as error:
+            raise HeldError(f"the lock file or pid file was removed, and another daemon took over: {error}") from error
+        except DaemonError as error:
+            if not self._failing:
+                _log.warning("%s; until it is put back, another daemon can be started beside this one", error)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _put_back(self) -> None:
+        if not _leads_to(self._instance.lock_path, self._lock):
+            # The one before stays locked and open: somebody may be waiting for this process to release it.
+            self._lock = self._instance.take()
+            _log.warning("lock file %s was removed by somebody else: put back", self._instance.lock_path)
+        if not _leads_to(self._instance.path, self._file):
+            file = self._instance.write()
+            os.close(self._file)
+            self._file = file
+            _log.warning("pid file %s was removed by somebody else: put back", self._instance.path)
+        for one in (self._lock, self._file):
+            with contextlib.suppress(OSError):  # a lock file that is another user's; it is put back when it is gone
+                os.utime(one)
+
+    def remove(self) -> None:
+        """Remove the pid file, at the end."""
+        # Else this is a fork of the holder, or somebody removed the file and what is there now is another's.
+        if os.getpid() == self._pid and _leads_to(self._instance.path, self._file):
+            try:
+                self._instance.path.unlink()
+            except OSError as error:
+                _log.warning("pid file %s: cannot be removed: %s", self._instance.path, error.strerror)
+
+
 class Holder:
     """The live process that has a name, seen from outside; `file` is an open descriptor of what it has locked."""
 
@@ -193,9 +259,18 @@ class Holder:
         self.file = file
 
     @property
-    def since(self) -> str:
-        """When it wrote its pid; local time, as in the log."""
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(os.fstat(self.file).st_mtime))
+    def since(self) -> str | None:
+        """When it began, in local time, as in the log; None where the system does not show it.
+
+        The files do not tell: their times are kept fresh.
+        """
+        try:
+            # In clock ticks after the boot; the command before it, in parentheses, may hold anything.
+            began = int(Path(f"/proc/{self.pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
+        except (OSError, IndexError, ValueError):
+            return None
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - began / os.sysconf("SC_CLK_TCK")
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - age))
 
     def terminate(self) -> None:
         """Send SIGTERM.
@@ -322,3 +397,28 @@ def _lives(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _is_original(pid: int) -> bool:
+    """Whether the process is a daemon of the original: it is called dynamic-dynamodb, and has no lock, as ours have.
+
+    Where the system does not show command lines, nobody is taken for the original.
+    """
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    interpreted = os.path.basename(words[0]).startswith((b"python", b"pypy"))  # noqa: PTH119 - of bytes
+    named = {os.path.basename(word) for word in words[: 4 if interpreted else 1]}  # noqa: PTH119
+    return bool(named & {b"dynamic-dynamodb", b"dynamic_dynamodb"}) and not _holds_a_lock(pid)
+
+
+def _holds_a_lock(pid: int) -> bool:
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for descriptor in os.listdir(folder):  # noqa: PTH208 - names are enough
+            with contextlib.suppress(OSError):  # closed meanwhile
+                path = os.readlink(f"{folder}/{descriptor}").removesuffix(" (deleted)")  # noqa: PTH115
+                if re.fullmatch(rf"{_PROGRAM}\.[A-Za-z0-9._-]+\.lock", os.path.basename(path)):  # noqa: PTH119
+                    return True
+    return False

@@ -5,6 +5,7 @@ Every daemon, and whatever it started, notes its pid; the fixture ends them all,
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -17,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -199,6 +201,17 @@ def test_start_tells_why_it_failed(place: Place, does: str, expected: list[str])
     until(lambda: not any(map(lives, place.born())))
 
 
+@as_root
+def test_start_tells_why_it_cannot_detach(shared: Place) -> None:
+    """The second fork fails, as it does at a limit of processes: of a user who has none but these."""
+    user = 60_000 + os.getpid() % 5000
+    done = shared.run("start", "--user", str(user), "--processes", "2")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"dynamic-dynamodb: error: the daemon cannot detach: .*Resource temporarily unavailable.*\n", done.stderr
+    )
+
+
 @pytest.mark.parametrize("does", ["hang", "hang-holding"])
 def test_a_daemon_that_hangs_is_killed_with_all_that_it_started(place: Place, does: str) -> None:
     began = time.monotonic()
@@ -306,7 +319,7 @@ def test_an_uncaught_error_reaches_the_log(place: Place, command: str) -> None:
 
 def test_an_error_of_ours_reaches_the_log_too(place: Place) -> None:
     assert place.run("start", "--does", "fail-late").returncode == 0
-    until(lambda: "DaemonError: the moon has moved" in (place.notes / "log").read_text())
+    until(lambda: "ERROR:dynamic-dynamodb:ended: the moon has moved\n" in (place.notes / "log").read_text())
 
 
 @pytest.mark.usefixtures("adopt")
@@ -412,7 +425,58 @@ def test_status(place: Place) -> None:
     assert done.returncode == 0
     assert found
     assert int(found[1]) == pid
-    assert before <= time.mktime(time.strptime(found[2], "%Y-%m-%d %H:%M:%S")) <= time.time()
+    assert before - 1 <= time.mktime(time.strptime(found[2], "%Y-%m-%d %H:%M:%S")) <= time.time()
+    os.utime(place.path, (0, 0))  # whatever becomes of its time
+    assert place.run("status").stdout == done.stdout
+
+
+# The original, which has the same pid file and no lock
+
+
+@pytest.fixture
+def original(place: Place) -> Iterator[int]:
+    """A live process whose command line is the original's, and a pid file that names it."""
+    script = place.home / "dynamic-dynamodb"
+    script.write_text("import time\ntime.sleep(600)\n")
+    process = subprocess.Popen([sys.executable, str(script), "--daemon", "start"])  # noqa: S603
+    place.path.write_text(f"{process.pid}\n")
+    yield process.pid
+    code = process.poll()
+    process.kill()
+    process.wait()
+    assert code is None, "the original was killed"
+
+
+def test_the_original_is_left_alone(place: Place, original: int) -> None:
+    for command in ("start", "restart", "foreground", "stop"):
+        done = place.run(command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"process {original}, which {place.path} names, looks like the original" in done.stderr
+        assert f"end it with kill {original}" in done.stderr
+    done = place.run("status")
+    assert done.returncode == 3
+    assert done.stdout == not_running(place).rstrip() + f"; process {original} of the original is\n"
+    assert place.path.read_text() == f"{original}\n"
+
+
+@pytest.mark.usefixtures("original")
+def test_an_original_that_has_ended_is_in_nobodys_way(place: Place) -> None:
+    place.path.write_text("4194303\n")
+    place.start()
+
+
+def test_one_of_ours_by_another_name_is_not_the_original(place: Place) -> None:
+    """A stale pid file may name the daemon of another instance, whose command line is dynamic-dynamodb, too."""
+    script = place.home / "dynamic-dynamodb"
+    script.symlink_to(PROGRAM)
+    env = {**os.environ, "PYTHONPATH": str(PROGRAM.parent)}
+    words = [sys.executable, str(script), *place.words("start", "--instance", "other")[2:]]
+    assert subprocess.run(words, env=env, check=False).returncode == 0  # noqa: S603
+    other = (place.folder / "dynamic-dynamodb.other.pid").read_text()
+    place.path.write_text(other)
+    assert place.run("stop").returncode == 0
+    assert place.start() != int(other)
+    assert lives(int(other))
 
 
 # What may lie where the pid file is to be
@@ -535,6 +599,52 @@ def test_a_lock_in_the_hand_of_a_stranger(place: Place, stranger: int, content: 
             assert process.returncode == code
     assert place.path.exists() == (content is not None)
     place.start()
+
+
+HOLDS = """
+import fcntl, sys, time
+file = open(sys.argv[1])
+if sys.argv[2] == "holds":
+    fcntl.flock(file, fcntl.LOCK_EX)
+print(flush=True)
+time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def with_the_lock_file(place: Place, how: str) -> Iterator[int]:
+    """A process that has the lock file open, and holds it or not; its pid."""
+    words = [sys.executable, "-c", HOLDS, str(place.lock), how]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+def test_the_holder_is_looked_at_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stale pid file may name one that only tries to start, until the one that has the lock writes its own."""
+    monkeypatch.setattr(pidfile, "_PAUSE", 1.0)  # it is no time in which another process can be slow
+    monkeypatch.setattr(pidfile, "_PATIENCE", LONG)
+    place.lock.touch()
+    with with_the_lock_file(place, "tries") as tries, with_the_lock_file(place, "holds") as holds:
+        place.path.write_text(f"{tries}\n")
+        written = threading.Timer(0.3, place.path.write_text, [f"{holds}\n"])
+        written.start()
+        assert place.instance.running() == holds
+        written.join()
+
+
+def test_a_holder_that_has_not_written_its_pid_yet(place: Place) -> None:
+    place.lock.touch()
+    with with_the_lock_file(place, "holds") as holds:
+        looks = place.begin("status"), place.begin("start")
+        time.sleep(0.5)
+        place.path.write_text(f"{holds}\n")
+        heard = [look.communicate(timeout=LONG) for look in looks]
+        assert [look.returncode for look in looks] == [0, 1]
+        assert f"is running: process {holds}, since" in heard[0][0]
+        assert f"process {holds} holds {place.path}" in heard[1][1]
 
 
 def test_a_pid_file_in_the_hand_of_a_stranger(place: Place, stranger: int) -> None:

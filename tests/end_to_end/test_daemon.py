@@ -21,6 +21,7 @@ from aws_server import AwsFault, AwsServer, MutateFault, SilenceFault, always
 from conftest import SCRIPT, Run, environment, lives
 from place import LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
 
+from dynamic_dynamodb.daemon import pidfile
 from dynamic_dynamodb.decisions.model import Target, Throughput
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 from dynamic_dynamodb.process import Runner
@@ -169,7 +170,7 @@ def test_the_pid_file_appears_when_the_signal_handlers_stand() -> None:
 @pytest.mark.parametrize("config", ["broken", "missing"])
 def test_stop_and_status_read_no_configuration(place: Place, config: str) -> None:
     pid = place.start()
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(place.pid_file().stat().st_mtime))
+    since = pidfile.Holder(pid, -1).since
     if config == "broken":
         place.conf.write_text("[table: (\nnonsense")
     else:
@@ -252,6 +253,64 @@ def test_kill_9_and_start_again(place: Place) -> None:
     assert place.pid() == pid
     assert place.run("status").returncode == 3
     assert place.start() != pid
+
+
+# Files that vanish
+
+
+def test_files_that_vanish_are_put_back(place: Place) -> None:
+    """As from /tmp, which is cleaned of what is ten days old."""
+    place.configure(interval=1)
+    pid = place.start()
+    lock = place.pid_file().with_suffix(".lock")
+    for path in (place.pid_file(), lock):
+        os.utime(path, (1e9, 1e9))
+    until(lambda: min(path.stat().st_mtime for path in (place.pid_file(), lock)) > 1e9)
+    for removed in ([place.pid_file()], [lock], [lock, place.pid_file()]):
+        for path in removed:
+            path.unlink()
+        until(lambda: place.pid_file().exists() and lock.exists())
+        place.wait_for("put back", count=1)
+        done = place.run("start")
+        assert (done.returncode, f"process {pid} holds" in done.stderr) == (1, True)
+    until(lambda: len(place.lines("was removed by somebody else: put back")) == 4)
+    assert place.pid_file().read_bytes() == b"%d\n" % pid
+    assert place.run("stop").returncode == 0
+    assert not place.pid_file().exists()
+
+
+def test_the_older_of_two_ends(place: Place) -> None:
+    """No check is made beside another daemon's."""
+    place.configure(interval=3)
+    older = place.start()
+    place.wait_for("my-table - reads 50.0 %")
+    for path in place.folder.iterdir():
+        path.unlink()
+    place.log = place.home / "second.log"
+    place.configure()
+    younger = place.start()
+    until(lambda: not lives(older))
+    text = (place.home / "dd.log").read_text()
+    assert text.splitlines()[-1].endswith(
+        "ERROR - ended: the lock file or pid file was removed, and another daemon took over: instance test is running "
+        f"already: process {younger} holds {place.pid_file()}; --instance NAME gives another one a name of its own"
+    )
+    assert "Traceback" not in text
+    assert (place.pid(), lives(younger)) == (younger, True)
+    assert place.run("stop").returncode == 0
+
+
+def test_files_that_cannot_be_put_back(place: Place) -> None:
+    """The daemon goes on, says so once, and tries again."""
+    place.configure(interval=1)
+    pid = place.start()
+    place.folder.rename(place.home / "elsewhere")
+    place.wait_for("until it is put back, another daemon can be started beside this one")
+    place.wait_for("my-table - reads 50.0 %", count=len(place.lines("my-table - reads")) + 2)
+    assert len(place.lines("until it is put back")) == 1
+    place.folder.mkdir()
+    until(place.pid_file().exists)
+    assert place.pid() == pid
 
 
 # Told to end

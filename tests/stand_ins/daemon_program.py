@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -221,6 +222,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=20)
     parser.add_argument("--umask", type=lambda text: int(text, 8))
     parser.add_argument("--user", type=int)
+    parser.add_argument("--processes", type=int, help="the most that this user may have")
     parser.add_argument("--gate", help="wait until this file exists")
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
@@ -230,6 +232,8 @@ def main() -> int:
         os.setgroups([])
         os.setgid(given.user)
         os.setuid(given.user)
+    if given.processes is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (given.processes, given.processes))
     if given.gate:
         (Path(given.notes) / f"at-gate.{os.getpid()}").touch()
         wait_for(Path(given.gate))
@@ -239,7 +243,7 @@ def main() -> int:
     commands: dict[str, Callable[[], int]] = {
         "start": lambda: daemonizer.start(work, timeout=given.timeout),
         "stop": lambda: daemonizer.stop(instance, timeout=given.timeout),
-        "restart": lambda: daemonizer.restart(instance, work, timeout=given.timeout),
+        "restart": lambda: daemonizer.restart(instance, work, timeout=given.timeout, to_end=given.timeout),
         "status": lambda: daemonizer.status(instance),
         "foreground": lambda: daemonizer.foreground(work),
         "race": lambda: race(instance, notes, given.rounds),
