@@ -14,6 +14,7 @@ import time
 from types import FrameType, TracebackType
 
 NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_AGAIN = 2.0  # seconds after which a signal to end is a second one: `timeout` and shells send one twice, at once
 _LONGEST = 86_400.0  # seconds of one wait; select() takes no more than fits its timeval
 
 
@@ -21,7 +22,9 @@ class Signals:
     """A context in which these signals are noted instead of ending the program at once.
 
     All of them tell it to end; but where it `reloads`, SIGHUP tells it to read its
-    configuration again. Otherwise SIGHUP means that the terminal is gone.
+    configuration again. Otherwise SIGHUP means that the terminal is gone. Who
+    tells it again, at least 2 s later, does not want to wait for what is under
+    way: that ends it at once, with the exit code that the signal itself gives.
 
     What the caller had us ignore stays ignored: nohup, and scripts for their
     background jobs. But a daemon is spoken to by SIGTERM and SIGHUP, whoever started it.
@@ -31,6 +34,7 @@ class Signals:
         self._reloads = reloads
         self._reload = False
         self.received: int | None = None
+        self._first = 0.0  # when it was received, on the monotonic clock
 
     def __enter__(self) -> Signals:
         self._reader, self._writer = os.pipe()
@@ -55,8 +59,10 @@ class Signals:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and self._reloads:
             self._reload = True
-        else:
-            self.received = number
+        elif self.received is None:
+            self.received, self._first = number, time.monotonic()
+        elif time.monotonic() - self._first >= _AGAIN:
+            os._exit(128 + number)  # nothing else is sure to end: a thread, a lock or a buffer may be what hangs
 
     def reload_asked(self) -> bool:
         """Whether SIGHUP has come since this was last asked."""

@@ -618,8 +618,10 @@ def with_the_lock_file(place: Place, how: str) -> Iterator[int]:
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdout is not None
         process.stdout.readline()
-        yield process.pid
-        process.kill()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
 
 
 def test_the_holder_is_looked_at_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -358,6 +358,7 @@ def test_told_to_end_in_the_middle_of_updates(place: Place, how: str) -> None:
         assert place.pid() == pid
         assert not place.lines("100 -> 150")
         assert place.run("start").returncode == 1, "the old one is at work still"
+        until(lambda: not lives(pid))  # another signal would end it at once
     assert place.run("stop").returncode == 0  # waits for the end
     assert not lives(pid)
     assert not place.pid_file().exists()
@@ -367,6 +368,22 @@ def test_told_to_end_in_the_middle_of_updates(place: Place, how: str) -> None:
     place.start()
     place.wait_for("100 -> 150", count=20)
     assert len(place.server.world.updates) == 20
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_second_signal_ends_it_at_once(place: Place, spawn: Spawn, number: int, code: int) -> None:
+    """Whatever is under way: here a change, which is waited for otherwise. Two in the same moment are one."""
+    heat(place.server, "my-table", 95)
+    place.server.faults.append(always("UpdateTable", SLOW))
+    attached = spawn(*place.flags("fg"), "--config", str(place.conf), env=place.env())
+    until(lambda: place.server.calls["UpdateTable"])
+    for _ in range(3):
+        attached.process.send_signal(number)
+    time.sleep(2.2)
+    assert attached.process.poll() is None, "several at once are one"
+    ended, took = attached.end(number)
+    assert (ended, took < SOON) == (code, True)
+    assert place.run("status").returncode == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
