@@ -82,6 +82,11 @@ class Workers:
         """Whether calls are still under way that nobody waits for."""
         return any(at_work() for at_work in self._abandoned)
 
+    def go_on(self) -> None:
+        """Raises StoppedError when the program shall end."""
+        if self._stopping():
+            raise StoppedError
+
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The function's results for all items, in their order; by one thread, always the same.
 

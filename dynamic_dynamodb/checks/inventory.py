@@ -11,14 +11,28 @@ from typing import Any
 from dynamic_dynamodb.aws import dynamodb
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.checks import backtracking
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.configuration.sections import Section
-from dynamic_dynamodb.decisions.matching import Match, Matcher, longer_names, named_in_full, plain_name
+from dynamic_dynamodb.decisions.matching import Match, Matcher, Undecided, longer_names, named_in_full, plain_name
 from dynamic_dynamodb.decisions.model import Resource, Table, Target
+from dynamic_dynamodb.errors import DynamicDynamoDBError
 
 log = logging.getLogger("dynamic-dynamodb")
 
 _ACTIVE = "ACTIVE"
+
+
+class BacktrackingError(DynamicDynamoDBError):
+    """It cannot be told whether a section's expression matches a name."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"left alone: it took more than {backtracking.PATIENCE:.0f} s to match {shown} with this name; "
+            "write the expression without a repetition inside a repetition, such as (a+)+"
+        )
+
+
 _SHOWN = 5  # names in a message; a careless expression can match thousands
 
 
@@ -89,12 +103,22 @@ class Inventory:
 
     def _matched(self, names: Sequence[str], *, listed: bool) -> list[str]:
         self._matcher.keep(set(names))
+        undecided = [name for name in names if not self._decided(self._matcher, Target(name), "table")]
         matched = [name for name in names if self._matcher.match(name)]
         self._state.keep_tables(set(matched))
         for name in matched:
             self._tell_section(Target(name), "table", self._matcher.match(name))
-        self._tell_matches(self._sections, self._matcher, matched, "table", complete=listed)
+        self._tell_matches(self._sections, self._matcher, matched, "table", complete=listed and not undecided)
         return matched
+
+    def _decided(self, matcher: Matcher, target: Target, kind: str, of_table: str = "") -> bool:
+        """Whether it can be told which section the target belongs to; if not, it is left alone. Raises StoppedError."""
+        answer = matcher.ask(target.index or target.table, backtracking.matches)
+        if isinstance(answer, Undecided):
+            shown = _shown(kind, answer.expression, of_table)
+            self._state.fail(target, BacktrackingError(shown))
+            self._workers.go_on()  # there may be many of them, at some seconds each
+        return not isinstance(answer, Undecided)
 
     def _describe(self, names: Sequence[str]) -> list[Table]:
         tables = []
@@ -132,6 +156,8 @@ class Inventory:
             for index in (resource.target.index for resource in table.resources):
                 if index is not None:
                     found[expression].add(index)
+                    if not self._decided(section.matcher, Target(table.name, index), "gsi", f" table: {expression}"):
+                        incomplete.add(expression)
                     match = section.matcher.match(index)
                     self._tell_section(Target(table.name, index), "gsi", match, f" table: {expression}")
         for expression, section in self._sections.items():
@@ -149,9 +175,10 @@ class Inventory:
 
     def _jobs(self, table: Table) -> Iterator[Job]:
         if self._may_be_changed(table):
-            section = self._section_of(table.name)[1]
+            expression, section = self._section_of(table.name)
             for target, error in table.problems:
-                if section.matcher.match(str(target.index)):
+                decided = self._decided(section.matcher, target, "gsi", f" table: {expression}")
+                if decided and section.matcher.match(str(target.index)):
                     self._state.fail(target, error)
             for resource in table.resources:
                 yield from self._job(resource, section, table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 # A name as DynamoDB has them, perhaps anchored, its dots perhaps escaped.
@@ -18,19 +18,44 @@ class Match(NamedTuple):
     also: tuple[str, ...]
 
 
+class Undecided(NamedTuple):
+    """It cannot be told whether this expression matches: the answer takes too long."""
+
+    expression: str
+
+
+def _matches(pattern: re.Pattern[str], name: str) -> bool:
+    return pattern.match(name) is not None
+
+
 class Matcher:
     """First match in file order, `re.match`; answers are remembered, so a check without new names matches nothing."""
 
     def __init__(self, expressions: Iterable[str]) -> None:
         self._patterns = [(expression, re.compile(expression)) for expression in expressions]
-        self._known: dict[str, Match | None] = {}
+        self._known: dict[str, Match | Undecided | None] = {}
 
     def match(self, name: str) -> Match | None:
         """The section of this name, or None."""
+        answer = self.ask(name)
+        return answer if isinstance(answer, Match) else None
+
+    def ask(self, name: str, matches: Callable[[re.Pattern[str], str], bool] = _matches) -> Match | Undecided | None:
+        """Like match. Undecided where `matches` raises TimeoutError before an expression has matched."""
         if name not in self._known:
-            found = [expression for expression, pattern in self._patterns if pattern.match(name)]
-            self._known[name] = Match(found[0], tuple(found[1:])) if found else None
+            self._known[name] = self._ask(name, matches)
         return self._known[name]
+
+    def _ask(self, name: str, matches: Callable[[re.Pattern[str], str], bool]) -> Match | Undecided | None:
+        found: list[str] = []
+        for expression, pattern in self._patterns:
+            try:
+                if matches(pattern, name):
+                    found.append(expression)
+            except TimeoutError:
+                if not found:  # a later one changes nothing
+                    return Undecided(expression)
+        return Match(found[0], tuple(found[1:])) if found else None
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all but these names, so that months of tables coming and going leave nothing behind."""

@@ -31,6 +31,7 @@ PASSED_ON = {
     "aws.sources": {"_refuse_to_type", "communicate"},
     "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask"},
     "checks.updates": {"_tell", "_tell_error", "_not_made"},
+    "checks.inventory": {"BacktrackingError"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
     "configuration.doubts": {"of_text", "of_section", "_of_thresholds", "_of_decrease"},
     "decisions.throttling": {"hot_range"},
