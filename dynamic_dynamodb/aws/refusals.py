@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError
 
@@ -24,6 +25,36 @@ _OF_RESOURCE = re.compile(
 def decreases_ran_out(error: AwsError) -> bool:
     """Whether the call was refused because a table or index has no decrease left for now."""
     return error.code == LIMIT_EXCEEDED and "decrease" in error.message.lower()
+
+
+# "Next decrease can be made at Tuesday, July 25, 2017 at 11:48:28 PM Coordinated Universal Time"; the month by its
+# first letters, which are the same in its short form. strptime would go by the locale.
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NEXT_DECREASE = re.compile(
+    r"next decrease can be made at:?\s+(?:[a-z]+,?\s+)?"
+    r"(?P<month>[a-z]{3})[a-z]*\.?\s+(?P<day>[0-9]{1,2}),?\s+(?P<year>[0-9]{4}),?\s+(?:at\s+)?"
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?\s*(?P<half>[ap]m)?\s*"
+    r"(?:coordinated universal time|utc|gmt)\b",
+    re.I | re.A,
+)
+
+
+def next_decrease(error: AwsError) -> datetime | None:
+    """When AWS's text says that the next decrease can be made; None where it names no instant in UTC."""
+    found = _NEXT_DECREASE.search(" ".join(error.message.split()))
+    if found is None:
+        return None
+    hour, half = int(found["hour"]), (found["half"] or "").lower()
+    if half:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half == "pm" else 0)
+    try:
+        month = _MONTHS.index(found["month"].lower()) + 1
+        day = (int(found["year"]), month, int(found["day"]))
+        return datetime(*day, hour, int(found["minute"]), int(found["second"] or 0), tzinfo=timezone.utc)
+    except ValueError:  # a month or a day that no calendar has
+        return None
 
 
 def too_many_at_once(error: AwsError) -> bool:

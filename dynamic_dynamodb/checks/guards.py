@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.refusals import next_decrease
 from dynamic_dynamodb.checks.breaker import Breaker, poll
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.decisions import windows
-from dynamic_dynamodb.decisions.model import Change, Decision, Resource, Throughput
+from dynamic_dynamodb.decisions.model import Change, Decision, Resource, Target, Throughput
 
 log = logging.getLogger("dynamic-dynamodb")
 
-# DynamoDB grants these decreases a UTC day at any time; later ones are an hour apart.
-_FREE_DECREASES = 4
+# A table or index that has made fewer decreases in a UTC day than the day begins with can hardly have run out of
+# them: so many more become available, one each hour, that there are never more than these. It is AWS's default.
+_AT_ONCE = 4
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Guards:
             memory.waits_until = None
         if memory.waits_until is None:
             return verdict
-        until = f"{memory.waits_until:%H:%M UTC}"
+        until = _time(memory.waits_until)
         return self._hold_decreases(verdict, f"not decreased, decreases have run out: asked for again from {until}")
 
     def _hold_decreases(self, verdict: Verdict, note: str) -> Verdict:
@@ -114,10 +118,27 @@ class Guards:
         log.debug("%s - %s", verdict.job.target, note)
         return replace(verdict, change=replace(verdict.change, desired=desired), held=(*verdict.held, note))
 
-    def postpone(self, verdict: Verdict, now: datetime) -> str:
-        """DynamoDB refused a decrease: what has used up its free ones waits for the next full hour. Says when."""
-        if verdict.job.resource.decreases_today < _FREE_DECREASES:
-            return "asked for again in the next check"
-        hour = now.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        self._state.memory(verdict.job.target).waits_until = hour
-        return f"asked for again from {hour:%H:%M UTC}"
+    def postpone(self, refused: Sequence[Verdict], error: AwsError, now: datetime) -> dict[Target, str]:
+        """DynamoDB refused these decreases of one call with this answer. Says when each is asked for again.
+
+        The answer does not tell which of them has run out: those that have made as many as a day begins with, or,
+        where the quota of decreases is another, all of them.
+        """
+        until = _asked_again(error, now)
+        used_up = [one for one in refused if one.job.resource.decreases_today >= _AT_ONCE] or refused
+        for verdict in used_up:
+            self._state.memory(verdict.job.target).waits_until = until
+        waits, asks = f"asked for again from {_time(until)}", "asked for again in the next check"
+        return {one.job.target: waits if one in used_up else asks for one in refused}
+
+
+def _asked_again(error: AwsError, now: datetime) -> datetime:
+    """The instant that AWS names; where it names none that a day of decreases could wait for, the next full hour."""
+    named = next_decrease(error)
+    if named is not None and named - now <= _DAY:
+        return named
+    return now.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0) + _HOUR
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S UTC}" if moment.second else f"{moment:%H:%M UTC}"

@@ -14,7 +14,7 @@ from dynamic_dynamodb.aws.updates import Outcome
 from dynamic_dynamodb.checks.guards import Guards, Verdict
 from dynamic_dynamodb.checks.notifier import Notifier
 from dynamic_dynamodb.checks.state import State
-from dynamic_dynamodb.decisions.model import AXES, Change
+from dynamic_dynamodb.decisions.model import AXES, Change, Target
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -71,17 +71,25 @@ class Updates:
         for error in outcome.errors:
             self._tell_error(group[0].job.target.table, error)
         made = {change.target: change for change in outcome.made}
-        refused = {change.target for change in outcome.refused}
+        waits = self._postponed(group, outcome)
         for verdict in group:
             target, level, held = verdict.job.target, verdict.level, []
-            if target in refused:
+            if target in waits:
                 level = logging.WARNING
-                held.append(f"decrease refused by DynamoDB, {self._guards.postpone(verdict, self._clock())}")
+                held.append(f"decrease refused by DynamoDB, {waits[target]}")
             if outcome.errors:
                 held += _not_made(verdict.change, target in made, outcome)
             log.log(level, "%s - %s", target, verdict.line(*held))
             if target in made:
                 self._changed_to(verdict, made[target])
+
+    def _postponed(self, group: Sequence[Verdict], outcome: Outcome) -> dict[Target, str]:
+        """Of decreases that were refused because they had run out: when they are asked for again."""
+        if outcome.ran_out is None:
+            return {}
+        refused = {change.target for change in outcome.refused}
+        verdicts = [verdict for verdict in group if verdict.job.target in refused]
+        return self._guards.postpone(verdicts, outcome.ran_out, self._clock())
 
     def _tell_error(self, table: str, error: AwsError) -> None:
         """Say why an UpdateTable was not accepted; a table that was deleted meanwhile is no failure."""

@@ -209,6 +209,8 @@ def _throttled(policy: Policy, usage: Usage) -> str:
     Its switch aside, and whether or not an increase has answered it since: who was throttled a moment ago
     has nothing to give.
     """
+    if usage.throttled_all == 0:  # mostly, and then there is nothing to be worked out
+        return ""
     everything = replace(usage, throttled=usage.throttled_all, answered=Fraction(0))
     held = _greatest(_increases_by_throttling(policy, everything))
     if held is None:

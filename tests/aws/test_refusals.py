@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import calendar
 import itertools
+from datetime import datetime, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trials import trials
 
 from dynamic_dynamodb.aws.errors import AwsError
-from dynamic_dynamodb.aws.refusals import decreases_ran_out, quota, too_many_at_once
+from dynamic_dynamodb.aws.refusals import decreases_ran_out, next_decrease, quota, too_many_at_once
 
 RAN_OUT = (
     "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first "
@@ -78,3 +83,58 @@ def test_a_refusal_means_one_thing() -> None:
         error = AwsError("UpdateTable", LIMIT, text)
         meanings = (decreases_ran_out(error), too_many_at_once(error), bool(quota(error)))
         assert sum(meanings) == (1 if text else 0)
+
+
+# When decreases are available again
+
+NEXT = (
+    "Number of decreases today: 6. Last decrease at Tuesday, July 25, 2017 at 10:48:28 PM Coordinated Universal Time. "
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("Tuesday, July 25, 2017 at 11:48:28 PM Coordinated Universal Time", "2017-07-25T23:48:28"),
+        ("Tuesday, July 25, 2017 at 12:00:00 AM Coordinated Universal Time", "2017-07-25T00:00:00"),
+        ("Tuesday, July 25, 2017 at 12:30:00 PM Coordinated Universal Time", "2017-07-25T12:30:00"),
+        ("Saturday, September 5, 2026 at 1:02:03 AM Coordinated Universal Time.", "2026-09-05T01:02:03"),
+        # The space before PM is a narrow one that does not break in some versions of Java.
+        ("Tuesday, July 25, 2017 at 11:48:28\u202fPM Coordinated Universal Time", "2017-07-25T23:48:28"),
+        ("Tuesday, July 25, 2017,\n at 11:48 PM UTC", "2017-07-25T23:48:00"),
+        ("Jul 25, 2017, 11:48:28 pm UTC", "2017-07-25T23:48:28"),
+        ("July 25, 2017 at 23:48:28 GMT", "2017-07-25T23:48:28"),
+        ("Tuesday, July 25, 2017 at 11:48:28 PM Pacific Daylight Time", None),
+        ("Tuesday, July 25, 2017 at 11:48:28 PM", None),
+        ("Tuesday, July 32, 2017 at 11:48:28 PM Coordinated Universal Time", None),
+        ("Tuesday, Juliet 25, 2017 at 0:48:28 PM Coordinated Universal Time", None),
+        ("Tuesday, Brumaire 25, 2017 at 11:48:28 PM Coordinated Universal Time", None),
+        ("Tuesday, July 25, 2017 at 25:48:28 UTC", None),
+        ("Tuesday, July 25, 0000 at 11:48:28 PM UTC", None),
+        ("some other time", None),
+    ],
+)
+def test_when_the_next_decrease_can_be_made(text: str, instant: str | None) -> None:
+    error = AwsError("UpdateTable", "LimitExceededException", f"{NEXT}Next decrease can be made at {text}")
+    assert next_decrease(error) == (datetime.fromisoformat(f"{instant}+00:00") if instant else None)
+
+
+def test_the_last_decrease_is_not_the_next() -> None:
+    assert next_decrease(AwsError("UpdateTable", "LimitExceededException", NEXT)) is None
+
+
+@trials(test=100, soak=5000)
+@given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)))  # noqa: DTZ001 - its zone is in the text
+def test_any_instant_that_aws_may_name(moment: datetime) -> None:
+    months = list(calendar.month_name)
+    clock = f"{moment.hour % 12 or 12}:{moment.minute:02}:{moment.second:02} {'PM' if moment.hour >= 12 else 'AM'}"
+    text = f"Someday, {months[moment.month]} {moment.day}, {moment.year:04} at {clock} Coordinated Universal Time"
+    error = AwsError("UpdateTable", "LimitExceededException", f"{NEXT}Next decrease can be made at {text}")
+    assert next_decrease(error) == moment.replace(microsecond=0, tzinfo=timezone.utc)
+
+
+@trials(test=100, soak=5000)
+@given(st.text())
+def test_any_text_names_an_instant_or_none(text: str) -> None:
+    found = next_decrease(AwsError("UpdateTable", "LimitExceededException", f"Next decrease can be made at {text}"))
+    assert found is None or found.tzinfo is timezone.utc

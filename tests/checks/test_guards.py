@@ -352,7 +352,7 @@ def test_everything_first_then_the_increases_alone_in_one_call() -> None:
     )
 
 
-def test_what_has_no_decrease_left_waits_until_the_full_hour_and_no_longer() -> None:
+def test_what_has_no_decrease_left_waits_as_long_as_dynamodb_says_and_no_longer() -> None:
     scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)}, rules=SPACED)
     scene.play(
         Step(
@@ -361,30 +361,123 @@ def test_what_has_no_decrease_left_waits_until_the_full_hour_and_no_longer() -> 
             load={"orders": DOWN},
             sent=[{"orders": (50, 50)}],
             has={"orders": (100, 50)},
-            warns=["refused by DynamoDB, asked for again from 11:00 UTC"],
+            warns=["refused by DynamoDB, asked for again from 11:15 UTC"],
         ),
-        Step(at="10:50", says=["asked for again from 11:00 UTC", "decreases today so far: 4"]),
+        Step(at="10:50", says=["asked for again from 11:15 UTC", "decreases today so far: 4"]),
         Step(at="10:55", load={"orders": UP}, sent=[{"orders": (150, 50)}]),  # an increase never waits
-        # the last decrease is 45 minutes old: DynamoDB refuses again, and it is another hour
+        Step(at="11:14:59", load={"orders": DOWN}, says=["from 11:15 UTC"]),
+        Step(at="11:15", sent=[{"orders": (75, 50)}], has={"orders": (75, 50)}, says=["so far: 4"]),
         Step(
-            at="11:00",
-            load={"orders": DOWN},
-            sent=[{"orders": (75, 50)}],
-            has={"orders": (150, 50)},
-            warns=["asked for again from 12:00 UTC"],
-        ),
-        Step(at="11:16", says=["from 12:00 UTC"]),
-        Step(at="11:59:59", says=["from 12:00 UTC"]),
-        Step(at="12:00", sent=[{"orders": (75, 50)}], has={"orders": (75, 50)}, says=["so far: 4"]),
-        Step(
-            at="12:05",
+            at="11:20:30",
             load={"orders": (10, 30)},
             sent=[{"orders": (38, 50)}],
             has={"orders": (75, 50)},
             warns=[
-                "orders - decrease refused by DynamoDB, asked for again from 13:00 UTC; reads",
+                "orders - decrease refused by DynamoDB, asked for again from 12:15 UTC; reads",
             ],
         ),
+    )
+
+
+def test_a_full_hour_brings_one_more() -> None:
+    """AWS's present rule: 4 at a time, and one more each hour, also if none was made in the hour before."""
+    scene = Scene("[table: ^orders$]\n", {"orders": (1000, 50)})
+    scene.play(
+        Step(
+            at="10:20",
+            do=partial(decreased, orders=4, minutes_ago=5),
+            load={"orders": (20, 30)},
+            sent=[{"orders": (500, 50)}],
+            has={"orders": (1000, 50)},
+            warns=["refused by DynamoDB, asked for again from 11:00 UTC"],
+        ),
+        Step(at="10:59:59", says=["from 11:00 UTC"]),
+        Step(at="11:00", sent=[{"orders": (500, 50)}], has={"orders": (500, 50)}),
+        Step(at="11:05", sent=[{"orders": (250, 50)}], has={"orders": (500, 50)}, warns=["from 12:00 UTC"]),
+        # Nothing is asked for in the afternoon: four have come together by then, and no more.
+        Step(at="11:55", load={"orders": (250, 30)}),
+        Step(at="20:00", load={"orders": (20, 30)}, sent=[{"orders": (250, 50)}]),
+        Step(sent=[{"orders": (125, 50)}]),
+        Step(sent=[{"orders": (63, 50)}]),
+        Step(load={"orders": (10, 30)}, sent=[{"orders": (32, 50)}], has={"orders": (32, 50)}),
+        Step(load={"orders": (5, 30)}, sent=[{"orders": (16, 50)}], warns=["from 21:00 UTC"]),
+    )
+
+
+def test_all_wait_where_none_has_made_as_many_as_a_day_begins_with() -> None:
+    """The account's quota is another one, and DynamoDB does not say whose decreases have run out."""
+    scene = Scene(THREE, ALL, rules=Rules(capped=False, decreases_at_once=2))
+    scene.play(
+        Step(
+            at="10:20",
+            do=partial(decreased, orders=2, by_date=1),
+            load={"orders": DOWN, "orders/by-date": DOWN, "orders/by-name": (50, 48)},
+            sent=[
+                {"orders": (50, 50), "orders/by-date": (50, 50), "orders/by-name": (100, 75)},
+                {"orders/by-name": (100, 75)},
+            ],
+            says=["by-name - reads 50.0 % of 100"],
+            warns=[
+                "orders - decrease refused by DynamoDB, asked for again from 11:00 UTC",
+                "by-date - decrease refused by DynamoDB, asked for again from 11:00 UTC",
+            ],
+        ),
+        Step(load={"orders/by-name": DOWN}, sent=[{"orders/by-name": (50, 75)}]),  # it was in no decrease
+        Step(at="11:00", load={"orders/by-name": (20, 40)}, sent=[{"orders": (50, 50), "orders/by-date": (50, 50)}]),
+    )
+
+
+def test_a_raised_quota_of_decreases_is_used() -> None:
+    scene = Scene("[table: ^orders$]\n", {"orders": (1000, 50)}, rules=Rules(capped=False, decreases_at_once=8))
+    scene.play(
+        Step(at="10:20", do=partial(decreased, orders=6), load={"orders": (20, 30)}, sent=[{"orders": (500, 50)}]),
+        Step(sent=[{"orders": (250, 50)}], says=["decreases today so far: 7"]),
+        Step(sent=[{"orders": (125, 50)}], warns=["asked for again from 11:00 UTC"]),
+    )
+
+
+NAMED = "LimitExceededException: Provisioned throughput decreases are limited. Next decrease can be made at {}"
+
+
+@pytest.mark.parametrize(
+    ("text", "from_", "waits", "asks"),
+    [
+        ("Monday, January 5, 2026 at 10:48:28 AM Coordinated Universal Time", "10:48:28 UTC", "10:48:27", "10:48:28"),
+        ("Monday, January 5, 2026 at 3:00:00 PM Coordinated Universal Time", "15:00 UTC", "14:59:59", "15:00"),
+        # What names no instant that a decrease could wait for: the next full hour.
+        ("the next full moon", "11:00 UTC", "10:59:59", "11:00"),
+        ("Tuesday, January 6, 2026 at 10:20:01 AM Coordinated Universal Time", "11:00 UTC", "10:59:59", "11:00"),
+    ],
+)
+def test_decreases_wait_until_the_instant_that_dynamodb_names(text: str, from_: str, waits: str, asks: str) -> None:
+    scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)})
+    until = f"asked for again from {from_}"
+    scene.play(
+        Step(
+            at="10:20",
+            load={"orders": DOWN},
+            refuses={"UpdateTable orders": NAMED.format(text)},
+            sent=[{"orders": (50, 50)}],
+            warns=[f"orders - decrease refused by DynamoDB, {until}; reads"],
+        ),
+        Step(at=waits, says=[f"orders - not decreased, decreases have run out: {until}; reads"]),
+        Step(at=asks, sent=[{"orders": (50, 50)}], has={"orders": (50, 50)}),
+    )
+
+
+def test_an_instant_that_is_past_keeps_nothing_waiting() -> None:
+    """The clocks differ a little."""
+    scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)})
+    past = NAMED.format("Monday, January 5, 2026 at 10:19:58 AM Coordinated Universal Time")
+    scene.play(
+        Step(
+            at="10:20",
+            load={"orders": DOWN},
+            refuses={"UpdateTable orders": past},
+            sent=[{"orders": (50, 50)}],
+            warns=["from 10:19:58 UTC"],
+        ),
+        Step(sent=[{"orders": (50, 50)}], has={"orders": (50, 50)}),
     )
 
 
@@ -426,9 +519,9 @@ def test_the_streak_of_a_refused_decrease_stays_until_it_is_made() -> None:
             do=partial(decreased, orders=4, minutes_ago=50),
             sent=[{"orders": (50, 50)}],
             streaks={"orders": (2, 0)},
-            warns=["from 11:00 UTC"],
+            warns=["from 10:35 UTC"],
         ),
-        Step(at="11:00", sent=[{"orders": (50, 50)}], streaks={"orders": (0, 0)}),
+        Step(at="10:35", sent=[{"orders": (50, 50)}], streaks={"orders": (0, 0)}),
     )
 
 
@@ -463,12 +556,13 @@ def test_too_many_tables_updating_at_once_is_something_else() -> None:
     )
 
 
-def test_two_days_that_never_stop_asking_for_less() -> None:
-    """4 decreases at once, then one an hour, from 02:00 on: at 01:00 the fourth was 45 minutes old."""
+@pytest.mark.parametrize("rules", [SPACED, Rules(capped=False)], ids=["the older rule", "the present rule"])
+def test_two_days_that_never_stop_asking_for_less(rules: Rules) -> None:
+    """4 decreases at once, then one an hour, which is all that DynamoDB grants; and one refusal an hour."""
     scene = Scene(
         "[table: ^orders$]\ndecrease-reads-unit: units\ndecrease-reads-with: 1\nreads-lower-threshold: 80\n",
         {"orders": (1000, 50)},
-        rules=SPACED,
+        rules=rules,
     )
     scene.load("orders", 300, 25)
     made, refused = [0, 0], [0, 0]  # a day
@@ -480,5 +574,5 @@ def test_two_days_that_never_stop_asking_for_less() -> None:
         refused[day] += len(seen.sent) - (scene.provisioned("orders") != before)
         assert seen.ok
         scene.world.advance(300)
-    assert made == [4 + 22, 4 + 22]
-    assert refused == [24, 24]  # one an hour at most
+    assert made == [4 + 23, 4 + 23]
+    assert max(refused) <= 24

@@ -94,8 +94,7 @@ def test_checks(options: str, table: Table) -> None:
 
 def checks(options: str, table: Table) -> Iterator[tuple[Scene, dict[str, str], Seen]]:
     """Make the checks of a table, one after the other."""
-    rules = Rules(decrease_rule="spaced")
-    scene = Scene(LOOKBACK + whole(options), {"orders": units(table.rows[0]["provisioned"])[0]}, rules=rules)
+    scene = Scene(LOOKBACK + whole(options), {"orders": units(table.rows[0]["provisioned"])[0]}, rules=Rules())
     for row in table.rows:
         assert scene.provisioned("orders") == units(row["provisioned"])[0], row
         ((reads, writes),) = units(row["a second"])
