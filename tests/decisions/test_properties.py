@@ -409,6 +409,10 @@ LIMITS = (5, 500)  # of both axes of all of them
 
 # What goes wrong with the UpdateTable calls of a table in one check.
 NO_MORE_DECREASES = "LimitExceededException: decreases are limited within a given UTC day"
+# The model's day begins at midnight; most of its checks are made in the morning.
+INSTANT = START + timedelta(hours=10, minutes=15)
+NAMES_AN_INSTANT = "Next decrease can be made at Monday, January 5, 2026 at 10:15:00 AM Coordinated Universal Time"
+REFUSED = r"^({}(?: - GSI: \S+)?) - decrease refused by DynamoDB, asked for again (.*?)(?=;)"
 LOST, REPEATED = "made, and its answer lost", "made, its answer lost, and repeated"
 QUOTA = "LimitExceededException: Table-level quota exceeded"
 REFUSALS = (
@@ -423,7 +427,10 @@ REFUSALS = (
 UNREADABLE = ("ListTables", "GetMetricData", *(f"DescribeTable {name}" for name in TABLES))
 
 LOADS = st.sampled_from([0, 1, 7, 20, 48, 60, 90, 99, 150, 400, 700])
-TROUBLES = st.one_of(st.just(""), st.sampled_from([*REFUSALS, NO_MORE_DECREASES, LOST, REPEATED]))
+TROUBLES = st.one_of(
+    st.just(""),
+    st.sampled_from([*REFUSALS, NO_MORE_DECREASES, f"{NO_MORE_DECREASES}. {NAMES_AN_INSTANT}", LOST, REPEATED]),
+)
 
 
 class Next(NamedTuple):
@@ -494,14 +501,15 @@ class Story:
         for name in START_UNITS:
             self._check_units(step, name, before[name], after[name])
             self.decreases[name, f"{scene.world.now:%F}"] += falls(before[name], after[name])
-        self._remember_waits(seen)
+        self._remember_waits(step, seen)
         assert max(self.decreases.values()) <= 27
 
     def _refuse(self, step: Next, before: Mapping[str, Units], operation: str, arguments: Mapping[str, Any]) -> None:
         self.scene.refuses = {step.unreadable: "InternalServerError: oh"} if step.unreadable else {}
         trouble = step.troubles.get(arguments.get("TableName", ""), "")
         if operation == "UpdateTable" and (
-            trouble in REFUSALS or (trouble == NO_MORE_DECREASES and self._decreases(self.scene.sent()[-1], before))
+            trouble in REFUSALS
+            or (trouble.startswith(NO_MORE_DECREASES) and self._decreases(self.scene.sent()[-1], before))
         ):
             self.scene.refuses = {operation: trouble}
 
@@ -542,14 +550,21 @@ class Story:
             assert then >= wanted(now, load)
             assert then >= min(now, load, LIMITS[1])
 
-    def _remember_waits(self, seen: Seen) -> None:
+    def _remember_waits(self, step: Next, seen: Seen) -> None:
+        """Of the decreases refused in one call, those of whom 4 were made today wait; all of them, where none has."""
         now = self.scene.world.now
         hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        for text in seen.texts(logging.WARNING):
-            if "decrease refused by DynamoDB, asked for again from" in text:
-                name = text.split(" - decrease")[0].replace(" - GSI: ", "/")
-                assert f"asked for again from {hour:%H:%M} UTC" in text
-                self.waits[name] = hour
+        for table in TABLES:
+            named = NAMES_AN_INSTANT in step.troubles[table]
+            refused = dict(re.findall(REFUSED.format(table), "\n".join(seen.texts(logging.WARNING)), re.M))
+            names = {shown: shown.replace(" - GSI: ", "/") for shown in refused}
+            used_up = [shown for shown, name in names.items() if self.decreases[name, f"{now:%F}"] >= 4] or refused
+            for shown, name in names.items():
+                if shown in used_up:
+                    self.waits[name] = INSTANT if named and INSTANT - now <= timedelta(days=1) else hour
+                    assert refused[shown] == f"from {self.waits[name]:%H:%M UTC}"
+                else:
+                    assert refused[shown] == "in the next check"
 
 
 def falls(before: Units, after: Units) -> bool:
