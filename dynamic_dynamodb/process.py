@@ -113,7 +113,8 @@ class Runner:
 
     def _new_scaler(self) -> Scaler:
         command, merged = self._configuration.command, self._configuration.config
-        return Scaler(merged, self._open, self._workers, _now, dry_run=command["dry_run"])
+        on_and_on = not command["run_once"]
+        return Scaler(merged, self._open, self._workers, _now, dry_run=command["dry_run"], lookout=on_and_on)
 
     def _check(self) -> bool:
         if self._configuration.command["run_once"]:

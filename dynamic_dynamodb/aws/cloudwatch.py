@@ -11,15 +11,19 @@ from the others; only minutes with throttling have any.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics, Query, Series, minute_of
 from dynamic_dynamodb.decisions.model import AXES, Axis, Resource, Target, Usage
+
+log = logging.getLogger("dynamic-dynamodb")
 
 DOLLARS_A_METRIC = 0.01 / 1000  # of either call, asked for alone or with others; us-east-1, 2025
 
@@ -53,12 +57,15 @@ class Request:
 
     def queries(self, minute: datetime) -> list[Query]:
         """Its metrics over its window, which begins so many minutes before this one."""
-        target, window = self.resource.target, self._window(minute)
-        coarse = _whole_steps(window, _step(self.period))
-        return [
-            *(Query(target, metric, *coarse, _step(self.period)) for metric in CONSUMED.values()),
-            *(Query(target, THROTTLED[axis], *window) for axis in self.throttled),
-        ]
+        step = _step(self.period)
+        window = _whole_steps(self._window(minute), step)
+        consumed = [Query(self.resource.target, metric, *window, step) for metric in CONSUMED.values()]
+        return [*consumed, *self.throttled_queries(minute).values()]
+
+    def throttled_queries(self, minute: datetime) -> dict[Axis, Query]:
+        """Throttled events alone."""
+        window = self._window(minute)
+        return {axis: Query(self.resource.target, THROTTLED[axis], *window) for axis in self.throttled}
 
     def seconds(self, minute: datetime) -> int:
         """The length of the window that consumption is summed over."""
@@ -109,6 +116,19 @@ class Statistics:
         return {
             request.resource.target: _usages(request, answers[request.resource.target], request.seconds(minute))
             for request in requests
+        }
+
+    def throttled(self, requests: Sequence[Request], now: datetime) -> dict[Target, dict[Axis, Fraction]]:
+        """Throttled events alone, whatever throttled them; what cannot be read is left out, and no failure."""
+        minute = now.replace(second=0, microsecond=0)
+        wanted = {request.resource.target: request.throttled_queries(minute) for request in requests}
+        found = self._metrics.read([query for queries in wanted.values() for query in queries.values()], now)
+        for query, answer in found.items():
+            if isinstance(answer, AwsError):
+                log.debug("%s - %s: %s", query.target, query.metric, answer)
+        return {
+            target: {axis: one.total() for axis, query in queries.items() if isinstance(one := found[query], Series)}
+            for target, queries in wanted.items()
         }
 
 

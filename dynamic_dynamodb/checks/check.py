@@ -16,7 +16,7 @@ from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier
 from dynamic_dynamodb.checks.state import Episode, State
-from dynamic_dynamodb.checks.throttling import tell_throttling, throttled_indexes
+from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
 from dynamic_dynamodb.checks.updates import Updates
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import Change, Decision, Target, Throughput, Usage
@@ -36,12 +36,15 @@ class Scaler:
         clock: Callable[[], datetime],
         *,
         dry_run: bool = False,
+        lookout: bool = False,
     ) -> None:
+        """`lookout`: warn of throttled events that the configuration ignores; that is for whoever checks on and on."""
         self._workers = workers
         self._clock = clock
         self._dry_run = dry_run
         self._state = State()
         self._guards = Guards(self._state, workers)
+        self._lookout = Lookout(self._state, on=lookout)
         self.reconfigure(config, clients)
 
     def reconfigure(self, config: Mapping[str, Any], clients: Clients) -> None:
@@ -60,6 +63,8 @@ class Scaler:
             self._clock,
             dry_run=self._dry_run,
         )
+        self._lookout.begin_anew()
+        self._state.changes(Episode.COST_TOLD, False)  # another configuration, another cost
 
     def check(self) -> bool:
         """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
@@ -76,6 +81,7 @@ class Scaler:
             self._state.forget_streaks({verdict.job.target for verdict in verdicts})
         try:
             self._updates.make(verdicts)
+            self._lookout.look([verdict.job for verdict in verdicts], self._statistics, self._clock())
         finally:
             self._notifier.send()
         return jobs is not None and not self._state.failed
@@ -97,7 +103,7 @@ class Scaler:
     def _decide(self, jobs: Sequence[Job]) -> list[Verdict]:
         now = self._clock()
         requests = [self._request(job) for job in jobs]
-        self._tell_cost(requests)
+        self._tell_cost(jobs, requests)
         measured = self._statistics.measure(requests, now)
         throttled = throttled_indexes(measured)
         verdicts = []
@@ -114,17 +120,18 @@ class Scaler:
                 log.exception("%s - failed on something unforeseen", job.target)
         return verdicts
 
-    def _tell_cost(self, requests: Sequence[Request]) -> None:
+    def _tell_cost(self, jobs: Sequence[Job], requests: Sequence[Request]) -> None:
         metrics = sum(len(request.metrics) for request in requests)
         indexes = sum(request.resource.target.index is not None for request in requests)
         if metrics and self._state.once(Episode.COST_TOLD):
             log.info(
-                "a check asks CloudWatch for %d metrics of %s and %s: about $%.2f a month with one every %d s",
+                "a check asks CloudWatch for %d metrics of %s and %s: about $%.2f a month with one every %d s%s",
                 metrics,
                 count(len(requests) - indexes, "table"),
                 count(indexes, "index", "indexes"),
                 dollars_a_month(metrics, self.interval),
                 self.interval,
+                self._lookout.cost(jobs, self.interval),
             )
 
     def _request(self, job: Job) -> Request:
@@ -132,11 +139,7 @@ class Scaler:
             job.resource,
             job.section.values["lookback_window_start"],
             job.section.values["lookback_period"],
-            tuple(
-                one.axis
-                for one in job.section.policies
-                if one.uses_throttled and not (job.writes_managed and one.axis == "writes")
-            ),
+            watched(job),
             self._state.memory(job.target).increased,
         )
 

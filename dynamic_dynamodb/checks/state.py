@@ -23,6 +23,8 @@ class Episode(Enum):
     GLOBAL_TABLE = auto()
     HOT_READS = auto()
     HOT_WRITES = auto()
+    IGNORED_READS = auto()
+    IGNORED_WRITES = auto()
 
     NEEDS_LIST_TABLES = auto()  # of a section
     MATCHES_NOTHING = auto()

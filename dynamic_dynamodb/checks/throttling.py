@@ -1,15 +1,23 @@
-"""Throttled events that no increase of the same axis ends: what the reasons of decisions say of them."""
+"""Throttled events that no increase of the same axis ends, or that the configuration does not look at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from fractions import Fraction
 
+from dynamic_dynamodb.aws.cloudwatch import Request, Statistics, dollars_a_month
 from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import Episode, State
-from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Target, Usage
+from dynamic_dynamodb.decisions.calculator import number
+from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Policy, Target, Usage
 from dynamic_dynamodb.decisions.throttling import held_up, hot_range
+
+log = logging.getLogger("dynamic-dynamodb")
 
 _HOT: dict[Axis, Episode] = {"reads": Episode.HOT_READS, "writes": Episode.HOT_WRITES}
 
@@ -43,5 +51,87 @@ def _tell_hot_range(state: State, target: Target, axis: Axis, usage: Usage, deci
     return replace(_add(decision, hot_range(axis, usage)), warn=decision.warn or begins)
 
 
+def watched(job: Job) -> tuple[Axis, ...]:
+    """The axes whose throttled events an option looks at."""
+    return tuple(one.axis for one in job.section.policies if one.uses_throttled and not _managed(job, one))
+
+
+def _unwatched(job: Job) -> tuple[Axis, ...]:
+    """The axes whose throttled events the configuration ignores."""
+    return tuple(one.axis for one in job.section.policies if not one.uses_throttled and not _managed(job, one))
+
+
+def _managed(job: Job, policy: Policy) -> bool:
+    """Whether the axis is AWS's to manage, as the writes of a global table are."""
+    return job.writes_managed and policy.axis == "writes"
+
+
 def _add(decision: Decision, note: str) -> Decision:
     return replace(decision, reason=f"{decision.reason}; {note}") if note else decision
+
+
+_HOUR = timedelta(hours=1)
+_IGNORED: dict[Axis, Episode] = {"reads": Episode.IGNORED_READS, "writes": Episode.IGNORED_WRITES}
+
+
+class Lookout:
+    """Looks for throttled events that the configuration ignores: in the first check, and once an hour from then on."""
+
+    def __init__(self, state: State, *, on: bool) -> None:
+        self._state = state
+        self._on = on
+        self._looked: datetime | None = None
+
+    def begin_anew(self) -> None:
+        """Look in the next check: the configuration may ignore other things from now on."""
+        self._looked = None
+
+    def cost(self, jobs: Iterable[Job], interval: int) -> str:
+        """What it adds to the cost of the checks, for the line that tells of it; `interval` is in seconds."""
+        metrics = sum(len(_unwatched(job)) for job in jobs)
+        if not self._on or not metrics:
+            return ""
+        seconds = max(interval, int(_HOUR.total_seconds()))
+        when = "in each of them" if seconds == interval else "once an hour"
+        dollars = dollars_a_month(metrics, seconds)
+        return f"; {when} {metrics} more, for throttled events that no option looks at: ${dollars:.2f}"
+
+    def look(self, jobs: Sequence[Job], statistics: Statistics, now: datetime) -> None:
+        """Warn where there are any, once an episode."""
+        minutes = self._due(now)
+        if minutes and jobs:
+            self._looked = now
+            requests = [_ending_with_the_window(job, minutes) for job in jobs if _unwatched(job)]
+            found = statistics.throttled(requests, now)
+            for job in jobs:
+                for axis, events in found.get(job.target, {}).items():
+                    self._tell(job, axis, events, minutes)
+
+    def _due(self, now: datetime) -> int:
+        """How many minutes to look at: those since the last time, or none as long as that is less than an hour ago."""
+        if not self._on:
+            return 0
+        passed = _HOUR if self._looked is None else now - self._looked
+        if timedelta(0) <= passed < _HOUR:
+            return 0
+        return math.ceil(min(max(passed, _HOUR), 24 * _HOUR) / timedelta(minutes=1))  # a clock may be set, either way
+
+    def _tell(self, job: Job, axis: Axis, events: Fraction, minutes: int) -> None:
+        begins = self._state.begins(_IGNORED[axis], events > 0, job.target)
+        if events:
+            on = job.section.policies[AXES.index(axis)].enable_autoscaling
+            log.log(
+                logging.WARNING if begins else logging.DEBUG,
+                "%s - %s %s throttled in %d minutes, which the configuration ignores: %s",
+                job.target,
+                number(events),
+                axis,
+                minutes,
+                f"throttled-{axis}-upper-threshold is not set" if on else f"enable-{axis}-autoscaling is false",
+            )
+
+
+def _ending_with_the_window(job: Job, minutes: int) -> Request:
+    """The minutes up to the end of the look-back window: CloudWatch is late, and these are what it trusts."""
+    end = job.section.values["lookback_window_start"] - job.section.values["lookback_period"]
+    return Request(job.resource, end + minutes, minutes, _unwatched(job))

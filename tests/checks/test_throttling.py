@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from scripts import Scene, Step, target
 
 from dynamic_dynamodb.simulation.world import World
@@ -124,3 +126,151 @@ def test_a_hot_index_holds_up_its_table_too() -> None:
             warns=["5 of them by a hot key range, which more capacity does not cure; its 5 throttled writes hold up"],
         )
     )
+
+
+# What the configuration ignores
+
+PLAIN = "[table: ^orders$]\n"
+IGNORED = "throttled in 60 minutes, which the configuration ignores"
+
+
+def watched(text: str = PLAIN, name: str = "orders") -> Scene:
+    scene = Scene(text, {"orders": (100, 50)}, lookout=True)
+    if name != "orders":
+        scene.add(name, (100, 50))
+    for one in {"orders", name}:
+        scene.load(one, 50, 25)
+    return scene
+
+
+def asked(scene: Scene) -> list[list[str]]:
+    """The metrics of each call of GetMetricData from now on."""
+    calls: list[list[str]] = []
+
+    def see(operation: str, arguments: Mapping[str, Any]) -> None:
+        if operation == "GetMetricData":
+            calls.append([query["MetricStat"]["Metric"]["MetricName"] for query in arguments["MetricDataQueries"]])
+
+    scene.on_call = see
+    return calls
+
+
+CONSUMED = ["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"]
+EVENTS = ["ReadThrottleEvents", "WriteThrottleEvents"]
+
+
+def test_ignored_events_are_looked_for_at_first_and_once_an_hour() -> None:
+    scene = watched()
+    calls = asked(scene)
+    scene.play(*[Step(minutes=20)] * 7)
+    assert calls == [
+        *(CONSUMED, EVENTS),
+        *(CONSUMED, CONSUMED),
+        *(CONSUMED, EVENTS),
+        *(CONSUMED, CONSUMED),
+        *(CONSUMED, EVENTS),
+    ]
+
+
+def test_not_where_it_is_one_check_alone() -> None:
+    scene = Scene(PLAIN, {"orders": (100, 50)})
+    calls = asked(scene)
+    scene.play(Step(load={"orders": (50, 25)}, do=throttled(reads=7)))
+    assert calls == [CONSUMED]
+
+
+def test_ignored_events_are_warned_of_once_an_episode() -> None:
+    scene = watched()
+    line = f"orders - 7 reads {IGNORED}: throttled-reads-upper-threshold is not set"
+    scene.play(
+        Step(minutes=60, do=throttled(reads=7), warns=[line]),
+        Step(minutes=30, do=throttled(reads=8)),  # seen half an hour later
+        Step(
+            minutes=30, do=throttled(writes=9), warns=[f"orders - 9 writes {IGNORED}"], whispers=[f"8 reads {IGNORED}"]
+        ),
+        Step(minutes=60),
+        Step(minutes=60, do=throttled(reads=7), warns=[line]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "reads", "writes"),
+    [
+        ("throttled-reads-upper-threshold: 100\n", "", "throttled-writes-upper-threshold is not set"),
+        ("increase-throttled-by-consumed-writes-scale: {50: 10}\n", "throttled-reads-upper-threshold is not set", ""),
+        (
+            "throttled-reads-upper-threshold: 9\nthrottled-writes-upper-threshold: 99\nenable-reads-autoscaling: no\n",
+            "enable-reads-autoscaling is false",
+            "",
+        ),
+    ],
+)
+def test_only_what_the_configuration_ignores(options: str, reads: str, writes: str) -> None:
+    warns = [f"7 reads {IGNORED}: {reads}"] * bool(reads) + [f"9 writes {IGNORED}: {writes}"] * bool(writes)
+    watched(PLAIN + options).play(Step(minutes=60, do=throttled(reads=7, writes=9), warns=warns))
+
+
+def test_indexes_are_looked_at_too_and_a_global_table_is_not_asked_for_its_writes() -> None:
+    scene = watched(PLAIN + "[gsi: .* table: ^orders$]\n", "orders/by-date")
+    scene.play(
+        Step(
+            minutes=60,
+            do=throttled(reads=7, name="orders/by-date"),
+            warns=[f"orders - GSI: by-date - 7 reads {IGNORED}"],
+        )
+    )
+    scene = watched()
+    scene.world.set_replicas("orders", ["eu-west-1"])
+    calls = asked(scene)
+    scene.play(Step(minutes=60, do=throttled(writes=9)))
+    assert calls == [CONSUMED, EVENTS[:1]]
+
+
+def test_no_event_between_two_looks_is_missed() -> None:
+    """Checks do not come at full hours: what the look before could not see yet is seen by the next."""
+    scene = watched()
+
+    def long_ago(world: World) -> None:
+        world.put_metric(target("orders"), "ReadThrottleEvents", world.now - timedelta(minutes=89), 7)
+
+    scene.play(
+        Step(minutes=60),
+        Step(minutes=50),
+        Step(minutes=40, do=long_ago, warns=["7 reads throttled in 90 minutes, which the configuration ignores"]),
+    )
+
+
+def test_ignored_events_that_cannot_be_read_are_no_failure() -> None:
+    scene = watched()
+
+    def fails(operation: str, arguments: Mapping[str, Any]) -> None:
+        if operation == "GetMetricData":
+            metrics = {query["MetricStat"]["Metric"]["MetricName"] for query in arguments["MetricDataQueries"]}
+            scene.refuses = {} if metrics & set(CONSUMED) else {"GetMetricData": "InternalServerError: oh"}
+
+    scene.on_call = fails
+    scene.play(Step(minutes=60, do=throttled(reads=7), whispers=["orders - ReadThrottleEvents: GetMetricData failed"]))
+
+
+def test_an_increase_does_not_wait_for_the_look() -> None:
+    scene = watched()
+    operations: list[str] = []
+    scene.on_call = lambda operation, _arguments: operations.append(operation)
+    scene.play(Step(load={"orders": (95, 25)}, sent=[{"orders": (150, 50)}]))
+    assert operations == ["ListTables", "DescribeTable", "GetMetricData", "UpdateTable", "GetMetricData"]
+
+
+def test_the_cost_line_says_what_the_look_adds() -> None:
+    """720 looks in 30 days; and a new configuration has costs of its own."""
+    scene = watched()
+    line = "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 a month with one every 300 s"
+    more = "for throttled events that no option looks at"
+    scene.play(Step(says=[f"{line}; once an hour 2 more, {more}: $0.01"]), Step(unsaid=["CloudWatch for"]))
+    scene.reload(PLAIN + "throttled-reads-upper-threshold: 10\nthrottled-writes-upper-threshold: 10\n")
+    calls = asked(scene)
+    scene.play(Step(says=["a check asks CloudWatch for 4 metrics of 1 table"], unsaid=[more]))
+    assert calls == [[*CONSUMED, *EVENTS]]
+    scene.reload("[global]\ncheck-interval: 7200\n" + PLAIN)
+    calls = asked(scene)
+    scene.play(Step(says=[f"one every 7200 s; in each of them 2 more, {more}: $0.01"]))
+    assert calls == [CONSUMED, EVENTS]

@@ -258,6 +258,26 @@ def test_a_failed_check_does_not_end_the_loop(spawn: Spawn, server: Recorder) ->
     assert program.end(signal.SIGTERM)[0] == 0
 
 
+def test_a_loop_warns_of_throttling_that_is_ignored_and_one_check_does_not(
+    spawn: Spawn, run: Run, server: Recorder
+) -> None:
+    """With or without --daemon; the model throttles what is above the 100 reads provisioned."""
+    cold(server, "my-table")
+    server.world.set_hot_key(Target("my-table"), "reads", 10)
+    command = ("--table-name", "my-table", "--check-interval", "1")
+    program = spawn(*command, env=account(server.url))
+    program.wait_for(
+        "WARNING - my-table - 36000 reads throttled in 60 minutes, which the configuration ignores: "
+        "throttled-reads-upper-threshold is not set"
+    )
+    program.wait_for("the next check begins")
+    assert program.end(signal.SIGTERM)[0] == 0
+    assert len(lines(program.log, "ignores")) == 1
+    assert "; once an hour 2 more, for throttled events that no option looks at: $0.01" in program.log
+    done = run(*command, "--run-once", env=account(server.url))
+    assert (done.returncode, "throttled" in done.stderr) == (0, False)
+
+
 # Told to end
 
 

@@ -72,7 +72,7 @@ def test_a_small_table() -> None:
 
 def test_running_costs() -> None:
     (table,) = pages.tables("comparison.md", "a table", "counted from")
-    metrics = [(2, 300), (2, 60), (4, 300), (6, 300), (12, 300)]  # in a check, and seconds between two
+    metrics = [(2, 300), (2, 60), (4, 300), (6, 300), (2, 3600), (12, 300)]  # in a check, and seconds between two
     assert [row["a table"] for row in table.rows] == [
         *(dollars(dollars_a_month(*one)) for one in metrics),
         dollars(ALARMS * ALARM_MONTH),

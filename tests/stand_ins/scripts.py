@@ -117,6 +117,7 @@ class Scene:
         start: datetime = START,
         rules: Rules | None = None,
         dry_run: bool = False,
+        lookout: bool = False,
         workers: Workers = WORKERS,
     ) -> None:
         self.world = World(start, rules=rules or Rules(capped=False))
@@ -127,7 +128,7 @@ class Scene:
         for name, units in tables.items():
             self.add(name, units)
         clients = Clients(self.world.dynamodb, self.world.cloudwatch, self.world.sns)
-        self.scaler = Scaler(configuration(text), clients, workers, self.world.clock, dry_run=dry_run)
+        self.scaler = Scaler(configuration(text), clients, workers, self.world.clock, dry_run=dry_run, lookout=lookout)
 
     def add(self, name: str, units: Units) -> None:
         """A table, or an index of a table that is there."""
