@@ -49,8 +49,17 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     except OSError as error:
         # What the program itself opens is looked after where it is opened; this is a disk that is full.
         _discard_output()
-        tell(error.strerror or str(error), "error")
+        tell(_reason(error), "error")
         return FAILED
+
+
+def _reason(error: OSError) -> str:
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib is slow to import
+    except OSError:
+        return "the folder in which this was started is gone; change to another one and try again"
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _open_missing_streams() -> None:

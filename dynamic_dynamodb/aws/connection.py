@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions
@@ -14,6 +18,7 @@ from botocore.config import Config
 from botocore.utils import parse_timestamp
 
 from dynamic_dynamodb import __version__
+from dynamic_dynamodb.aws import sources
 from dynamic_dynamodb.aws.calls import MOST_THREADS, StoppedError, given_up
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.credentials import PATIENCE, Keys, Search
@@ -21,7 +26,10 @@ from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED
 from dynamic_dynamodb.aws.sns import Topics
 from dynamic_dynamodb.aws.sources import Chain, Pair
 from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.output.masking import mask_url
 from dynamic_dynamodb.output.wording import one_line
+
+_REGION = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
 def connect(
@@ -44,20 +52,52 @@ def connect(
     )
     keys = Keys(partial(_search, general), patience)
     try:
+        _check_region(general["region"])
         session = boto3.Session(region_name=general["region"], botocore_session=_session(general, keys))
         session.events.register("before-send", partial(_do_not_send, stopping))
         session.events.register("response-received.dynamodb", _do_not_repeat)
         session.events.register("after-call", keys.note_refusal)
-        client = partial(session.client, endpoint_url=general["endpoint_url"], config=settings)
+        client = partial(_client, session, endpoint_url=general["endpoint_url"], config=settings)
         return Clients(
             client("dynamodb"),
             client("cloudwatch"),
-            Topics(lambda region: client("sns", region_name=region)),
+            Topics(lambda region: client("sns", region_name=region), {general["region"]: client("sns")}),
             next_check=keys.next_check,
             end=keys.close,
         )
     except (botocore.exceptions.BotoCoreError, ValueError) as error:
         raise _config_error(error) from error
+
+
+def _client(session: boto3.Session, service: str, **more: Any) -> Any:
+    """Raises ValueError where the environment or the profile names an endpoint that could not be asked."""
+    client = session.client(service, **more)
+    url = client.meta.endpoint_url
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a bad port
+        valid = False
+    if not valid:
+        raise ValueError(f"Invalid endpoint: {mask_url(url)}")  # botocore's own words for others
+    return client
+
+
+def _check_region(region: str) -> None:
+    """Raises ValueError for what would be part of no host name; botocore takes one with a line break at its end."""
+    if not _REGION.fullmatch(region):
+        names = [name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name) == region]
+        raise ValueError(f"{names[0] if names else 'the region'}: {region!r} is not a region, like eu-west-1")
+
+
+def _check_bundle(session: botocore.session.Session) -> None:
+    """Raises ValueError where the certificates that TLS is to be checked by cannot be read."""
+    path = session.get_config_variable("ca_bundle")
+    if path:
+        try:
+            Path(path).open("rb").close()
+        except OSError as error:
+            raise ValueError(f"AWS_CA_BUNDLE, or ca_bundle in the AWS profile: {path}: {error.strerror}") from error
 
 
 def _search(general: Mapping[str, Any]) -> Search:
@@ -80,7 +120,10 @@ def profile_region(profile: str | None) -> str | None:
 
 
 def _config_error(error: Exception) -> ConfigError:
-    return ConfigError([f"AWS configuration: {one_line(str(error))}"])
+    text = one_line(str(error))
+    if text.startswith(("Invalid endpoint: ", "Invalid IPv6 URL")):
+        text += "; look at --endpoint-url, AWS_ENDPOINT_URL and its kind, and endpoint_url in the AWS profile"
+    return ConfigError([f"AWS configuration: {text}"])
 
 
 def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
@@ -108,6 +151,9 @@ def _session(general: Mapping[str, Any], keys: Keys) -> botocore.session.Session
     without_environment: dict[str, Any] | None = {"profile": (None, [], None, None)} if pair else None
     session = botocore.session.Session(without_environment, profile=None if pair else general["profile"])
     session.full_config  # noqa: B018 - read here, so that a bad file is told before anything else
+    _check_bundle(session)
+    if not pair:
+        sources.check(session)
     session.register_component("credential_provider", keys)
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     return session

@@ -57,6 +57,7 @@ _HINTS = {
     "ReadTimeoutError": _NETWORK,
     "no answer": _NETWORK,
     "ProxyConnectionError": "check the network and the proxy settings of the environment",
+    "HTTPClientError": "check --endpoint-url, AWS_ENDPOINT_URL, HTTP_PROXY and HTTPS_PROXY",
     "SSLError": "check --endpoint-url and AWS_CA_BUNDLE",
     "ResourceNotFoundException": "it was deleted meanwhile, or lives in another region or account",
 }

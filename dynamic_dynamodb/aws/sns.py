@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -48,11 +48,14 @@ def _digest(text: str) -> str:
 
 
 class Topics:
-    """SNS in all regions, as one client: the region of a topic is in its ARN. `make` makes the client of a region."""
+    """SNS in all regions, as one client: the region of a topic is in its ARN.
 
-    def __init__(self, make: Callable[[str], Any]) -> None:
+    `make` makes the client of a region when the first message goes there; `clients` are there already.
+    """
+
+    def __init__(self, make: Callable[[str], Any], clients: Mapping[str, Any] | None = None) -> None:
         self._make = make
-        self._clients: dict[str, Any] = {}  # by region; made when the first message goes there
+        self._clients = dict(clients or {})
         self._lock = threading.Lock()
 
     def publish(self, **message: Any) -> Any:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import botocore.configloader
@@ -16,7 +17,18 @@ import botocore.credentials
 import botocore.exceptions
 import botocore.session
 
-from dynamic_dynamodb.output.masking import mask_url
+from dynamic_dynamodb.output.masking import hide, mask_url
+
+
+def check(session: Any) -> None:
+    """Raises ValueError, or an error of botocore's, where a setting of the look-up cannot be used."""
+    for variable in ("metadata_service_timeout", "metadata_service_num_attempts"):
+        try:
+            session.get_config_variable(variable)
+        except ValueError as error:
+            name = f"AWS_{variable.upper()}, or {variable} in the AWS profile,"
+            raise ValueError(f"{name} is not a whole number") from error
+    botocore.credentials.create_credential_resolver(session)
 
 
 class Pair:
@@ -58,6 +70,9 @@ class Chain:
             credentials = provider.load()
             if credentials is not None:
                 return credentials
+        self._place = "AWS's files"
+        for variable in ("credentials_file", "config_file"):
+            _check_readable(Path(session.get_config_variable(variable)).expanduser())
         return None
 
     def kill(self) -> None:
@@ -73,6 +88,12 @@ class Chain:
                 provider._prompter = _refuse_to_type
                 provider._profile_provider_builder = _Profiles(session, self._helpers, self._region)
         return list(chain.providers)
+
+
+def _check_readable(path: Path) -> None:
+    """Raises OSError: botocore takes what it cannot read for a file that is not there."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.open("rb").close()
 
 
 class _Profiles(botocore.credentials.ProfileProviderBuilder):  # type: ignore[misc]  # botocore has no types
@@ -190,8 +211,10 @@ _OTHERS = {
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    full = environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
-    return mask_url(full) if full else environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "")
+    """Its path is a secret where every process of the machine could ask for it."""
+    relative, full = (environ.get(f"AWS_CONTAINER_CREDENTIALS_{kind}_URI", "") for kind in ("RELATIVE", "FULL"))
+    hide("the path of the container's credentials", relative)
+    return "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" if relative else mask_url(full)
 
 
 def _file(session: Any, profile: str) -> str:

@@ -518,8 +518,32 @@ def test_a_file_that_is_broken_meanwhile_is_named(account: Account) -> None:
     assert ask(clients) == "answered"
 
 
+@pytest.mark.parametrize("name", ["config", "credentials"])
+def test_a_file_that_cannot_be_read(account: Account, name: str) -> None:
+    """Botocore takes it for one that is not there."""
+    path = account.home / name
+    path.unlink()
+    path.mkdir()
+    assert f"{path}: Is a directory" in ask(account.connect())
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_cannot_be_read(account: Account) -> None:
-    account.keys("AKIDOLD")
-    account.file.chmod(0)
-    assert str(account.file) in ask(account.connect())
+@pytest.mark.parametrize("name", ["config", "credentials"])
+def test_a_file_of_another_user(account: Account, name: str) -> None:
+    path = account.home / name
+    path.chmod(0)
+    assert f"{path}: Permission denied" in ask(account.connect())
+
+
+def test_a_file_that_cannot_be_read_is_no_harm_where_there_are_keys(account: Account) -> None:
+    account.keys("AKIDFILE")
+    account.config.unlink()
+    account.config.mkdir()
+    assert ask(account.connect()) == "answered"
+
+
+def test_the_path_of_a_containers_credentials_is_not_shown(account: Account) -> None:
+    account.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/the-secret-of-the-task")
+    text = ask(account.connect(SHORT))
+    assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in text
+    assert "the-secret" not in text

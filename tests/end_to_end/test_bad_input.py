@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from aws_server import AwsFault, AwsServer, Fault, MutateFault, RawFault, always
-from conftest import ACCOUNT, CREDENTIALS, REGION, Program, Run, lives
+from conftest import ACCOUNT, CREDENTIALS, REGION, SCRIPT, Program, Run, environment, lives
 from interpreter import before_all
 from place import SOON, until
 
@@ -254,11 +255,32 @@ def test_a_malformed_credentials_file(run: Run, server: AwsServer, tmp_path: Pat
     assert str(file) in refusal(done.stderr)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "http://[::1"])
-def test_a_malformed_endpoint_in_the_environment(run: Run, url: str) -> None:
-    done = run(*ONCE, env={**ACCOUNT, "AWS_ENDPOINT_URL": url})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "nonsense"),
+        ("AWS_ENDPOINT_URL", "http://[::1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:99999"),
+        ("AWS_DEFAULT_REGION", "us-east-1\n"),
+        ("AWS_CA_BUNDLE", "/no/such/file"),
+    ],
+)
+def test_a_variable_that_cannot_be_used(run: Run, server: AwsServer, name: str, value: str) -> None:
+    """test_connection.py has the others of the kind."""
+    done = run(*ONCE, env={**ACCOUNT, "AWS_ENDPOINT_URL": server.url, name: value})
     assert done.returncode == 2, done.stderr
-    assert "AWS configuration: " in refusal(done.stderr)
+    assert name in refusal(done.stderr)
+    assert refusal(done.stderr).startswith("AWS configuration: ")
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "http://127.0.0.1:port"])
+def test_a_malformed_proxy(run: Run, proxy: str) -> None:
+    done = run(
+        *ONCE, env={**ACCOUNT, "AWS_ENDPOINT_URL": "http://dynamodb.invalid", "HTTP_PROXY": proxy, "NO_PROXY": ""}
+    )
+    assert done.returncode == 1
+    (error,) = errors(done.stderr)
+    assert error.endswith("(check --endpoint-url, AWS_ENDPOINT_URL, HTTP_PROXY and HTTPS_PROXY)")
 
 
 # The network
@@ -555,6 +577,24 @@ def test_all_problems_of_flags_and_file_at_once(run: Run, tmp_path: Path) -> Non
     for part in ("--check-intervall", "--log-level", "[a", "reads-uper-threshold", "ten", "[tabel: x]"):
         assert part in done.stderr, part
     assert "did you mean reads-upper-threshold?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--daemon", "foreground", "--table-name", "table-", "--run-once"),
+        ("--daemon", "start", "--table-name", "table-"),
+        ("--daemon", "status", "--pid-file-dir", "run"),
+    ],
+    ids=lambda words: words[1],
+)
+def test_a_start_folder_that_is_gone(tmp_path: Path, words: tuple[str, ...]) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", str(SCRIPT), *words]
+    done = subprocess.run(command, cwd=gone, env=environment(), capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert done.returncode == 1
+    assert refusal(done.stderr) == "the folder in which this was started is gone; change to another one and try again"
 
 
 # Words that are not text
