@@ -30,6 +30,7 @@ from dynamic_dynamodb.aws.calls import Workers, seconds_left
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output.masking import mask_url
+from dynamic_dynamodb.output.urls import user_information
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -202,7 +203,8 @@ def _parse(url: str) -> _Url:
 def _authorization(url: str) -> dict[str, str]:
     """The header for the user and password of a URL; empty when there are none."""
     # Not urllib3.make_headers: it encodes in Latin-1, which has not all characters.
-    userinfo = urlsplit(url).netloc.rpartition("@")[0]
+    begin, end = user_information(url)
+    userinfo = url[begin:end]
     if not userinfo:
         return {}
     user, _, password = userinfo.partition(":")

@@ -23,6 +23,7 @@ from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.decisions import windows
 from dynamic_dynamodb.decisions.model import Scale
 from dynamic_dynamodb.output.masking import mask_text, mask_url, password
+from dynamic_dynamodb.output.urls import well_formed
 
 _MASK = "********"
 _NUMBER = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?", re.ASCII)
@@ -167,16 +168,21 @@ def check_regex(text: str) -> None:
         raise ValueError(f"the regular expression {quote(text)} does not compile: {error}{hint}") from error
 
 
-def _to_url(_option: Option, text: str) -> str:
+def _to_url(option: Option, text: str) -> str:
     shown = quote(mask_url(text))
     try:
-        parts = urlsplit(text)
+        url = well_formed(text)
+    except ValueError as error:
+        raise ValueError(f"{shown}: {error}; write / as %2F, ? as %3F, # as %23 and @ as %40 in it") from error
+    try:
+        parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # a bad port, brackets that do not close
         valid = False
-    if not valid or not text.isprintable() or " " in text:
+    blank = " " in (url if option.name == "circuit-breaker-url" else text)  # its path may have some
+    if not valid or blank or not url.isprintable():
         raise ValueError(f"{shown} is not an http:// or https:// URL")
-    return text
+    return url
 
 
 def _to_scale(_option: Option, text: str) -> Scale:

@@ -9,20 +9,34 @@ from typing import Any
 from dynamic_dynamodb.configuration.converters import did_you_mean, plain, quote, words
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.output.masking import mask_url, password
+from dynamic_dynamodb.output.urls import user_information, well_formed
 
 TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
 
+_PERCENT_ENCODED = re.compile("%[0-9A-Fa-f]{2}")
 _COMMENT = re.compile(r"\s#")
 
 
 def of_text(option: Option, text: str, *, in_file: bool) -> Iterator[str]:
     """About one valid value as it is written: the rest of a sentence that begins with the option."""
-    if in_file and option.kind in ("path", "str") and _COMMENT.search(text):
+    if in_file and option.kind in ("path", "str", "url") and _COMMENT.search(text):
         yield "the # and what follows it are part of the value; only ' ;' begins a comment there"
+    if option.kind == "url":
+        yield from _of_url(option, text.strip())
     if option.kind == "list":
         for word in words(text):
             if word not in option.choices:
                 yield f"{quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
+
+
+def _of_url(option: Option, text: str) -> Iterator[str]:
+    begin, end = user_information(text)
+    if set("/?#") & set(text[begin:end]):
+        encoded = mask_url(well_formed(text))
+        yield f"a raw /, ? or # in user or password is percent-encoded; write %2F, %3F or %23: {quote(encoded)}"
+    if option.name == "circuit-breaker-url" and _PERCENT_ENCODED.search(password(text)):
+        yield "%XX in a password is decoded before it is sent, which the original did not; write % itself as %25"
 
 
 def of_section(values: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[tuple[str, ...], str]]:

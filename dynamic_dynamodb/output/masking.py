@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import re
 
+from dynamic_dynamodb.output.urls import authority, names_port, user_information
+
 _MASK = "***"
 _SHORTEST = 8  # characters; what is shorter stands in other words as well, and is known by its place only
 _LONGEST = 10_000  # characters of somebody else's text
 _IN_TEXT = re.compile(r"(://[^\s:]*:)\S*@")
-_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 
 _hidden: dict[str, tuple[str, ...]] = {}
 
@@ -43,29 +44,30 @@ def _longest_first(found: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 
 def password(url: str) -> str:
-    """The password in a URL; any text will do, it need not be a valid URL.
-
-    It is taken to reach from the first colon after the scheme to the LAST
-    at-sign. A password may hold a bare `/` or `@` that no parser would take as
-    part of it, and that makes the URL a bad one, which is just when it is
-    quoted in an error message. The price: in the rare `http://host:80/a@b`,
-    which has no password, `80/a` is taken for one.
-    """
-    begin, end = _password(url)
-    return url[begin:end]
-
-
-def _password(url: str) -> tuple[int, int]:
-    scheme = _SCHEME.match(url)
-    colon = url.find(":", scheme.end() if scheme else 0)
-    at = url.rfind("@")
-    return (colon + 1, at) if 0 <= colon < at else (0, 0)
+    """The password in a URL; any text will do, it need not be a valid URL."""
+    try:
+        begin, end = user_information(url)
+    except ValueError:
+        begin, end = _masked(url)
+        return url[begin:end]
+    return url[begin:end].partition(":")[2]
 
 
 def mask_url(url: str) -> str:
     """The URL with `***` in place of its password."""
-    begin, end = _password(url)
+    begin, end = _masked(url)
     return f"{url[:begin]}{_MASK}{url[end:]}" if end else url
+
+
+def _masked(url: str) -> tuple[int, int]:
+    """From where to where a password may reach: from the first colon after the scheme to the LAST at-sign.
+
+    That is more than a password, where there is an @ behind it; but what is
+    quoted in an error message need not be a valid URL. A port is no password.
+    """
+    begin, end = authority(url)
+    colon, at = url.find(":", begin), url.rfind("@")
+    return (colon + 1, at) if 0 <= colon < at and not names_port(url[begin:end]) else (0, 0)
 
 
 def mask_text(text: str) -> str:
