@@ -11,6 +11,8 @@ from dynamic_dynamodb.decisions.model import Resource, Table, Target, Throughput
 
 _LIST, _DESCRIBE = "ListTables", "DescribeTable"
 
+ACTIVE = "ACTIVE"  # the only status in which a table or index can be changed
+
 _MOST_PAGES = 1000  # of names; ten times as many tables as AWS allows
 
 
@@ -61,6 +63,8 @@ def describe(dynamodb: Any, name: str) -> Table:
 
 
 def _resource(target: Target, status: str, description: Mapping[str, Any]) -> Resource:
+    if status != ACTIVE:  # it is left alone, and may have no units, or 0: while CREATING or DELETING, ARCHIVED for good
+        return Resource(target, status, Throughput(0, 0))
     granted = _field(description, _DESCRIBE, dict, "ProvisionedThroughput")
     return Resource(
         target,

@@ -20,9 +20,6 @@ from dynamic_dynamodb.errors import DynamicDynamoDBError
 
 log = logging.getLogger("dynamic-dynamodb")
 
-_ACTIVE = "ACTIVE"
-
-
 class BacktrackingError(DynamicDynamoDBError):
     """It cannot be told whether a section's expression matches a name."""
 
@@ -190,7 +187,7 @@ class Inventory:
             level = logging.INFO if first else logging.DEBUG
             log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target)
             return False
-        if table.status != _ACTIVE:
+        if table.status != dynamodb.ACTIVE:
             log.warning("%s - status %s: not changed in this check, nor are its indexes", target, table.status)
             return False
         if self._state.begins(Episode.GLOBAL_TABLE, table.replicated, target):
@@ -204,7 +201,7 @@ class Inventory:
             if match is None:
                 return
             section = section.gsis[match.section]
-        if resource.status != _ACTIVE:
+        if resource.status != dynamodb.ACTIVE:
             log.warning("%s - status %s: not changed in this check", resource.target, resource.status)
             return
         yield Job(resource, section, table.replicated)

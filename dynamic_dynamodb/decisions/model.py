@@ -187,7 +187,7 @@ class Resource:
 
     target: Target
     status: str  # "ACTIVE" is the only one in which it can be changed
-    provisioned: Throughput
+    provisioned: Throughput  # 0 and 0 where it is not ACTIVE: nobody has looked
     last_increase: datetime | None = None
     last_decrease: datetime | None = None
     decreases_today: int = 0

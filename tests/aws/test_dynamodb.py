@@ -122,14 +122,32 @@ def test_a_table_with_indexes_and_its_history() -> None:
     }
     indexes = [
         index(),
-        index("two", IndexStatus="UPDATING", ProvisionedThroughput=throughput(1, 2, NumberOfDecreasesToday=1)),
+        index("two", ProvisionedThroughput=throughput(1, 2, NumberOfDecreasesToday=1)),
     ]
-    answer = table(TableStatus="UPDATING", ProvisionedThroughput=throughput(**history), GlobalSecondaryIndexes=indexes)
+    answer = table(ProvisionedThroughput=throughput(**history), GlobalSecondaryIndexes=indexes)
     assert describe(DynamoDB(answer), "my_table").resources == (
-        Resource(TABLE, "UPDATING", Throughput(5, 6), NOON, NOON.replace(hour=3), 4),
+        Resource(TABLE, "ACTIVE", Throughput(5, 6), NOON, NOON.replace(hour=3), 4),
         Resource(INDEX, "ACTIVE", Throughput(7, 8)),
-        Resource(SECOND, "UPDATING", Throughput(1, 2), decreases_today=1),
+        Resource(SECOND, "ACTIVE", Throughput(1, 2), decreases_today=1),
     )
+
+
+@pytest.mark.parametrize("status", ["CREATING", "UPDATING", "DELETING", "ARCHIVED", "SLEEPING"])
+@pytest.mark.parametrize(
+    "granted", [..., None, throughput(0, 0), throughput("5"), throughput(NumberOfDecreasesToday=None)]
+)
+def test_what_is_not_active_is_left_alone_before_its_units_are_looked_at(status: str, granted: Any) -> None:
+    indexes = [index("two"), index(IndexStatus=status, ProvisionedThroughput=granted)]
+    answer = table(GlobalSecondaryIndexes=indexes)
+    assert describe(DynamoDB(answer), "my_table").resources == (
+        Resource(TABLE, "ACTIVE", Throughput(5, 6)),
+        Resource(SECOND, "ACTIVE", Throughput(7, 8)),
+        Resource(INDEX, status, Throughput(0, 0)),
+    )
+    answer = table(TableStatus=status, ProvisionedThroughput=granted, GlobalSecondaryIndexes=indexes)
+    found = describe(DynamoDB(answer), "my_table")
+    assert (found.status, found.problems) == (status, ())
+    assert found.resources[0] == Resource(TABLE, status, Throughput(0, 0))
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,38 @@ def test_an_index_that_is_not_active_is_not_changed_its_table_is(word: str, back
     )
 
 
+@pytest.mark.parametrize("word", ["CREATING", "DELETING", "ARCHIVED"])
+@pytest.mark.parametrize("units", [{"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}, {}, None])
+def test_what_is_not_active_may_have_no_units(word: str, units: Any) -> None:
+    """It is no failure, and says its status."""
+    scene = Scene("[table: .*]\n[gsi: .* table: .*]\n", dict.fromkeys(("orders", "orders/by-date", "users"), (100, 50)))
+    describe = scene.world.dynamodb.describe_table
+
+    def without_units(**arguments: str) -> Any:
+        answer = describe(**arguments)
+        table = answer["Table"]
+        for one in (table, *table.get("GlobalSecondaryIndexes", ())):
+            if one.get("TableStatus", one.get("IndexStatus")) != "ACTIVE":
+                one["ProvisionedThroughput"] = units
+        return answer
+
+    scene.world.dynamodb.describe_table = without_units  # type: ignore[method-assign]
+    load = dict.fromkeys(("orders", "orders/by-date", "users"), UP)
+    scene.play(
+        Step(
+            do=status("orders/by-date", word),
+            load=load,
+            sent=[{"orders": (150, 50)}, {"users": (150, 50)}],
+            warns=[f"orders - GSI: by-date - status {word}: not changed in this check"],
+        ),
+        Step(
+            do=status("orders", word),
+            load={"users": (75, 25)},
+            warns=[f"orders - status {word}: not changed in this check, nor are its indexes"],
+        ),
+    )
+
+
 def test_a_table_updating_from_our_own_last_call_gets_no_wasted_call() -> None:
     scene = Scene(ORDERS, {"orders": (100, 50)}, rules=Rules(capped=False, update_seconds=600))
     scene.play(
