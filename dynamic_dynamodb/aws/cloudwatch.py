@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from dynamic_dynamodb.aws.calls import Workers
@@ -92,14 +93,33 @@ def _whole_steps(window: tuple[datetime, datetime], step: int) -> tuple[datetime
     return start, end
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What CloudWatch tells of one target. What that means depends on what is provisioned, and since when."""
+
+    request: Request
+    series: Mapping[str, Series]
+    seconds: int  # the length of the window that consumption is summed over
+
+    def described(self, resource: Resource) -> Measured:
+        """The same of a target that has been described anew."""
+        return replace(self, request=replace(self.request, resource=resource))
+
+    @cached_property
+    def usages(self) -> tuple[Usage, Usage]:
+        """Of reads and of writes."""
+        reads, writes = (_usage(self.request, axis, self.series, self.seconds) for axis in AXES)
+        return reads, writes
+
+
 class Statistics:
     """What CloudWatch's metrics tell of the targets' usage."""
 
     def __init__(self, cloudwatch: Any, workers: Workers) -> None:
         self._metrics = Metrics(cloudwatch, workers)
 
-    def measure(self, requests: Sequence[Request], now: datetime) -> dict[Target, tuple[Usage, Usage] | AwsError]:
-        """Usage of reads and of writes of each target, or the error that kept it from being measured."""
+    def measure(self, requests: Sequence[Request], now: datetime) -> dict[Target, Measured | AwsError]:
+        """What there is of each target, or the error that kept it from being measured."""
         minute = now.replace(second=0, microsecond=0)
         wanted = [(request, request.queries(minute)) for request in requests]
         found = self._metrics.read([query for _, queries in wanted for query in queries], now)
@@ -114,7 +134,7 @@ class Statistics:
         for query, series in found.items():
             answers.setdefault(query.target, {})[query.metric] = series
         return {
-            request.resource.target: _usages(request, answers[request.resource.target], request.seconds(minute))
+            request.resource.target: _measured(request, answers[request.resource.target], request.seconds(minute))
             for request in requests
         }
 
@@ -137,14 +157,13 @@ def dollars_a_month(metrics: int, interval: int) -> float:
     return metrics * DOLLARS_A_METRIC * 30 * 86_400 / interval
 
 
-def _usages(request: Request, series: Mapping[str, Series | AwsError], seconds: int) -> tuple[Usage, Usage] | AwsError:
+def _measured(request: Request, series: Mapping[str, Series | AwsError], seconds: int) -> Measured | AwsError:
     good: dict[str, Series] = {}
     for metric, answer in series.items():
         if isinstance(answer, AwsError):
             return answer
         good[metric] = answer
-    reads, writes = (_usage(request, axis, good, seconds) for axis in AXES)
-    return reads, writes
+    return Measured(request, good, seconds)
 
 
 def _usage(request: Request, axis: Axis, series: Mapping[str, Series], seconds: int) -> Usage:

@@ -16,7 +16,7 @@ from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError, BadAnswerError
 from dynamic_dynamodb.aws.refusals import decreases_ran_out, of_account, over_quota, quota, too_many_at_once
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Target, Throughput
 
-_UPDATE = "UpdateTable"
+UPDATE = "UpdateTable"
 
 # Capacity units of one axis of a table or index, each on its own: what AWS grants without being asked for more.
 DEFAULT_QUOTA = 40_000
@@ -250,7 +250,7 @@ def _in_full(wanted: Change, made: Throughput) -> str:
 def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
     """Send one call. Raises AwsError when it was not accepted: that takes an answer which says so."""
     try:
-        answer = call(_UPDATE, dynamodb.update_table, **arguments(changes))
+        answer = call(UPDATE, dynamodb.update_table, **arguments(changes))
     except AwsError as error:
         # The answer to the first attempt was lost, and botocore's next one has met the change that the
         # first has begun, or made: the table was ACTIVE, and another, when it was described a moment ago.
@@ -259,4 +259,4 @@ def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
             raise
     else:
         if not isinstance(answer, dict) or not isinstance(answer.get("TableDescription"), dict):
-            raise BadAnswerError(_UPDATE, "TableDescription")
+            raise BadAnswerError(UPDATE, "TableDescription")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.calls import Workers, given_up
 from dynamic_dynamodb.aws.clients import Clients
-from dynamic_dynamodb.aws.cloudwatch import Request, Statistics, dollars_a_month
+from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics, dollars_a_month
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
@@ -19,7 +20,7 @@ from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
 from dynamic_dynamodb.checks.updates import Updates
 from dynamic_dynamodb.decisions import calculator
-from dynamic_dynamodb.decisions.model import Change, Decision, Target, Throughput, Usage
+from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Target, Throughput, Usage
 from dynamic_dynamodb.output.wording import count
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -43,6 +44,7 @@ class Scaler:
         self._clock = clock
         self._dry_run = dry_run
         self._state = State()
+        self._throttled: Mapping[Target, Fraction] = {}  # of indexes, by this check
         self._guards = Guards(self._state, workers)
         self._lookout = Lookout(self._state, on=lookout)
         self.reconfigure(config, clients)
@@ -51,7 +53,7 @@ class Scaler:
         """Work by another config dict from the next check on. Streaks and the like of targets that stay are kept."""
         self.interval: int = config["global"]["check_interval"]  # seconds between two checks
         self._clients = clients
-        self._inventory = Inventory(config["tables"], clients.dynamodb, self._workers, self._state)
+        self._inventory = Inventory(config["tables"], clients.dynamodb, self._workers, self._state, self._clock)
         self._statistics = Statistics(clients.cloudwatch, self._workers)
         self._notifier = Notifier(clients.sns, self._workers, self._clock, dry_run=self._dry_run)
         self._updates = Updates(
@@ -61,6 +63,7 @@ class Scaler:
             self._guards,
             self._notifier,
             self._clock,
+            self._decide_again,
             dry_run=self._dry_run,
         )
         self._lookout.begin_anew()
@@ -105,20 +108,45 @@ class Scaler:
         requests = [self._request(job) for job in jobs]
         self._tell_cost(jobs, requests)
         measured = self._statistics.measure(requests, now)
-        throttled = throttled_indexes(measured)
+        self._throttled = throttled_indexes(measured)
         verdicts = []
         for job in jobs:
-            usages = measured[job.target]
-            if isinstance(usages, AwsError):
-                self._state.fail(job.target, usages)
+            found = measured[job.target]
+            if isinstance(found, AwsError):
+                self._state.fail(job.target, found)
                 continue
             try:
-                self._alarm(job, usages)
-                verdicts.append(self._guards.let_through(self._verdict(job, usages, throttled), now))
+                self._alarm(job, found.usages)
+                verdicts.append(self._judge(job, found, dict(self._state.memory(job.target).streaks)))
             except Exception:  # whatever it is, the other tables and indexes go on
                 self._state.failed = True
                 log.exception("%s - failed on something unforeseen", job.target)
         return verdicts
+
+    def _decide_again(self, table: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """By what the table has now, from the same measurements and streaks. Says what somebody has changed meanwhile.
+
+        For the thread of a call. Raises AwsError.
+        """
+        targets = {verdict.job.target for verdict in verdicts}
+        jobs = {job.target: job for job in self._inventory.look_again(table, targets)}
+        if given_up():  # a later check may be under way
+            raise AwsError("DescribeTable", "no answer", "given up meanwhile", answered=False)
+        again = []
+        for verdict in verdicts:
+            job = jobs.get(verdict.job.target)
+            if job is None:
+                self._leave(verdict)
+                continue
+            _tell_difference(verdict.job, job)
+            new = self._judge(job, verdict.measured.described(job.resource), verdict.streaks)
+            again.append(replace(new, grave=verdict.level >= logging.WARNING))
+        return again
+
+    def _leave(self, verdict: Verdict) -> None:
+        """As if the target had been seen so in the first place."""
+        log.warning("%s - no longer what was described: not changed in this check", verdict.job.target)
+        self._state.memory(verdict.job.target).streaks = dict.fromkeys(AXES, 0)
 
     def _tell_cost(self, jobs: Sequence[Job], requests: Sequence[Request]) -> None:
         metrics = sum(len(request.metrics) for request in requests)
@@ -147,13 +175,17 @@ class Scaler:
         axes = {one.axis: (one, usage) for one, usage in zip(job.section.policies, usages, strict=True)}
         self._notifier.alarm(job.section.values, job.target, axes, self._state.memory(job.target))
 
-    def _verdict(self, job: Job, usages: tuple[Usage, Usage], throttled: Mapping[Target, Fraction]) -> Verdict:
-        policies, memory = job.section.policies, self._state.memory(job.target)
+    def _judge(self, job: Job, measured: Measured, streaks: Mapping[Axis, int]) -> Verdict:
+        """What is to be made of a target now, from the streaks before this check."""
+        return self._guards.let_through(self._verdict(job, measured, streaks), self._clock())
+
+    def _verdict(self, job: Job, measured: Measured, streaks: Mapping[Axis, int]) -> Verdict:
+        policies, usages, memory = job.section.policies, measured.usages, self._state.memory(job.target)
         decisions = (
-            calculator.decide(policies[0], usages[0], memory.streaks["reads"]),
+            calculator.decide(policies[0], usages[0], streaks["reads"]),
             calculator.stay(policies[1], usages[1].provisioned, "AWS manages the writes of a global table")
             if job.writes_managed
-            else calculator.decide(policies[1], usages[1], memory.streaks["writes"]),
+            else calculator.decide(policies[1], usages[1], streaks["writes"]),
         )
         for one, usage, decision in zip(policies, usages, decisions, strict=True):
             memory.streaks[one.axis] = decision.streak
@@ -170,10 +202,10 @@ class Scaler:
         # What AWS manages is neither asked nor waited for.
         if job.section.values["always_decrease_rw_together"] and not job.writes_managed:
             decisions = calculator.join(decisions, policies, usages)
-        decisions = tell_throttling(self._state, job.target, usages, decisions, throttled)
+        decisions = tell_throttling(self._state, job.target, usages, decisions, self._throttled)
         used = decreases_used(job.resource)
         notes = (used,) if any(decision.direction == "down" for decision in decisions) else ()
-        return Verdict(job, decisions, self._change(job, decisions, used), notes=notes)
+        return Verdict(job, measured, streaks, decisions, self._change(job, decisions, used), notes=notes)
 
     @staticmethod
     def _change(job: Job, decisions: tuple[Decision, Decision], used: str) -> Change:
@@ -182,3 +214,20 @@ class Scaler:
         )
         desired = Throughput(decisions[0].units, decisions[1].units)
         return Change(job.target, job.resource.provisioned, desired, (reads, writes))
+
+
+def _difference(before: Job, now: Job) -> str:
+    """What a target has now that it had not when it was described before."""
+    units = zip(AXES, before.resource.provisioned, now.resource.provisioned, strict=True)
+    changed = [f"{axis} {old} -> {new}" for axis, old, new in units if old != new]
+    if now.writes_managed and not before.writes_managed:
+        changed.append("a global table now")
+    return ", ".join(changed)
+
+
+def _tell_difference(before: Job, now: Job) -> None:
+    """Say what a target has now that it had not when it was described before."""
+    units = zip(AXES, before.resource.provisioned, now.resource.provisioned, strict=True)
+    changed = ", ".join(f"{axis} {old} -> {new}" for axis, old, new in units if old != new)
+    if changed:
+        log.warning("%s - changed by another hand since it was described: %s; decided again", now.target, changed)

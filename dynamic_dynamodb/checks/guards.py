@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from dynamic_dynamodb.aws.calls import Workers
+from dynamic_dynamodb.aws.cloudwatch import Measured
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.refusals import next_decrease
 from dynamic_dynamodb.checks.breaker import Breaker, poll
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.decisions import windows
-from dynamic_dynamodb.decisions.model import Change, Decision, Resource, Target, Throughput
+from dynamic_dynamodb.decisions.model import Axis, Change, Decision, Resource, Target, Throughput
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -29,10 +30,13 @@ class Verdict:
     """What was decided for a target, and the change that is to be sent."""
 
     job: Job
+    measured: Measured
+    streaks: Mapping[Axis, int]  # before this check
     decisions: tuple[Decision, Decision]
     change: Change
     held: tuple[str, ...] = ()  # why not all of what was decided is sent
     notes: tuple[str, ...] = ()  # what the reasons do not tell: decreases used
+    grave: bool = False  # by the verdict that this one took the place of, which was never logged
 
     def line(self, *held: str) -> str:
         """Both axes with their reasons, in one line; what is not done is said first, lest it be read as done."""
@@ -40,7 +44,8 @@ class Verdict:
 
     @property
     def level(self) -> int:
-        return logging.WARNING if any(decision.warn for decision in self.decisions) else logging.INFO
+        warn = self.grave or any(decision.warn for decision in self.decisions)
+        return logging.WARNING if warn else logging.INFO
 
 
 def decreases_used(resource: Resource) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from dynamic_dynamodb.aws import dynamodb
 from dynamic_dynamodb.aws.calls import Workers
@@ -19,6 +19,7 @@ from dynamic_dynamodb.decisions.model import Resource, Table, Target
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 
 log = logging.getLogger("dynamic-dynamodb")
+
 
 class BacktrackingError(DynamicDynamoDBError):
     """It cannot be told whether a section's expression matches a name."""
@@ -40,21 +41,37 @@ class Job:
     resource: Resource
     section: Section
     writes_managed: bool  # by AWS, as a global table's are
+    described: datetime  # when DescribeTable was asked for it
 
     @property
     def target(self) -> Target:
         return self.resource.target
 
 
+class _Seen(NamedTuple):
+    """A table, and when it was described."""
+
+    table: Table
+    at: datetime
+
+
 class Inventory:
     """Lists tables and indexes afresh in each check: new ones are picked up, deleted ones dropped."""
 
-    def __init__(self, tables: Mapping[str, Any], dynamodb: Any, workers: Workers, state: State) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, Any],
+        dynamodb: Any,
+        workers: Workers,
+        state: State,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._sections = {expression: Section.of(values) for expression, values in tables.items()}
         self._matcher = Matcher(self._sections)
         self._dynamodb = dynamodb
         self._workers = workers
         self._state = state
+        self._clock = clock
         state.keep_sections(set(self._all_shown()))
 
     def take(self) -> list[Job] | None:
@@ -68,8 +85,18 @@ class Inventory:
         if not tables and not self._state.failed:
             log.error("there is no table that the configuration matches%s", _what_there_is(listed))
             return None
-        self._match_indexes(tables, names)
+        self._match_indexes([seen.table for seen in tables], names)
         return [job for table in tables for job in self._jobs(table)]
+
+    def look_again(self, name: str, targets: Collection[Target]) -> list[Job]:
+        """Those of one table's targets that may be changed now, described afresh; of the others the log says why not.
+
+        For a thread of calls: names that are new are not matched there. Raises AwsError.
+        """
+        table, at = self._look(name)
+        resources = tuple(resource for resource in table.resources if resource.target in targets)
+        problems = tuple((target, error) for target, error in table.problems if target in targets)
+        return list(self._jobs(_Seen(replace(table, resources=resources, problems=problems), at)))
 
     # Tables
 
@@ -117,13 +144,18 @@ class Inventory:
             self._workers.go_on()  # there may be many of them, at some seconds each
         return not isinstance(answer, Undecided)
 
-    def _describe(self, names: Sequence[str]) -> list[Table]:
+    def _look(self, name: str) -> _Seen:
+        """Describe one table. The time is taken before: what AWS says may be as old as the call."""
+        now = self._clock()
+        return _Seen(dynamodb.describe(self._dynamodb, name), now)
+
+    def _describe(self, names: Sequence[str]) -> list[_Seen]:
         tables = []
-        answers = self._workers.read("DescribeTable", partial(dynamodb.describe, self._dynamodb), names)
+        answers = self._workers.read("DescribeTable", self._look, names)
         for name, answer in zip(names, answers, strict=True):
             missing = isinstance(answer, AwsError) and answer.not_found
             first = self._state.begins(Episode.TABLE_MISSING, missing, Target(name))
-            if isinstance(answer, Table):
+            if isinstance(answer, _Seen):
                 tables.append(answer)
             elif missing:
                 log.log(logging.WARNING if first else logging.DEBUG, "%s - %s", name, answer)
@@ -170,7 +202,8 @@ class Inventory:
 
     # Which may be changed
 
-    def _jobs(self, table: Table) -> Iterator[Job]:
+    def _jobs(self, seen: _Seen) -> Iterator[Job]:
+        table = seen.table
         if self._may_be_changed(table):
             expression, section = self._section_of(table.name)
             for target, error in table.problems:
@@ -178,7 +211,7 @@ class Inventory:
                 if decided and section.matcher.match(str(target.index)):
                     self._state.fail(target, error)
             for resource in table.resources:
-                yield from self._job(resource, section, table)
+                yield from self._job(resource, section, seen)
 
     def _may_be_changed(self, table: Table) -> bool:
         target = Target(table.name)
@@ -195,7 +228,7 @@ class Inventory:
         return True
 
     @staticmethod
-    def _job(resource: Resource, section: Section, table: Table) -> Iterator[Job]:
+    def _job(resource: Resource, section: Section, seen: _Seen) -> Iterator[Job]:
         if resource.target.index is not None:
             match = section.matcher.match(resource.target.index)
             if match is None:
@@ -204,7 +237,7 @@ class Inventory:
         if resource.status != dynamodb.ACTIVE:
             log.warning("%s - status %s: not changed in this check", resource.target, resource.status)
             return
-        yield Job(resource, section, table.replicated)
+        yield Job(resource, section, seen.table.replicated, seen.at)
 
     # What the log says of the matching
 

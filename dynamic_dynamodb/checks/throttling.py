@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from dynamic_dynamodb.aws.cloudwatch import Request, Statistics, dollars_a_month
+from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics, dollars_a_month
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import Episode, State
@@ -22,12 +22,12 @@ log = logging.getLogger("dynamic-dynamodb")
 _HOT: dict[Axis, Episode] = {"reads": Episode.HOT_READS, "writes": Episode.HOT_WRITES}
 
 
-def throttled_indexes(measured: Mapping[Target, tuple[Usage, Usage] | AwsError]) -> dict[Target, Fraction]:
+def throttled_indexes(measured: Mapping[Target, Measured | AwsError]) -> dict[Target, Fraction]:
     """Throttled events of writes, of the indexes that have any: they hold up the writes of their tables."""
     return {
-        target: usages[1].throttled_ever
-        for target, usages in measured.items()
-        if target.index is not None and not isinstance(usages, AwsError) and usages[1].throttled_ever
+        target: one.usages[1].throttled_ever
+        for target, one in measured.items()
+        if target.index is not None and not isinstance(one, AwsError) and one.usages[1].throttled_ever
     }
 
 

@@ -18,6 +18,10 @@ from dynamic_dynamodb.decisions.model import AXES, Change, Target
 
 log = logging.getLogger("dynamic-dynamodb")
 
+# A description of a table that is older, in seconds, is not acted upon: somebody else may have changed the table since,
+# and an UpdateTable sets both axes. The queue of a check of many tables, and breakers that hang, take longer.
+_FRESH = 10.0
+
 
 class Updates:
     """Makes the changes of a check. Each table has a call of its own, and the calls are made side by side."""
@@ -30,6 +34,7 @@ class Updates:
         guards: Guards,
         notifier: Notifier,
         clock: Callable[[], datetime],
+        again: Callable[[str, Sequence[Verdict]], list[Verdict]],
         *,
         dry_run: bool,
     ) -> None:
@@ -39,31 +44,46 @@ class Updates:
         self._guards = guards
         self._notifier = notifier
         self._clock = clock
+        self._again = again  # decides again, by a new description
         self._dry_run = dry_run
 
     def make(self, verdicts: Sequence[Verdict]) -> None:
         """Send all changes, and log every verdict. Raises StoppedError where the program shall end before that."""
         by_table: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
-            if verdict.change.changes and not self._dry_run:
-                by_table.setdefault(verdict.job.target.table, []).append(verdict)
+            by_table.setdefault(verdict.job.target.table, []).append(verdict)
+        groups = []
+        for group in by_table.values():
+            if self._dry_run or not any(verdict.change.changes for verdict in group):
+                _tell_lines(group)
             else:
-                log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
-        groups = list(by_table.values())
-        outcomes = self._workers.finish("UpdateTable", self._send, groups)
-        for group, outcome in zip(groups, outcomes, strict=True):
-            if outcome is not None:
-                self._tell(group, _failed(group, outcome) if isinstance(outcome, AwsError) else outcome)
-        if None in outcomes:
+                groups.append(group)
+        results = self._workers.finish("UpdateTable", self._send, groups)
+        for group, result in zip(groups, results, strict=True):
+            if isinstance(result, AwsError):
+                self._tell(group, _failed(group, result))
+            elif result is not None:
+                self._tell(*result)
+        if None in results:
             raise StoppedError
 
-    def _send(self, group: Sequence[Verdict]) -> Outcome:
-        changes = [verdict.change for verdict in group]
-        log.debug("%s - UpdateTable %s", changes[0].target.table, updates.arguments(changes))
+    def _send(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
+        """One table's changes, and the verdicts that they come from. Raises AwsError where there was no answer."""
+        table = group[0].job.target.table
+        if self._is_old(group[0].job.described):
+            group = self._again(table, group)
+        changes = [verdict.change for verdict in group if verdict.change.changes]
+        if not changes:
+            return group, Outcome()
+        log.debug("%s - UpdateTable %s", table, updates.arguments(changes))
         outcome = updates.apply(self._dynamodb, changes)
         if outcome.unknown and len(outcome.errors) == 1 and not outcome.refused:
             raise outcome.errors[0]  # the workers count the calls that get no answer
-        return outcome
+        return group, outcome
+
+    def _is_old(self, described: datetime) -> bool:
+        """Whether somebody may have changed the table since; where the clock was put back nobody knows."""
+        return not 0 <= (self._clock() - described).total_seconds() <= _FRESH
 
     # What became of it
 
@@ -77,7 +97,7 @@ class Updates:
             if target in waits:
                 level = logging.WARNING
                 held.append(f"decrease refused by DynamoDB, {waits[target]}")
-            if outcome.errors:
+            if outcome.errors and verdict.change.changes:
                 held += _not_made(verdict.change, target in made, outcome)
             log.log(level, "%s - %s", target, verdict.line(*held))
             if target in made:
@@ -117,10 +137,15 @@ class Updates:
         self._notifier.changed(verdict.job.section.values, made)
 
 
+def _tell_lines(group: Sequence[Verdict]) -> None:
+    for verdict in group:
+        log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
+
+
 def _failed(group: Sequence[Verdict], error: AwsError) -> Outcome:
-    """What a call that failed as a whole means for the table's changes."""
-    targets = () if error.answered else (verdict.job.target for verdict in group)
-    return Outcome(errors=(error,), unknown=frozenset(targets))
+    """What a call that failed as a whole means for the table's changes; an answer may be missing to DescribeTable."""
+    sent = not error.answered and error.operation == updates.UPDATE
+    return Outcome(errors=(error,), unknown=frozenset(verdict.job.target for verdict in group if sent))
 
 
 def _not_made(change: Change, made: bool, outcome: Outcome) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamic_dynamodb.aws.calls import Workers
-from dynamic_dynamodb.aws.cloudwatch import Request, Statistics
+from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.decisions.calculator import decide
 from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource, Target, Throughput, Usage
@@ -110,10 +110,14 @@ def workers() -> Iterator[Workers]:
     pool.close()
 
 
+def of_all(measured: Mapping[Target, Measured | AwsError]) -> dict[Target, tuple[Usage, Usage] | AwsError]:
+    return {target: one if isinstance(one, AwsError) else one.usages for target, one in measured.items()}
+
+
 @pytest.fixture
 def measure(workers: Workers) -> Callable[..., dict[Target, tuple[Usage, Usage] | AwsError]]:
     def measure(cloudwatch: Any, *requests: Request) -> dict[Target, tuple[Usage, Usage] | AwsError]:
-        return Statistics(cloudwatch, workers).measure(requests, NOW)
+        return of_all(Statistics(cloudwatch, workers).measure(requests, NOW))
 
     return measure
 
@@ -160,7 +164,7 @@ def test_one_call_with_the_window_and_the_metrics(measure: Measure) -> None:
 )
 def test_now_is_rounded_down_to_the_minute(workers: Workers, now: datetime) -> None:
     cloudwatch = CloudWatch()
-    Statistics(cloudwatch, workers).measure([request(start=5, period=5)], now)
+    of_all(Statistics(cloudwatch, workers).measure([request(start=5, period=5)], now))
     assert (cloudwatch.data[0]["StartTime"], cloudwatch.data[0]["EndTime"]) == (NOON - timedelta(minutes=5), NOON)
 
 
@@ -265,7 +269,9 @@ def test_windows_of_a_day_or_more_in_longer_steps(
     """Consumption, both ends rounded down to whole steps. Throttled events keep their minutes."""
     cloudwatch = CloudWatch()
     moment = NOON.replace(hour=int(now[:2]), minute=int(now[3:]))
-    measured = Statistics(cloudwatch, workers).measure([request(start=start, period=period, throttled=AXES)], moment)
+    measured = of_all(
+        Statistics(cloudwatch, workers).measure([request(start=start, period=period, throttled=AXES)], moment)
+    )
     assert asked(cloudwatch, READS) == asked(cloudwatch, WRITES) == [consumed]
     assert asked(cloudwatch, READS_THROTTLED) == asked(cloudwatch, WRITES_THROTTLED) == [throttled]
     usages = measured[TABLE]
@@ -721,7 +727,7 @@ def test_denied_is_noticed_once_and_remembered(workers: Workers, caplog: pytest.
     requests = [request(throttled=("reads",), last_increase=MINUTES[1]), request(INDEX)]
     with caplog.at_level(logging.DEBUG):
         for _check in range(3):
-            measured = statistics.measure(requests, NOW)
+            measured = of_all(statistics.measure(requests, NOW))
             assert measured[TABLE] == (Usage(100, Fraction("0.3"), Fraction(2), 300, Fraction(1)), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
             assert measured[INDEX] == (Usage(100, Fraction(0), Fraction(0), 300), Usage(50, Fraction(5), Fraction(0), 300))  # fmt: skip # noqa: E501
     assert len(cloudwatch.data) == 1
@@ -738,7 +744,7 @@ def checks(statistics: Statistics, cloudwatch: CloudWatch, *minutes: float) -> l
     for minute in minutes:
         cloudwatch.data.clear()
         cloudwatch.statistics.clear()
-        measured = statistics.measure([request()], NOW + timedelta(minutes=minute))
+        measured = of_all(statistics.measure([request()], NOW + timedelta(minutes=minute)))
         seen.append((len(cloudwatch.data), len(cloudwatch.statistics), not isinstance(measured[TABLE], AwsError)))
     return seen
 
@@ -788,7 +794,7 @@ def test_nothing_asked_tells_nothing_of_the_permission(workers: Workers) -> None
     cloudwatch.refusal = denied()
     statistics = Statistics(cloudwatch, workers)
     checks(statistics, cloudwatch, 0)
-    assert statistics.measure([], NOW + timedelta(hours=2)) == {}
+    assert of_all(statistics.measure([], NOW + timedelta(hours=2))) == {}
     assert checks(statistics, cloudwatch, 30) == [(0, 2, True)]
 
 
@@ -796,7 +802,7 @@ def test_denied_in_several_calls_at_once_is_said_once(workers: Workers, caplog: 
     cloudwatch = CloudWatch()
     cloudwatch.refusal = denied()
     requests = [request(Target(f"table_{number}")) for number in range(2000)]
-    measured = Statistics(cloudwatch, workers).measure(requests, NOW)
+    measured = of_all(Statistics(cloudwatch, workers).measure(requests, NOW))
     assert len(caplog.records) == 1
     assert not any(isinstance(one, AwsError) for one in measured.values())
 
@@ -924,8 +930,27 @@ def test_another_refusal_is_no_denial(workers: Workers) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal = RefusedError("InternalServiceFault")
     statistics = Statistics(cloudwatch, workers)
-    assert isinstance(statistics.measure([request()], NOW)[TABLE], AwsError)
+    assert isinstance(of_all(statistics.measure([request()], NOW))[TABLE], AwsError)
     cloudwatch.refusal = None
-    assert not isinstance(statistics.measure([request()], NOW)[TABLE], AwsError)
+    assert not isinstance(of_all(statistics.measure([request()], NOW))[TABLE], AwsError)
     assert len(cloudwatch.data) == 2
     assert not cloudwatch.statistics
+
+
+# Described anew
+
+
+def test_the_same_measurements_of_a_target_that_another_hand_has_increased() -> None:
+    """What was throttled before that increase has been answered by it, minute by minute; the rest is as it was."""
+    asked = request(throttled=AXES, last_increase=MINUTES[0])
+    cloudwatch = CloudWatch({(TABLE, READS): [10, 20, 30, 40, 50], (TABLE, "ReadThrottleEvents"): [1, 2, 4, 8, 16]})
+    workers = Workers(threads=1)
+    measured = Statistics(cloudwatch, workers).measure([asked], NOW)[TABLE]
+    workers.close()
+    assert isinstance(measured, Measured)
+    before, _ = measured.usages
+    resource = replace(asked.resource, provisioned=Throughput(5000, 60), last_increase=MINUTES[3])
+    reads, writes = measured.described(resource).usages
+    assert (reads.provisioned, writes.provisioned, reads.consumed) == (5000, 60, before.consumed)
+    assert [before.throttled, before.answered] == [31, 0]
+    assert [reads.throttled, reads.answered] == [24, 7]

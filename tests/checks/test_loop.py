@@ -664,6 +664,212 @@ def test_an_index_that_is_deleted_meanwhile_keeps_its_siblings_from_nothing() ->
     )
 
 
+# Somebody else changes the table meanwhile (2.1)
+
+
+def by_hand(
+    scene: Scene, *changes: Callable[[World], object], seconds: float = 11, after: str = "GetMetricData"
+) -> list[str]:
+    """During each check, after it has described the tables, so much time passes, and once these changes are made."""
+    left, calls = list(changes), []
+
+    def meanwhile(operation: str, arguments: Mapping[str, Any]) -> None:
+        calls.append(f"{operation} {arguments.get('TableName', '')}".strip())
+        if operation == after:
+            scene.world.advance(seconds)
+            while left:
+                left.pop(0)(scene.world)
+
+    scene.on_call = meanwhile
+    return calls
+
+
+def raised(name: str, *units: int) -> Callable[[World], object]:
+    return lambda world: world.set_throughput(target(name), *units)
+
+
+OTHER_HAND = "orders - changed by another hand since it was described: writes 50 -> 5000; decided again"
+
+
+def test_a_change_by_another_hand_is_not_undone() -> None:
+    """Each UpdateTable sets both axes: with a description of before it would put the writes back to 50."""
+    scene = Scene(ORDERS, {"orders": (100, 50)})
+    calls = by_hand(scene, raised("orders", 100, 5000))
+    scene.play(
+        Step(
+            load={"orders": UP},
+            sent=[{"orders": (150, 2500)}],
+            warns=[OTHER_HAND],
+            says=["orders - reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %); writes 0.6 % of 5000 <= 30 %"],
+        )
+    )
+    assert calls == [
+        "ListTables",
+        "DescribeTable orders",
+        "GetMetricData",
+        "DescribeTable orders",
+        "UpdateTable orders",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "describes"), [(0, 1), (10, 1), (10.1, 2), (3600, 2)])
+def test_a_description_of_more_than_ten_seconds_is_not_acted_upon(seconds: float, describes: int) -> None:
+    scene = Scene(ORDERS, {"orders": (100, 50)})
+    by_hand(scene, seconds=seconds)
+    scene.play(Step(load={"orders": UP}, sent=[{"orders": (150, 50)}]))
+    assert scene.world.calls["DescribeTable"] == describes
+
+
+def test_where_nothing_is_to_be_changed_nothing_is_described_again() -> None:
+    scene = Scene("[table: .*]\n", {"orders": (100, 50), "users": (100, 50)})
+    calls = by_hand(scene)
+    scene.play(Step(load={"orders": STAY, "users": UP}, sent=[{"users": (150, 50)}]))
+    assert calls.count("DescribeTable orders") == 1
+    dry = Scene(ORDERS, {"orders": (100, 50)}, dry_run=True)
+    by_hand(dry)
+    dry.play(Step(load={"orders": UP}))
+    assert dry.world.calls["DescribeTable"] == 1
+
+
+def test_what_another_hand_did_may_leave_nothing_to_do() -> None:
+    scene = Scene(ORDERS, {"orders": (100, 50)})
+    by_hand(scene, raised("orders", 200, 50))
+    scene.play(
+        Step(
+            load={"orders": UP},
+            warns=["changed by another hand since it was described: reads 100 -> 200; decided again"],
+            says=["orders - reads 47.5 % of 200: stays"],
+        )
+    )
+
+
+def test_limits_hold_for_what_another_hand_did() -> None:
+    scene = Scene(ORDERS + "max-provisioned-writes: 400\n", {"orders": (100, 50)})
+    by_hand(scene, raised("orders", 100, 5000))
+    scene.play(
+        Step(load={"orders": UP}, sent=[{"orders": (150, 400)}], warns=[OTHER_HAND]),
+    )
+
+
+def test_guards_hold_for_what_another_hand_did() -> None:
+    """The window closes while the check is under way."""
+    scene = Scene(
+        ORDERS + "maintenance-windows: 10:00-10:30\nscale-up-outside-maintenance-windows: yes\n", {"orders": (100, 50)}
+    )
+    by_hand(scene, raised("orders", 100, 5000), seconds=60)
+    scene.play(
+        Step(
+            at="10:30",
+            load={"orders": UP},
+            sent=[{"orders": (150, 5000)}],
+            warns=[OTHER_HAND, "orders - outside the maintenance windows 10:00-10:30 UTC: only increases are made"],
+            says=["orders - not decreased, outside the maintenance windows"],
+        )
+    )
+
+
+def test_it_is_decided_again_from_the_same_streak() -> None:
+    scene = Scene(ORDERS + "num-read-checks-before-scale-down: 3\n", {"orders": (100, 50)})
+    scene.play(Step(load={"orders": DOWN}, streaks={"orders": (1, 0)}))
+    by_hand(scene)
+    scene.play(
+        Step(
+            load={"orders": (20, 48)}, sent=[{"orders": (100, 75)}], streaks={"orders": (2, 0)}, says=["check 2 of 3"]
+        ),
+        Step(load={"orders": (20, 70)}, sent=[{"orders": (50, 113)}], streaks={"orders": (0, 0)}),
+    )
+
+
+def test_the_siblings_of_a_changed_one_are_decided_again_with_it() -> None:
+    scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
+    by_hand(scene, raised("orders/by-date", 1000, 50))
+    scene.play(
+        Step(
+            load={"orders": UP, "orders/by-date": STAY},
+            sent=[{"orders": (150, 50), "orders/by-date": (500, 50)}],
+            warns=["by-date - changed by another hand since it was described: reads 100 -> 1000; decided again"],
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "warns"),
+    [
+        (status("orders", "UPDATING"), ["orders - status UPDATING: not changed in this check, nor are its indexes"]),
+        (lambda world: world.set_billing_mode("orders", "PAY_PER_REQUEST"), []),
+    ],
+    ids=["updating", "on demand"],
+)
+def test_what_can_no_longer_be_changed_is_left_alone(change: Any, warns: list[str]) -> None:
+    scene = Scene(
+        "[table: .*]\n[gsi: .* table: .*]\nnum-read-checks-before-scale-down: 3\n",
+        {"orders": (100, 50), "orders/by-date": (100, 50), "users": (100, 50)},
+    )
+    by_hand(scene, change)
+    gone = "no longer what was described: not changed in this check"
+    scene.play(
+        Step(
+            load={"orders": UP, "orders/by-date": DOWN, "users": UP},
+            sent=[{"users": (150, 50)}],
+            warns=[*warns, f"orders - {gone}", f"by-date - {gone}"],
+            streaks={"orders/by-date": (0, 0)},
+        )
+    )
+
+
+def test_an_index_that_is_gone_is_left_alone() -> None:
+    scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
+    by_hand(scene, lambda world: world.delete_index("orders", "by-date"))
+    scene.play(
+        Step(
+            load={"orders": UP, "orders/by-date": UP},
+            sent=[{"orders": (150, 50)}],
+            warns=["orders - GSI: by-date - no longer what was described: not changed in this check"],
+        )
+    )
+
+
+def test_a_table_that_is_gone_is_no_failure() -> None:
+    scene = Scene("[table: .*]\n", {"orders": (100, 50), "users": (100, 50)})
+    gone = {"DescribeTable orders": "ResourceNotFoundException: Table: orders not found"}
+    by_hand(scene, lambda _: setattr(scene, "refuses", gone))
+    scene.play(
+        Step(
+            load={"orders": UP, "users": UP},
+            sent=[{"users": (150, 50)}],
+            warns=["orders - DescribeTable failed: ResourceNotFoundException"],
+            says=["orders - not changed; reads 95.0 % of 100"],
+        )
+    )
+
+
+@pytest.mark.parametrize("refusal", ["InternalServerError: oh", TimeoutError("read timed out")], ids=str)
+def test_without_a_description_nothing_is_sent_and_that_is_known(refusal: str | Exception) -> None:
+    scene = Scene("[table: .*]\n", {"orders": (100, 50), "users": (100, 50)})
+    by_hand(scene, lambda _: setattr(scene, "refuses", {"DescribeTable orders": refusal}))
+    scene.play(
+        Step(
+            load={"orders": UP, "users": UP},
+            sent=[{"users": (150, 50)}],
+            ok=False,
+            warns=["orders - DescribeTable failed: "],
+            says=["orders - not changed; reads 95.0 % of 100"],
+        )
+    )
+
+
+def test_many_tables_each_described_just_before_its_change() -> None:
+    """Each UpdateTable takes 6 seconds of the clock here: of what is in the queue no old description is acted upon."""
+    workers = Workers(threads=1)
+    names = [f"t-{number}" for number in range(6)]
+    scene = Scene("[table: .*]\n", dict.fromkeys(names, (100, 50)), workers=workers)
+    calls = by_hand(scene, seconds=6, after="UpdateTable")
+    scene.play(Step(load=dict.fromkeys(names, UP), sent=[{name: (150, 50)} for name in names]))
+    updates = [call for call in calls[calls.index("GetMetricData") + 1 :]]
+    assert [call.split()[0] for call in updates] == ["UpdateTable"] * 2 + ["DescribeTable", "UpdateTable"] * 4
+    workers.close()
+
+
 def test_a_dry_run_decides_and_says_the_same_and_sends_nothing() -> None:
     text = INDEXED + "sns-topic-arn: " + TOPIC + "\nsns-message-types: scale-up, scale-down\n"
     said = []
