@@ -44,6 +44,9 @@ MOST_UNANSWERED = MOST_THREADS
 _LOOK = 0.1
 
 
+NOT_ASKED = "not asked"  # the code of an item's error where too many calls before it got no answer
+
+
 class StoppedError(DynamicDynamoDBError):
     """The program was told to end while calls were under way."""
 
@@ -132,18 +135,27 @@ class Workers:
         return self._run(step, self._stopping)
 
     def finish(
-        self, operation: str, function: Callable[[T], R], items: Iterable[T], *, begin_all: bool = False
+        self,
+        operation: str,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        begin_all: bool = False,
+        in_order: bool = False,
     ) -> list[R | AwsError | None]:
         """Like read, but what has begun is waited for also when the program shall end.
 
         When the program shall end nothing more is begun, unless `begin_all`;
-        the result of an item that was not begun is None.
+        the result of an item that was not begun is None. `in_order`: they are
+        begun in the order in which they are given, whatever the step before left out.
         """
 
         def unless_stopping(item: T) -> R | None:
             return None if self._stopping() and not begin_all else function(item)
 
         step = _Step(operation, unless_stopping, list(items), lambda _: self._patience)
+        if in_order:
+            self._next.pop(operation, None)
         return self._run(step, lambda: False)
 
     def close(self) -> None:
@@ -305,7 +317,7 @@ class _Step(Generic[T, R]):
             if self._left:
                 self.first_not_asked = self._left[0]
                 # Never sent, so that nothing can have come of it: that much is known without an answer.
-                self._results.update(dict.fromkeys(self._left, AwsError(self.operation, "not asked", why)))
+                self._results.update(dict.fromkeys(self._left, AwsError(self.operation, NOT_ASKED, why)))
                 self._left.clear()
 
     def drop(self) -> None:

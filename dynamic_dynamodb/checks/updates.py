@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from dynamic_dynamodb.aws import refusals, updates
-from dynamic_dynamodb.aws.calls import StoppedError, Workers
+from dynamic_dynamodb.aws.calls import NOT_ASKED, StoppedError, Workers
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.updates import Outcome
 from dynamic_dynamodb.checks.guards import Guards, Verdict
@@ -46,6 +47,7 @@ class Updates:
         self._clock = clock
         self._again = again  # decides again, by a new description
         self._dry_run = dry_run
+        self._left_out: set[str] = set()  # tables that the check before did not ask for, since AWS was away
 
     def make(self, verdicts: Sequence[Verdict]) -> None:
         """Send all changes, and log every verdict. Raises StoppedError where the program shall end before that."""
@@ -58,18 +60,37 @@ class Updates:
                 _tell_lines(group)
             else:
                 groups.append(group)
-        results = self._workers.finish("UpdateTable", self._send, groups)
+        groups.sort(key=self._urgency)
+        results = self._workers.finish("UpdateTable", self._send, groups, in_order=True)
         for group, result in zip(groups, results, strict=True):
             if isinstance(result, AwsError):
                 self._tell(group, _failed(group, result))
             elif result is not None:
                 self._tell(*result)
+        self._left_out = {_table(group) for group, result in zip(groups, results, strict=True) if _not_asked(result)}
         if None in results:
             raise StoppedError
 
+    def _urgency(self, group: Sequence[Verdict]) -> tuple[bool, bool, bool, Fraction]:
+        """The least comes first. DynamoDB changes 500 tables at once and refuses the others: decreases can wait.
+
+        What could not even be asked for in the check before is next in its class, so that nobody is left out for ever.
+        """
+        rising = [
+            usage
+            for verdict in group
+            for usage, now, then in zip(
+                verdict.measured.usages, verdict.change.current, verdict.change.desired, strict=True
+            )
+            if then > now
+        ]
+        throttled = any(usage.throttled > 0 for usage in rising)
+        percent = max((usage.consumed_percent for usage in rising), default=Fraction(0))
+        return not rising, _table(group) not in self._left_out, not throttled, -percent
+
     def _send(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
         """One table's changes, and the verdicts that they come from. Raises AwsError where there was no answer."""
-        table = group[0].job.target.table
+        table = _table(group)
         if self._is_old(group[0].job.described):
             group = self._again(table, group)
         changes = [verdict.change for verdict in group if verdict.change.changes]
@@ -89,7 +110,7 @@ class Updates:
 
     def _tell(self, group: Sequence[Verdict], outcome: Outcome) -> None:
         for error in outcome.errors:
-            self._tell_error(group[0].job.target.table, error)
+            self._tell_error(_table(group), error)
         made = {change.target: change for change in outcome.made}
         waits = self._postponed(group, outcome)
         for verdict in group:
@@ -135,6 +156,14 @@ class Updates:
             if then < now and decision.ripe:
                 memory.streaks[axis] = 0
         self._notifier.changed(verdict.job.section.values, made)
+
+
+def _table(group: Sequence[Verdict]) -> str:
+    return group[0].job.target.table
+
+
+def _not_asked(result: object) -> bool:
+    return isinstance(result, AwsError) and result.code == NOT_ASKED
 
 
 def _tell_lines(group: Sequence[Verdict]) -> None:

@@ -664,6 +664,74 @@ def test_an_index_that_is_deleted_meanwhile_keeps_its_siblings_from_nothing() ->
     )
 
 
+# In which order (5.2)
+
+
+ONE = Workers(threads=1)
+
+
+def one_by_one(text: str, tables: Mapping[str, tuple[int, int]], **rules: Any) -> tuple[Scene, list[str]]:
+    """A scene whose calls are made one after the other, and the tables that UpdateTable is asked for."""
+    scene = Scene(text, tables, rules=Rules(capped=False, **rules), workers=ONE)
+    asked: list[str] = []
+
+    def note(operation: str, arguments: Mapping[str, Any]) -> None:
+        if operation == "UpdateTable":
+            asked.append(arguments["TableName"])
+
+    scene.on_call = note
+    return scene, asked
+
+
+def test_an_increase_does_not_wait_behind_decreases() -> None:
+    """DynamoDB changes so many tables at once: 700 that cool down would hold up a hot one for check after check."""
+    names = [f"cool-{number}" for number in range(7)]
+    scene, _ = one_by_one("[table: .*]\n", dict.fromkeys([*names, "hot"], (100, 50)), most_updating=5)
+    for name in names:
+        scene.load(name, *DOWN)
+    scene.load("hot", *UP)
+    scene.world.advance(300)
+    scene.check()
+    assert scene.provisioned("hot") == (150, 50)
+    assert [scene.provisioned(name) for name in names] == [(50, 50)] * 4 + [(100, 50)] * 3
+    scene.world.advance(300)
+    scene.check()
+    assert [scene.provisioned(name) for name in names] == [(50, 50)] * 7
+
+
+def test_throttled_tables_come_first_then_those_that_consume_most() -> None:
+    loads = {"a-cool": DOWN, "b-95": (95, 30), "c-99": (99, 30), "d-both": (97, 5), "e-throttled": (50, 30)}
+    scene, asked = one_by_one(
+        "[table: .*]\nthrottled-reads-upper-threshold: 10\n", dict.fromkeys([*loads, "f-throttled"], (100, 50))
+    )
+    for name, load in {**loads, "f-throttled": (96, 30)}.items():
+        scene.load(name, *load)
+    scene.world.advance(300)
+    for name in ("a-cool", "e-throttled", "f-throttled"):
+        events = 5 if name == "a-cool" else 500
+        scene.world.put_metric(target(name), "ReadThrottleEvents", scene.world.now - timedelta(minutes=1), events)
+    assert len(scene.check().sent) == 6
+    assert asked == ["f-throttled", "e-throttled", "c-99", "d-both", "b-95", "a-cool"]
+
+
+def test_what_was_not_asked_for_is_next_in_the_next_check() -> None:
+    """AWS is away: after 256 calls without an answer nothing more is sent. Increases are first all the same."""
+    names = [f"t-{number:03}" for number in range(300)]
+    scene, asked = one_by_one("[table: .*]\n", dict.fromkeys([*names, "hot"], (100, 50)))
+    for name in names:
+        scene.load(name, *DOWN)
+    scene.world.advance(300)
+    scene.refuses = {"UpdateTable": TimeoutError("read timed out")}
+    scene.check()
+    rest = names[len(asked) :]
+    assert rest and asked == names[: len(asked)]
+    asked.clear()
+    scene.load("hot", *UP)
+    scene.world.advance(300)
+    scene.check()
+    assert asked[: 1 + len(rest)] == ["hot", *rest]
+
+
 # Somebody else changes the table meanwhile (2.1)
 
 
