@@ -89,7 +89,18 @@ class Updates:
         return not rising, _table(group) not in self._left_out, not throttled, -percent
 
     def _send(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
-        """One table's changes, and the verdicts that they come from. Raises AwsError where there was no answer."""
+        """One table's changes, whatever happens, so that the other tables go on. Raises AwsError."""
+        try:
+            return self._decided(group)
+        except AwsError:
+            raise
+        except Exception:
+            self._state.failed = True
+            log.exception("%s - failed on something unforeseen", _table(group))
+            return (), Outcome()
+
+    def _decided(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
+        """The verdicts that hold when the call is sent, and what became of it. Raises AwsError where no answer came."""
         table = _table(group)
         if self._is_old(group[0].job.described):
             group = self._again(table, group)

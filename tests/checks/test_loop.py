@@ -897,6 +897,13 @@ def test_an_index_that_is_gone_is_left_alone() -> None:
     )
 
 
+def test_an_index_that_is_new_is_left_to_the_next_check() -> None:
+    """Its name is matched there: by the thread of a call no expression can be ended that takes for ever."""
+    scene = Scene("[table: ^orders$]\n[gsi: ^(a+)+$ table: ^orders$]\n", {"orders": (100, 50), "orders/aaa": (100, 50)})
+    by_hand(scene, lambda world: world.add_index("orders", "a" * 50 + "b", 100, 50))
+    scene.play(Step(load={"orders": UP, "orders/aaa": UP}, sent=[{"orders": (150, 50), "orders/aaa": (150, 50)}]))
+
+
 def test_a_table_that_is_gone_is_no_failure() -> None:
     scene = Scene("[table: .*]\n", {"orders": (100, 50), "users": (100, 50)})
     gone = {"DescribeTable orders": "ResourceNotFoundException: Table: orders not found"}
@@ -924,6 +931,30 @@ def test_without_a_description_nothing_is_sent_and_that_is_known(refusal: str | 
             says=["orders - not changed; reads 95.0 % of 100"],
         )
     )
+
+
+def test_what_nobody_foresaw_when_it_is_decided_again_leaves_the_others_going() -> None:
+    scene = Scene("[table: .*]\n", {"orders": (100, 50), "users": (100, 50)})
+    by_hand(scene, lambda _: setattr(scene.scaler._inventory, "_clock", broken_once))
+    left = [ZeroDivisionError("a clock that fails once")]
+
+    def broken_once() -> Any:
+        if left:
+            raise left.pop()
+        return scene.world.now
+
+    for name in ("orders", "users"):
+        scene.load(name, *UP)
+    scene.world.advance(300)
+    seen = scene.check()
+    assert not seen.ok
+    assert len(seen.sent) == 1
+    (error,) = seen.texts(logging.WARNING)
+    assert error.endswith(" - failed on something unforeseen")
+    scene.scaler._inventory._clock = scene.world.clock
+    scene.world.advance(300)
+    assert scene.check().ok
+    assert [scene.provisioned(name)[0] >= 150 for name in ("orders", "users")] == [True, True]
 
 
 def test_many_tables_each_described_just_before_its_change() -> None:
