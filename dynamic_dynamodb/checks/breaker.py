@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 import string
@@ -24,10 +25,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 import urllib3
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool
 
 from dynamic_dynamodb.aws.calls import Workers, seconds_left
 from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.checks.proxies import proxy_for
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output.masking import mask_url
 from dynamic_dynamodb.output.urls import user_information
@@ -109,7 +111,10 @@ class _Poll:
             return exchange.verdict()
         except Exception as raised:  # noqa: BLE001 - an answer that we cannot make out means open, too
             error = _cause(raised)
+            of_proxy = isinstance(raised, _PROXY_ERRORS)
         reason = _reason(error, breaker.timeout)
+        if of_proxy:
+            reason = f"proxy: {reason}"
         if not _timed_out(error):
             return reason
         self._late(exchange, reason)
@@ -131,6 +136,13 @@ class _Poll:
             return self._context
 
 
+class _UnusableProxyError(ValueError):
+    """The URL of a proxy in the environment is none, or not of http or https."""
+
+
+_PROXY_ERRORS = (urllib3.exceptions.ProxyError, _UnusableProxyError)
+
+
 def _timed_out(error: Exception) -> bool:
     """Whether time was lost that would be lost again; EAI_AGAIN: the name servers did not answer."""
     return isinstance(error, TimeoutError) or (
@@ -147,7 +159,7 @@ _REASONS: tuple[tuple[type[Exception], Callable[[Any], str]], ...] = (
     (socket.gaierror, lambda error: f"host name not found: {error.strerror}"),
     (http.client.RemoteDisconnected, lambda _: "connection closed without an answer"),
     (http.client.HTTPException, lambda _: "not a valid HTTP answer"),
-    (OSError, lambda error: _uncapitalized(error.strerror or "Connection failed")),
+    (OSError, lambda error: _refused_tunnel(error) or _uncapitalized(error.strerror or "Connection failed")),
     (ValueError, lambda _: "URL not usable"),
     (Exception, lambda error: f"failed: {type(error).__name__}"),
 )
@@ -158,6 +170,12 @@ def _reason(error: Exception, timeout: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout:g} s"
     return next(words(error) for kind, words in _REASONS if isinstance(error, kind))
+
+
+def _refused_tunnel(error: OSError) -> str:
+    """The status with which a proxy refuses a tunnel; http.client has it in the text alone."""
+    status = re.match("Tunnel connection failed: ([0-9]{3})", str(error))
+    return f"HTTP {status[1]}" if status else ""
 
 
 def _uncapitalized(text: str) -> str:
@@ -178,10 +196,14 @@ class _Url(NamedTuple):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
     def joined(self, location: str) -> _Url:
         """Where a redirect from here leads. Raises ValueError when that is no http(s) URL."""
         # http.client hands out the bytes of a header as Latin-1.
-        return _parse(urljoin(f"{self.scheme}://{self.authority}{self.path}", _quote(location, "latin-1")))
+        return _parse(urljoin(f"{self.origin}{self.path}", _quote(location, "latin-1")))
 
 
 def _quote(text: str, encoding: str = "utf-8") -> str:
@@ -256,12 +278,15 @@ class _Exchange:
         if left <= 0:
             raise TimeoutError
         with self._pool(url) as pool:
+            # A proxy is told the whole URL; to https there is a tunnel through it, in which it hears nothing.
+            proxied = pool.proxy is not None and url.scheme == "http"
             response = pool.urlopen(
                 "GET",
-                url.path,
+                f"{url.origin}{url.path}" if proxied else url.path,
                 headers=headers,
                 redirect=False,
                 retries=False,
+                assert_same_host=False,
                 preload_content=False,
                 timeout=urllib3.Timeout(total=left),
             )
@@ -272,10 +297,7 @@ class _Exchange:
                 response.close()
 
     def _pool(self, url: _Url) -> HTTPConnectionPool:
-        if url.scheme == "https":
-            pool: HTTPConnectionPool = HTTPSConnectionPool(url.host, url.port, ssl_context=self._tls())
-        else:
-            pool = HTTPConnectionPool(url.host, url.port)
+        pool = self._manager(url).connection_from_host(url.host, url.port, url.scheme)
         connect: Any = pool.ConnectionCls
 
         def remembered(*arguments: Any, **options: Any) -> Any:
@@ -284,6 +306,18 @@ class _Exchange:
 
         pool.ConnectionCls = remembered  # type: ignore[assignment]  # a callable is all that urllib3 needs
         return pool
+
+    def _manager(self, url: _Url) -> urllib3.PoolManager:
+        try:
+            proxy = proxy_for(url.scheme, url.authority, url.host)
+            via = _parse(proxy) if proxy else None
+        except ValueError as error:
+            raise _UnusableProxyError from error
+        tls = self._tls() if "https" in (url.scheme, via and via.scheme) else None
+        if proxy is None or via is None:
+            return urllib3.PoolManager(ssl_context=tls)
+        headers = {f"Proxy-{name}": value for name, value in _authorization(proxy).items()}
+        return urllib3.ProxyManager(via.origin, proxy_headers=headers, proxy_ssl_context=tls, ssl_context=tls)
 
 
 def _cause(error: Exception) -> Exception:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import datetime
 import errno
+import os
 import re
 import socket
 import ssl
@@ -25,6 +26,7 @@ import urllib3.util.connection
 from breaker_server import Behaviour, Handler, Server
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from proxy_server import ProxyServer
 
 from dynamic_dynamodb.aws.calls import MOST_THREADS, MOST_UNANSWERED, StoppedError, Workers
 from dynamic_dynamodb.checks.breaker import Breaker, poll
@@ -51,6 +53,12 @@ def nothing_left_behind() -> Iterator[None]:
     for thread in set(threading.enumerate()) - before:
         thread.join(PROMPT)
         assert not thread.is_alive(), thread
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -641,6 +649,147 @@ def test_broken_over_tls(
 ) -> None:
     server = serve(behaviour, certified(trusted, "localhost"))
     assert ask(server.url(host="localhost"), workers, HASTY if expected == LATE else PATIENT) == expected
+
+
+# Proxies
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_proxy(name: str, scheme: str, serve: Serve, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(redirecting("/there?a=%2F b"))
+    with ProxyServer() as proxy:
+        monkeypatch.setenv(name, f"{scheme}{proxy.address}")
+        assert ask(server.url("/", "user:password@"), workers) is None
+    url = server.url("")
+    assert proxy.asked == [(f"GET {url}/", None), (f"GET {url}/there?a=%2F%20b", None)]
+    first, second = server.requests
+    assert second.path == "/there?a=%2F%20b"
+    assert first.authorization == second.authorization == "Basic " + base64.b64encode(b"user:password").decode()
+    assert first.headers["host"] == url.partition("//")[2]
+    assert first.headers["x-table-name"] == "my_table"
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+def test_tunnel(
+    name: str, serve: Serve, workers: Workers, trusted: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For https the proxy learns host and port, and nothing else."""
+    server = serve(answering(200), certified(trusted, "localhost"))
+    with ProxyServer() as proxy:
+        monkeypatch.setenv(name, f"http://{proxy.address}")
+        assert ask(server.url("/a", "user:password@", host="localhost"), workers) is None
+    assert proxy.asked == [(f"CONNECT localhost:{server.server_address[1]}", None)]
+    assert [request.path for request in server.requests] == ["/a"]
+    assert server.requests[0].authorization is not None
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [("me:s3cret%40@", None), ("me:s3/cret@", "HTTP 407"), ("me:wrong@", "HTTP 407"), ("", "HTTP 407")],
+)
+def test_proxy_with_a_password(
+    tls: bool,
+    user: str,
+    expected: str | None,
+    serve: Serve,
+    workers: Workers,
+    trusted: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes to the proxy alone, as the breaker's goes to its host."""
+    server = serve(answering(200), certified(trusted, "localhost") if tls else None)
+    with ProxyServer("me:s3cret@") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY" if tls else "HTTP_PROXY", f"http://{user}{proxy.address}")
+        reason = ask(server.url("/", "user:password@", host="localhost"), workers)
+    assert reason == (f"proxy: {expected}" if expected and tls else expected)
+    ((_, told),) = proxy.asked
+    decoded = user.rstrip("@").replace("%40", "@")
+    assert told == (f"Basic {base64.b64encode(decoded.encode()).decode()}" if user else None)
+    assert all("proxy-authorization" not in request.headers for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("listed", "direct"),
+    [
+        ("*", True),
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("a.invalid, localhost", True),
+        ("localhost:{port}", True),
+        (".localhost", True),
+        ("localhost:1", False),
+        ("host", False),
+        ("127.0.0.1", False),
+        (",", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_no_proxy(
+    name: str, listed: str, direct: bool, serve: Serve, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(answering(200))
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
+        monkeypatch.setenv(name, listed.format(port=server.server_address[1]))
+        assert ask(server.url(host="localhost"), workers) is None
+    assert len(proxy.asked) == (0 if direct else 1)
+
+
+@pytest.mark.parametrize(
+    ("listed", "direct"),
+    [("127.0.0.0/8", True), ("127.0.0.1", True), ("10.0.0.0/8,::1", False), ("127.0.0.0/x", False)],
+)
+def test_no_proxy_for_addresses(
+    listed: str, direct: bool, serve: Serve, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(answering(200))
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
+        monkeypatch.setenv("NO_PROXY", listed)
+        assert ask(server.url(), workers) is None
+    assert len(proxy.asked) == (0 if direct else 1)
+
+
+def test_an_own_proxy_for_each_scheme(
+    serve: Serve, workers: Workers, trusted: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chosen afresh for each redirect."""
+    there = serve(answering(200), certified(trusted, "localhost"))
+    here = serve(redirecting(there.url("/there", host="localhost")))
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        assert ask(here.url(), workers) is None
+    assert proxy.asked == [(f"CONNECT localhost:{there.server_address[1]}", None)]
+    assert [request.path for request in there.requests] == ["/there"]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://me:s3cret@127.0.0.1:{closed}", "proxy: connection refused"),
+        ("ftp://me:s3cret@127.0.0.1:1", "proxy: URL not usable"),
+        ("socks5://me:s3cret@127.0.0.1:1", "proxy: URL not usable"),
+        ("http://me:s3/cr@et@127.0.0.1:1", "proxy: URL not usable"),
+        ("http://", "proxy: URL not usable"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_unusable_proxy(
+    scheme: str, proxy: str, reason: str, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.format(closed=bound.getsockname()[1]))
+        assert ask(f"{scheme}://breaker.invalid/", workers) == reason
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_silent_proxy(scheme: str, serve: Serve, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{scheme}_proxy", serve(trickling(b"HTTP/1.1 200 OK\r\nx: ")).url())
+    assert ask(f"{scheme}://breaker.invalid/", workers, HASTY) == LATE
 
 
 # Many breakers at once

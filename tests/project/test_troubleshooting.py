@@ -29,7 +29,7 @@ PASSED_ON = {
     "aws.updates": {"_in_full", "_tell_left"},
     "aws.errors": {"BadAnswerError", "__str__", "_aws_error"},
     "aws.sources": {"_refuse_to_type", "communicate"},
-    "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask"},
+    "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask", "_ask"},
     "checks.updates": {"_tell", "_tell_error", "_not_made"},
     "checks.inventory": {"BacktrackingError"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
