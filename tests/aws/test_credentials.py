@@ -19,7 +19,6 @@ from breaker_server import Handler, Server
 from conftest import CREDENTIALS, PATIENCE, lives
 from place import until
 
-from dynamic_dynamodb.aws import errors
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.connection import connect
 from dynamic_dynamodb.aws.errors import AwsError, call
@@ -130,7 +129,10 @@ def answering(body: str, status: int = 200) -> Callable[[Handler], None]:
 # Afresh
 
 
-@pytest.mark.parametrize("code", sorted(errors.RENEWABLE))
+@pytest.mark.parametrize(
+    "code",
+    ["ExpiredTokenException", "InvalidClientTokenId", "InvalidSignatureException", "UnrecognizedClientException"],
+)
 def test_after_a_refusal_the_next_check_reads_the_file_again(account: Account, code: str) -> None:
     account.keys("AKIDOLD")
     account.server.refused["AKIDOLD"] = AwsFault(code, "no longer")
@@ -476,7 +478,7 @@ def test_a_role_that_is_refused_is_not_our_call(
     assert not account.server.calls
 
 
-@pytest.mark.parametrize("value", ["AKID\n", "AKID X", "\u00c4KID", "AKID\t"])
+@pytest.mark.parametrize("value", ["AKID\n", "\u00c4K ID"])
 @pytest.mark.parametrize(
     ("name", "part"),
     [

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from aws_server import SilenceFault, always
+from aws_server import HoldFault, always
 from conftest import Program
 from place import Place, heat, placed, until
 from service_manager import Manager
@@ -64,11 +64,12 @@ def test_a_whole_life(place: Place, spawn: Spawn, manager: Manager) -> None:
 
 def test_it_is_stopping_after_the_work(place: Place, spawn: Spawn, manager: Manager) -> None:
     heat(place.server, "my-table", 95)
-    place.server.faults.append(always("UpdateTable", SilenceFault(1)))
+    place.server.faults.append(always("UpdateTable", held := HoldFault()))
     program = begin(place, spawn, manager)
     assert manager.next() == ["READY=1"]
     until(lambda: place.server.calls["UpdateTable"])
     program.process.send_signal(signal.SIGTERM)
+    held.release(after=0.3)
     assert manager.next() == ["STOPPING=1"]
     assert place.lines("100 -> 150")
     assert program.process.wait(LONG) == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from aws_faults import by_table
 from aws_server import AwsFault, AwsServer, Fault, MutateFault, RawFault, always
 from conftest import ACCOUNT, CREDENTIALS, REGION, SCRIPT, Program, Run, environment, lives
 from interpreter import before_all
@@ -322,33 +323,17 @@ def test_an_endpoint_that_is_not_aws(check: Check, server: AwsServer, answer: Fa
 # Answers
 
 
-def test_a_table_that_vanishes_between_list_and_describe(run: Run, server: AwsServer, env: dict[str, str]) -> None:
-    server.faults.append(
-        lambda operation, body: (
-            AwsFault("ResourceNotFoundException", "Requested resource not found: Table: table-2 not found")
-            if operation == "DescribeTable" and body["TableName"] == "table-2"
-            else None
-        )
-    )
+@pytest.mark.parametrize(("operation", "warnings"), [("DescribeTable", 1), ("UpdateTable", 0)])
+def test_a_table_that_vanishes_in_the_middle(
+    run: Run, server: AwsServer, env: dict[str, str], operation: str, warnings: int
+) -> None:
+    gone = AwsFault("ResourceNotFoundException", "Requested resource not found: Table: table-2 not found")
+    server.faults.append(by_table(operation, {"table-2": gone}))
     done = run(*ONCE, env=env)
     assert done.returncode == 0
     assert errors(done.stderr) == []
     assert reads(server) == [150, 100, 150]
-    assert len(re.findall("WARNING - table-2 - DescribeTable failed: ResourceNotFound", done.stderr)) == 1
-
-
-def test_a_table_that_vanishes_before_its_update(run: Run, server: AwsServer, env: dict[str, str]) -> None:
-    server.faults.append(
-        lambda operation, body: (
-            AwsFault("ResourceNotFoundException", "no table-2")
-            if operation == "UpdateTable" and body["TableName"] == "table-2"
-            else None
-        )
-    )
-    done = run(*ONCE, env=env)
-    assert done.returncode == 0
-    assert errors(done.stderr) == []
-    assert reads(server) == [150, 100, 150]
+    assert len(re.findall("WARNING - table-2 - DescribeTable failed: ResourceNotFound", done.stderr)) == warnings
 
 
 def test_describe_500_for_one_table_of_three(run: Run, server: AwsServer, env: dict[str, str]) -> None:

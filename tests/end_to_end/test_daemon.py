@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_server import AwsFault, AwsServer, MutateFault, SilenceFault, always
+from aws_server import AwsFault, AwsServer, HoldFault, MutateFault, always
 from conftest import SCRIPT, Run, environment, lives
 from place import LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
 
@@ -349,17 +349,18 @@ def test_told_to_end_in_the_middle_of_updates(place: Place, how: str) -> None:
     """No call is cut, no new table begun, and the pid file is gone only when the work has ended."""
     for number in range(20):
         table(place.server, f"my-{number}", 95)
-    place.server.faults.append(always("UpdateTable", SilenceFault(2)))
+    place.server.faults.append(always("UpdateTable", held := HoldFault()))
     pid = place.start()
     until(lambda: place.server.calls["UpdateTable"] == 16)
     if how == "SIGINT":
         os.kill(pid, signal.SIGINT)
-        time.sleep(0.5)
+        assert place.run("start").returncode == 1, "the old one is at work still"
         assert place.pid() == pid
         assert not place.lines("100 -> 150")
-        assert place.run("start").returncode == 1, "the old one is at work still"
+        held.release()
         until(lambda: not lives(pid))  # another signal would end it at once
-    assert place.run("stop").returncode == 0  # waits for the end
+    held.release(after=3)  # by then `stop` has begun to wait for the end
+    assert place.run("stop").returncode == 0
     assert not lives(pid)
     assert not place.pid_file().exists()
     assert len(place.lines("100 -> 150")) == place.server.calls["UpdateTable"] == len(place.server.world.updates) == 16
@@ -579,10 +580,11 @@ def test_in_the_middle_of_a_check(place: Place, operation: str) -> None:
     """The check goes on to its end with what it began with."""
     table(place.server, "my-hot-table", 95)
     table(place.server, "other-table", 95)
-    place.server.faults.append(always(operation, SilenceFault(1)))
+    place.server.faults.append(always(operation, held := HoldFault()))
     pid = place.start()
     until(lambda: place.server.calls[operation])
     place.configure("increase-reads-with: 10", name="other-", interval=1)
+    held.release(after=0.5)
     place.hang_up(pid)
     before, _, after = place.text().partition("SIGHUP: the configuration was read again")
     assert "my-hot-table - reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)" in before

@@ -22,7 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_server import AwsFault, AwsServer, Fault, MutateFault, RawFault, ResetFault, Scope, SilenceFault, always, times
+from aws_server import (
+    AwsFault,
+    AwsServer,
+    Fault,
+    HoldFault,
+    MutateFault,
+    RawFault,
+    ResetFault,
+    Scope,
+    SilenceFault,
+    always,
+    times,
+)
 from conftest import ACCOUNT, CREDENTIALS, Program, Run
 from moto.server import ThreadedMotoServer
 from moto_world import MotoWorld
@@ -330,9 +342,10 @@ def test_a_circuit_breaker_is_abandoned(spawn: Spawn, server: Recorder, tmp_path
 
 def test_an_update_in_flight_is_finished_and_no_new_one_begun(spawn: Spawn, server: Recorder) -> None:
     hot(server, *(f"table-{number}" for number in range(20)))
-    server.faults.append(always("UpdateTable", SilenceFault(1.5)))
+    server.faults.append(always("UpdateTable", held := HoldFault()))
     program = spawn("--table-name", "table-", "--run-once", env=account(server.url))
     program.wait_until(lambda: server.calls["UpdateTable"] == 16)
+    held.release(after=0.5)
     code, took = program.end(signal.SIGTERM)
     assert (code, took < WITHIN_SECONDS) == (0, True)
     assert len(server.world.updates) == server.calls["UpdateTable"] == 16
@@ -372,9 +385,10 @@ def test_a_message_of_a_change_is_sent_before_the_end(spawn: Spawn, server: Reco
     file = tmp_path / "dd.conf"
     topic = "arn:aws:sns:us-east-1:123456789012:topic"
     file.write_text(f"[table: my-table]\nsns-topic-arn: {topic}\nsns-message-types: scale-up\n")
-    server.faults.append(always("UpdateTable", SilenceFault(1)))
+    server.faults.append(always("UpdateTable", held := HoldFault()))
     program = spawn("--config", str(file), env=account(server.url))
     program.wait_until(lambda: server.calls["UpdateTable"] == 1)
+    held.release(after=0.5)
     assert program.end(signal.SIGTERM)[0] == 0
     (message,) = server.world.messages
     assert message.topic == topic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Body = dict[str, Any]
@@ -61,6 +61,17 @@ class SilenceFault:
 
 
 @dataclass(frozen=True)
+class HoldFault:
+    """The service carries the request out, and answers when it is released."""
+
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def release(self, after: float = 0) -> None:
+        """So many seconds from now; the others do not wait for it."""
+        threading.Timer(after, self.released.set).start()
+
+
+@dataclass(frozen=True)
 class SlowFault:
     """The service carries the request out, and its answer comes in so many pieces, `pause` seconds apart."""
 
@@ -68,7 +79,7 @@ class SlowFault:
     pause: float
 
 
-Fault = AwsFault | RawFault | MutateFault | ResetFault | CutFault | SilenceFault | SlowFault
+Fault = AwsFault | RawFault | MutateFault | ResetFault | CutFault | SilenceFault | HoldFault | SlowFault
 
 # Consulted for each request: (operation, body) -> what goes wrong, or None.
 FaultHook = Callable[[str, Body], Fault | None]

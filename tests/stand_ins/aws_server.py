@@ -29,6 +29,7 @@ from aws_faults import (
     CutFault,
     Fault,
     FaultHook,
+    HoldFault,
     MutateFault,
     RawFault,
     ResetFault,
@@ -57,6 +58,7 @@ __all__ = [
     "CutFault",
     "Fault",
     "FaultHook",
+    "HoldFault",
     "MutateFault",
     "RawFault",
     "ResetFault",
@@ -310,6 +312,8 @@ class AwsServer:
             raise _ResetError
         if isinstance(fault, SilenceFault):
             self._stopping.wait(fault.seconds)
+        while isinstance(fault, HoldFault) and not self._stopping.is_set() and not fault.released.wait(0.05):
+            pass
         return replace(response, delivery=fault) if isinstance(fault, (CutFault, SlowFault)) else response
 
     def _fault(self, request: _Request, scope: Scope) -> Fault | None:
