@@ -205,7 +205,7 @@ LINES: dict[tuple[str, str], str] = {
     ("GetMetricData", "unknown-words"): "GetMetricData failed: SLEEPING: the metric is not complete",
     ("GetMetricStatistics", "denied"): "GetMetricData failed: AccessDenied: injected (the IAM policy must allow "
     "cloudwatch:GetMetricData)",  # the better one to ask for
-    ("UpdateTable", "decreases"): "decrease refused by DynamoDB, asked for again in the next check",
+    ("UpdateTable", "decreases"): "decrease refused by DynamoDB, asked for again from",
     ("Publish", "truncated"): "Publish failed: ResponseParserError: Unable to parse response",
     ("Publish", "no-json"): "Publish failed: bad answer: boto3 cannot read it (KeyError: 'PublishResult')",
     ("Publish", "half-json"): "Publish failed: ResponseParserError: Unable to parse response",
