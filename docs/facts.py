@@ -11,6 +11,7 @@ _TYPES = {
     "float": "Number",
     "int": "Whole number",
     "list": "List of words, separated by commas",
+    "number or off": "Number above 0, or off",
     "path": "Path; ~ and $VARIABLES are expanded",
     "scale": "Scale, {percent: amount, ...}",
     "secret": "Text",

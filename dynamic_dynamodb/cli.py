@@ -151,6 +151,7 @@ def _metavar(option: options.Option) -> str:
         return "{" + ",".join(option.choices) + "}"
     return {"%": "PERCENT", "events": "EVENTS", "seconds": "SECONDS"}.get(option.unit) or {
         "int": "N",
+        "number or off": "MINUTES",
         "path": "PATH",
         "regex": "NAME",
         "url": "URL",

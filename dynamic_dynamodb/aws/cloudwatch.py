@@ -17,9 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
-from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics, Query, Series, minute_of
 from dynamic_dynamodb.decisions.model import AXES, Axis, Resource, Target, Usage
@@ -115,8 +113,8 @@ class Measured:
 class Statistics:
     """What CloudWatch's metrics tell of the targets' usage."""
 
-    def __init__(self, cloudwatch: Any, workers: Workers) -> None:
-        self._metrics = Metrics(cloudwatch, workers)
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def measure(self, requests: Sequence[Request], now: datetime) -> dict[Target, Measured | AwsError]:
         """What there is of each target, or the error that kept it from being measured."""

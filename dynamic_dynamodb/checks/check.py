@@ -13,14 +13,16 @@ from dynamic_dynamodb.aws.calls import Workers, given_up
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics, dollars_a_month
 from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.series import Metrics
 from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
+from dynamic_dynamodb.checks.tracking import Followed, Tracker, needs_window
 from dynamic_dynamodb.checks.updates import Updates
 from dynamic_dynamodb.decisions import calculator
-from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Target, Throughput, Usage
+from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Policy, Target, Throughput, Usage
 from dynamic_dynamodb.output.wording import count
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -54,7 +56,9 @@ class Scaler:
         self.interval: int = config["global"]["check_interval"]  # seconds between two checks
         self._clients = clients
         self._inventory = Inventory(config["tables"], clients.dynamodb, self._workers, self._state, self._clock)
-        self._statistics = Statistics(clients.cloudwatch, self._workers)
+        metrics = Metrics(clients.cloudwatch, self._workers)
+        self._statistics = Statistics(metrics)
+        self._tracker = Tracker(metrics, self._state, self.interval)
         self._notifier = Notifier(clients.sns, self._workers, self._clock, dry_run=self._dry_run)
         self._updates = Updates(
             clients.dynamodb,
@@ -84,10 +88,18 @@ class Scaler:
             self._state.forget_streaks({verdict.job.target for verdict in verdicts})
         try:
             self._updates.make(verdicts)
+            self._free(verdicts)
             self._lookout.look([verdict.job for verdict in verdicts], self._statistics, self._clock())
         finally:
             self._notifier.send()
         return jobs is not None and not self._state.failed
+
+    def _free(self, verdicts: Sequence[Verdict]) -> None:
+        if self._dry_run:
+            return
+        for verdict in verdicts:
+            directions = {axis: decision.direction for axis, decision in zip(AXES, verdict.decisions, strict=True)}
+            self._tracker.free(verdict.job, directions, self._clock())
 
     def took(self, seconds: float) -> None:
         """Say when checks begin to take longer than the interval, and when they no longer do."""
@@ -105,9 +117,13 @@ class Scaler:
 
     def _decide(self, jobs: Sequence[Job]) -> list[Verdict]:
         now = self._clock()
-        requests = [self._request(job) for job in jobs]
+        requests = [self._request(job) for job in jobs if needs_window(job)]
         self._tell_cost(jobs, requests)
-        measured = self._statistics.measure(requests, now)
+        measured: dict[Target, Measured | Followed | AwsError] = {
+            **{job.target: Followed(self._tracker, job, now) for job in jobs if not needs_window(job)},
+            **self._statistics.measure(requests, now),
+            **self._tracker.measure(jobs, now),
+        }
         self._throttled = throttled_indexes(measured)
         verdicts = []
         for job in jobs:
@@ -116,7 +132,8 @@ class Scaler:
                 self._state.fail(job.target, found)
                 continue
             try:
-                self._alarm(job, found.usages)
+                if isinstance(found, Measured):
+                    self._alarm(job, found.usages)
                 verdicts.append(self._judge(job, found, dict(self._state.memory(job.target).streaks)))
             except Exception:  # whatever it is, the other tables and indexes go on
                 self._state.failed = True
@@ -167,7 +184,7 @@ class Scaler:
             job.resource,
             job.section.values["lookback_window_start"],
             job.section.values["lookback_period"],
-            watched(job),
+            tuple(axis for axis in watched(job) if not job.section.policies[AXES.index(axis)].tracks),
             self._state.memory(job.target).increased,
         )
 
@@ -175,18 +192,14 @@ class Scaler:
         axes = {one.axis: (one, usage) for one, usage in zip(job.section.policies, usages, strict=True)}
         self._notifier.alarm(job.section.values, job.target, axes, self._state.memory(job.target))
 
-    def _judge(self, job: Job, measured: Measured, streaks: Mapping[Axis, int]) -> Verdict:
+    def _judge(self, job: Job, measured: Measured | Followed, streaks: Mapping[Axis, int]) -> Verdict:
         """What is to be made of a target now, from the streaks before this check."""
         return self._guards.let_through(self._verdict(job, measured, streaks), self._clock())
 
-    def _verdict(self, job: Job, measured: Measured, streaks: Mapping[Axis, int]) -> Verdict:
-        policies, usages, memory = job.section.policies, measured.usages, self._state.memory(job.target)
-        decisions = (
-            calculator.decide(policies[0], usages[0], streaks["reads"]),
-            calculator.stay(policies[1], usages[1].provisioned, "AWS manages the writes of a global table")
-            if job.writes_managed
-            else calculator.decide(policies[1], usages[1], streaks["writes"]),
-        )
+    def _verdict(self, job: Job, measured: Measured | Followed, streaks: Mapping[Axis, int]) -> Verdict:
+        policies, memory = job.section.policies, self._state.memory(job.target)
+        usages = self._tracker.usages(job, measured, self._clock())
+        decisions = self._both(job, usages, streaks)
         for one, usage, decision in zip(policies, usages, decisions, strict=True):
             memory.streaks[one.axis] = decision.streak
             log.debug(
@@ -206,6 +219,30 @@ class Scaler:
         used = decreases_used(job.resource)
         notes = (used,) if any(decision.direction == "down" for decision in decisions) else ()
         return Verdict(job, measured, streaks, decisions, self._change(job, decisions, used), notes=notes)
+
+    def _both(self, job: Job, usages: tuple[Usage, Usage], streaks: Mapping[Axis, int]) -> tuple[Decision, Decision]:
+        """Each axis by its scaling policy. One decrease call serves both, so that a small saving joins a large one."""
+        reads, writes = (
+            self._one(job, policy, usage, streaks) for policy, usage in zip(job.section.policies, usages, strict=True)
+        )
+        if writes.direction == "down":
+            reads = self._joined(job, 0, reads)
+        elif reads.direction == "down":
+            writes = self._joined(job, 1, writes)
+        return reads, writes
+
+    def _one(self, job: Job, policy: Policy, usage: Usage, streaks: Mapping[Axis, int]) -> Decision:
+        if job.writes_managed and policy.axis == "writes":
+            return calculator.stay(policy, usage.provisioned, "AWS manages the writes of a global table")
+        if policy.tracks:
+            return self._tracker.decide(policy, job.resource, self._clock())
+        return calculator.decide(policy, usage, streaks[policy.axis])
+
+    def _joined(self, job: Job, axis: int, decision: Decision) -> Decision:
+        policy = job.section.policies[axis]
+        if not policy.tracks or decision.direction != "stay" or not decision.ripe:
+            return decision
+        return self._tracker.decide(policy, job.resource, self._clock(), joins=True)
 
     @staticmethod
     def _change(job: Job, decisions: tuple[Decision, Decision], used: str) -> Change:

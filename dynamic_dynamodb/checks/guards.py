@@ -14,6 +14,7 @@ from dynamic_dynamodb.aws.refusals import next_decrease
 from dynamic_dynamodb.checks.breaker import Breaker, poll
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import Episode, State
+from dynamic_dynamodb.checks.tracking import Followed
 from dynamic_dynamodb.decisions import windows
 from dynamic_dynamodb.decisions.model import Axis, Change, Decision, Resource, Target, Throughput
 
@@ -30,7 +31,7 @@ class Verdict:
     """What was decided for a target, and the change that is to be sent."""
 
     job: Job
-    measured: Measured
+    measured: Measured | Followed
     streaks: Mapping[Axis, int]  # before this check
     decisions: tuple[Decision, Decision]
     change: Change

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 
+from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -45,6 +46,7 @@ class Memory:
     waits_until: datetime | None = None  # decreases have run out until then
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
     said: set[Episode] = field(default_factory=set)  # what was told, and lasts
+    history: History | None = None  # minute by minute, where it follows a target utilization
     section: str = ""  # the expression that it was last said to be configured by
 
 

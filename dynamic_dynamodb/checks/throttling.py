@@ -13,6 +13,7 @@ from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics, dolla
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import Episode, State
+from dynamic_dynamodb.checks.tracking import Followed
 from dynamic_dynamodb.decisions.calculator import number
 from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Policy, Target, Usage
 from dynamic_dynamodb.decisions.throttling import held_up, hot_range
@@ -22,7 +23,7 @@ log = logging.getLogger("dynamic-dynamodb")
 _HOT: dict[Axis, Episode] = {"reads": Episode.HOT_READS, "writes": Episode.HOT_WRITES}
 
 
-def throttled_indexes(measured: Mapping[Target, Measured | AwsError]) -> dict[Target, Fraction]:
+def throttled_indexes(measured: Mapping[Target, Measured | Followed | AwsError]) -> dict[Target, Fraction]:
     """Throttled events of writes, of the indexes that have any: they hold up the writes of their tables."""
     return {
         target: one.usages[1].throttled_ever

@@ -11,6 +11,7 @@ from typing import Any
 from dynamic_dynamodb.aws import refusals, updates
 from dynamic_dynamodb.aws.calls import NOT_ASKED, StoppedError, Workers
 from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.series import minute_of
 from dynamic_dynamodb.aws.updates import Outcome
 from dynamic_dynamodb.checks.guards import Guards, Verdict
 from dynamic_dynamodb.checks.notifier import Notifier
@@ -164,6 +165,8 @@ class Updates:
         for axis, now, then, decision in zip(AXES, made.current, made.desired, verdict.decisions, strict=True):
             if then > now:
                 memory.increased[axis] = self._clock()
+            if then != now and memory.history is not None:
+                memory.history.accepted(minute_of(self._clock()), axis, increase=then > now)
             if then < now and decision.ripe:
                 memory.streaks[axis] = 0
         self._notifier.changed(verdict.job.section.values, made)

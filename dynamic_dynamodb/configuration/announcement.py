@@ -7,9 +7,12 @@ from typing import Any
 
 from dynamic_dynamodb import __version__
 from dynamic_dynamodb.configuration import loader, options
+from dynamic_dynamodb.configuration.doubts import TRACKING
 from dynamic_dynamodb.configuration.loader import Configuration
+from dynamic_dynamodb.decisions.model import AXES
 from dynamic_dynamodb.output.wording import count
 
+_BEST_INTERVAL = 60  # seconds, for target tracking
 _SHOWN = 5  # sections; a file may have thousands
 _TOLD = ("region", "check-interval")  # by the first line
 
@@ -22,6 +25,7 @@ def lines(configuration: Configuration) -> Iterator[str]:
         if set_here := _texts(kind, merged[kind]):
             yield f"[{kind}] {', '.join(set_here)}"
     yield from _sections(merged["tables"], merged["global"])
+    yield from _rhythm(merged["tables"], merged["global"]["check_interval"], once=configuration.command["run_once"])
 
 
 def _first(configuration: Configuration) -> str:
@@ -37,6 +41,16 @@ def _first(configuration: Configuration) -> str:
         what.insert(0, command["config"])
     dry = "; dry run: nothing is changed" if command["dry_run"] else ""
     return f"Dynamic DynamoDB {__version__}: {', '.join(what)}{dry}"
+
+
+def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator[str]:
+    sections = [*tables.values(), *(gsi for table in tables.values() for gsi in table["gsis"].values())]
+    tracked = any(section[f"{axis}_scaling_policy"] == TRACKING for section in sections for axis in AXES)
+    if tracked and interval > _BEST_INTERVAL and not once:
+        yield (
+            f"{TRACKING} follows the load minute by minute: check-interval: {_BEST_INTERVAL} is recommended, "
+            f"it is {interval}"
+        )
 
 
 def _sections(tables: Mapping[str, Any], general: Mapping[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.decisions import windows
-from dynamic_dynamodb.decisions.model import Scale
+from dynamic_dynamodb.decisions.model import OFF, Scale
 from dynamic_dynamodb.output.masking import mask_text, mask_url, password
 from dynamic_dynamodb.output.urls import well_formed
 
@@ -96,6 +96,16 @@ def _to_number(option: Option, text: str) -> Fraction:
         raise ValueError(_not(text, "a number"))
     number = Fraction(Decimal(text)) if not _WHOLE.fullmatch(text) else Fraction(int(text))
     _check_range(option, number, text)
+    return number
+
+
+def _to_number_or_off(option: Option, text: str) -> Fraction | str:
+    """A number above 0, or `off`."""
+    if text.lower() == OFF:
+        return OFF
+    number = _to_number(option, text)
+    if number <= 0:
+        raise ValueError(f"{text} is not above 0; {OFF} switches it off")
     return number
 
 
@@ -251,6 +261,7 @@ _CONVERTERS: dict[str, Callable[[Option, str], Any]] = {
     "float": _to_number,
     "int": _to_whole,
     "list": _to_words,
+    "number or off": _to_number_or_off,
     "path": _to_path,
     "regex": _to_regex,
     "scale": _to_scale,

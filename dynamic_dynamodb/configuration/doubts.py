@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.converters import did_you_mean, plain, quote, words
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.decisions.model import AXES
@@ -15,6 +16,24 @@ from dynamic_dynamodb.output.urls import user_information, well_formed
 TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
 
 _PERCENT_ENCODED = re.compile("%[0-9A-Fa-f]{2}")
+TRACKING = "target-tracking"
+# Of an axis, by their fields in a policy: what the one scaling policy needs, and what both do.
+_TRACKING = frozenset({"target_utilization", "burst_credit", "throttled_minutes_per_day"})
+_ALWAYS = frozenset(
+    {
+        "scaling_policy",
+        "min_provisioned",
+        "max_provisioned",
+        "allow_scaling_down_on_0_percent",
+        "enable_autoscaling",
+        "enable_up_scaling",
+        "enable_down_scaling",
+        "upper_alarm_threshold",
+        "lower_alarm_threshold",
+    }
+)
+_SHARED_OF_TRACKING = ("burst-credit", "throttled-minutes-per-day")
+
 _COMMENT = re.compile(r"\s#")
 
 
@@ -39,20 +58,41 @@ def _of_url(option: Option, text: str) -> Iterator[str]:
         yield "%XX in a password is decoded before it is sent, which the original did not; write % itself as %25"
 
 
-def of_section(values: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+def of_section(
+    values: Mapping[str, Any], given: Collection[str], own: Collection[str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
     """About the effective values of a table or gsi section together: the options' names, and what to say of them.
 
-    `given` are the names of the options that are set anywhere.
+    `given` are the names of the options that are set anywhere, `own` of those that are set in the section itself.
     """
+    yield from _of_policy(values, own)
     for axis in AXES:
-        yield from _of_thresholds(values, axis)
-        yield from _of_decrease(values, given, axis)
+        if values[f"{axis}_scaling_policy"] != TRACKING:
+            yield from _of_thresholds(values, axis)
+            yield from _of_decrease(values, given, axis)
         most = values[f"max_provisioned_{axis}"]
         if most is not None and most > TABLE_QUOTA:
             yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} a table"
     topic, types = values["sns_topic_arn"], values["sns_message_types"]
     if topic and not types:
         yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
+
+
+def _of_policy(values: Mapping[str, Any], own: Collection[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Options of the scaling policy that is not the section's."""
+    tracking = [axis for axis in AXES if values[f"{axis}_scaling_policy"] == TRACKING]
+    alarms = any(values[f"{axis}_{side}_alarm_threshold"] for axis in AXES for side in ("upper", "lower"))
+    for option in options.of_section(options.TABLE):
+        if option.name not in own:
+            continue
+        if option.axis in tracking and option.field not in _ALWAYS | _TRACKING:
+            yield (option.name,), f"has no effect: {option.axis} follow a target utilization ({TRACKING})"
+        elif option.field in _TRACKING - _ALWAYS and option.axis not in tracking:
+            yield (option.name,), f"has no effect: {option.axis} follow thresholds; set scaling-policy: {TRACKING}"
+        elif option.name in _SHARED_OF_TRACKING and not tracking:
+            yield (option.name,), f"has no effect without scaling-policy: {TRACKING}"
+        elif option.name.startswith("lookback-") and len(tracking) == len(AXES) and not alarms:
+            yield (option.name,), f"has no effect: {TRACKING} looks at the last minutes that are known"
 
 
 def _of_thresholds(values: Mapping[str, Any], axis: str) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -31,6 +31,7 @@ Values: TypeAlias = dict[str, Any]  # option name -> checked value; None where t
 
 _FEW = 100  # problems; beyond them thousands of names are not compared with thousands of others
 
+_NUMBERS = ("float", "number or off")  # kinds
 _DEFAULT = "DEFAULT"
 _DEFAULT_OPTIONS = "default_options"
 _EXPRESSION = re.compile(r"(table|gsi)\s*:")
@@ -403,7 +404,7 @@ class _Loader:
         given = {name for layer in layers for name in layer.values}
         for found, into in (
             (_contradictions(values), self.problems),
-            (doubts.of_section(values, given), self.warnings),
+            (doubts.of_section(values, given, own=layers[0].values), self.warnings),
         ):
             for names, message in found:
                 home = next(layer for layer in layers if any(name in layer.values for name in names))
@@ -453,7 +454,7 @@ def _plan(kind: str) -> tuple[tuple[Option, str, str, str, Any], ...]:
 
 
 def _default(option: Option) -> Any:
-    return Fraction(int(option.default)) if option.kind == "float" and option.default is not None else option.default
+    return Fraction(option.default) if option.kind in _NUMBERS and isinstance(option.default, int) else option.default
 
 
 def _lines(found: Sequence[str]) -> tuple[str, ...]:

@@ -61,8 +61,8 @@ class Option:
     """One option; what most have is the default here and in the classes of kinds below."""
 
     name: str
-    # "switch", "str", "path", "regex", "url", "secret", "choice", "int", "float", "bool", "scale", "windows", "arn"
-    # or "list".
+    # "switch", "str", "path", "regex", "url", "secret", "choice", "int", "float", "bool", "scale", "windows", "arn",
+    # "list" or "number or off".
     kind: str = "str"
     sections: tuple[str, ...] = RESOURCE
     since: str = "new"  # the release of the original that brought it
@@ -316,7 +316,24 @@ _LOGGING_OPTIONS = (
     ).means("A standard Python logging configuration file; it replaces log-level and log-file."),
 )
 
+_POLICIES = ("thresholds", "target-tracking")
 _FLAG = "{read} units"  # their group: these options of an axis have a flag
+
+# Each sets both axes; an axis's own, below, wins.
+_POLICY_OPTIONS = (
+    Choice(
+        "scaling-policy", default="thresholds", choices=_POLICIES, group=DYNAMODB_GROUP, example="target-tracking"
+    ).means("How capacity follows the load: by thresholds and amounts, or sized for a target utilization."),
+    Percent("burst-credit", default=0, maximum=100, group=DYNAMODB_GROUP, example="50").means(
+        "Target tracking: how much of the estimated burst credit to count on. AWS calls burst capacity best effort."
+    ),
+    Option(
+        "throttled-minutes-per-day", kind="number or off", default=1, maximum=1440, group=DYNAMODB_GROUP, example="3"
+    ).means(
+        "Target tracking: learn to keep headroom until about so many minutes per day are throttled. off: never learn."
+    ),
+)
+
 _AXIS_OPTIONS = (
     Percent("{reads}-upper-threshold", since="0.1.0", default=90, group=_FLAG, example="80").means(
         "Scale {reads} up when consumption reaches this many percent of what is provisioned."
@@ -408,6 +425,23 @@ _AXIS_OPTIONS = (
     Percent("{reads}-lower-alarm-threshold", since="1.16.0", default=0, example="5").means(
         "Below: SNS low-throughput-alarm. 0: off."
     ),
+    Choice(
+        "{reads}-scaling-policy", fallback="scaling-policy", choices=_POLICIES, group=_FLAG, example="target-tracking"
+    ).means("The scaling policy of {reads} alone."),
+    Percent("target-{reads}-utilization", default=90, minimum=20, maximum=100, group=_FLAG, example="95").means(
+        "Target tracking: provision so that about this much is consumed."
+    ),
+    Percent("{reads}-burst-credit", fallback="burst-credit", maximum=100, group=_FLAG, example="100").means(
+        "The burst-credit of {reads} alone."
+    ),
+    Option(
+        "{reads}-throttled-minutes-per-day",
+        kind="number or off",
+        fallback="throttled-minutes-per-day",
+        maximum=1440,
+        group=_FLAG,
+        example="off",
+    ).means("The throttled-minutes-per-day of {reads} alone."),
 )
 
 _SHARED_RESOURCE_OPTIONS = (
@@ -454,6 +488,7 @@ OPTIONS: tuple[Option, ...] = (
     *_GLOBAL_OPTIONS,
     *_BREAKER_OPTIONS,
     *_LOGGING_OPTIONS,
+    *_POLICY_OPTIONS,
     *(_for_axis(option, "reads") for option in _AXIS_OPTIONS),
     *(_for_axis(option, "writes") for option in _AXIS_OPTIONS),
     *_SHARED_RESOURCE_OPTIONS,

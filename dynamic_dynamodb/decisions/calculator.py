@@ -50,7 +50,7 @@ def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
         streak = 0
     increase = _increase(policy, usage)
     proposal = _up(policy, usage, increase) if increase else _down_or_stay(policy, usage, streak)
-    return _limit(policy, usage, proposal)
+    return limit(policy, usage, proposal)
 
 
 def stay(policy: Policy, provisioned: int, reason: str) -> Decision:
@@ -161,7 +161,7 @@ def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str, option: str
 def _up(policy: Policy, usage: Usage, increase: _Increase) -> Decision:
     now, units, how, most = usage.provisioned, increase.units, increase.how, policy.max_provisioned
     if most is not None and units > most >= now:
-        units, how = most, f"{how} would be {units}; {_maximum(policy)}"
+        units, how = most, f"{how} would be {units}; {maximum(policy)}"
     if units == now:
         return Decision(now, "stay", f"{increase.why}: stays ({how})", streak=0)
     return Decision(units, "up", f"{increase.why}: {now} -> {units} ({how})", streak=0)
@@ -261,15 +261,15 @@ def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
 def _floor(policy: Policy, usage: Usage, wanted: int, why: str, how: str) -> _Decrease:
     """Bound a decrease from below by the minimum and by the load itself."""
     needed, clear_of = _load_floor(policy, usage)
-    consumed = f"{_decimals(usage.rate, 1)} consumed"
+    consumed = f"{decimals(usage.rate, 1)} consumed"
     units = max(wanted, policy.minimum, usage.provisioned if needed is None else needed)
     if units >= usage.provisioned:
         if usage.provisioned <= policy.minimum:
-            return _Decrease(units, why, _minimum(policy))
+            return _Decrease(units, why, minimum(policy))
         return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}")
     if units == wanted:
         return _Decrease(units, why, how)
-    bound = f"{units} keeps {consumed} {clear_of}" if units > policy.minimum else _minimum(policy)
+    bound = f"{units} keeps {consumed} {clear_of}" if units > policy.minimum else minimum(policy)
     return _Decrease(units, why, f"{how} would be {wanted}; {bound}")
 
 
@@ -292,20 +292,20 @@ def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
     return served, "within what is provisioned"
 
 
-def _minimum(policy: Policy) -> str:
+def minimum(policy: Policy) -> str:
     if policy.min_provisioned is None:
         return "1 is the least there is"
     return f"min-provisioned-{policy.axis} is {policy.min_provisioned}"
 
 
-def _maximum(policy: Policy) -> str:
+def maximum(policy: Policy) -> str:
     return f"max-provisioned-{policy.axis} is {policy.max_provisioned}"
 
 
 # Limits
 
 
-def _limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
+def limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
     """The user's ceiling and floor, which only the switches outrank."""
     now, least, most = usage.provisioned, policy.minimum, policy.max_provisioned
     above = most is not None and now > most
@@ -313,10 +313,10 @@ def _limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
     if units == proposal.units:
         return replace(proposal, forced=above)
     if units < now and not policy.enable_down_scaling:
-        return _stay(policy, usage, 0, f"{_maximum(policy)} but enable-{policy.axis}-down-scaling is false")
+        return _stay(policy, usage, 0, f"{maximum(policy)} but enable-{policy.axis}-down-scaling is false")
     if units > now and not policy.enable_up_scaling:
-        return _stay(policy, usage, proposal.streak, f"{_minimum(policy)} but enable-{policy.axis}-up-scaling is false")
-    limit = _maximum(policy) if above else _minimum(policy)
+        return _stay(policy, usage, proposal.streak, f"{minimum(policy)} but enable-{policy.axis}-up-scaling is false")
+    limit = maximum(policy) if above else minimum(policy)
     text = f"{_measured(policy, usage)}: {now} -> {units} ({limit})"
     direction: Direction = "up" if units > now else "down"
     short = above and units < usage.rate
@@ -363,7 +363,7 @@ def _cannot_go_down(decision: Decision, policy: Policy, usage: Usage) -> str:
     """
     if forbidden := _not_allowed(policy, usage):
         return forbidden
-    return _minimum(policy) if usage.provisioned <= policy.minimum else decision.floored
+    return minimum(policy) if usage.provisioned <= policy.minimum else decision.floored
 
 
 # Words
@@ -376,14 +376,14 @@ def _measured(policy: Policy, usage: Usage, *thresholds: Fraction) -> str:
 def percent(value: Fraction, *thresholds: Fraction) -> str:
     """One decimal, or as many as keep it on its side of the thresholds: 89.96 is not "90.0 %, below 90 %"."""
     for digits in range(1, _MOST_DIGITS):
-        text = _decimals(value, digits)
+        text = decimals(value, digits)
         shown = Fraction(text)
         if all((shown < limit, shown > limit) == (value < limit, value > limit) for limit in thresholds):
             break
     return text
 
 
-def _decimals(value: Fraction, digits: int) -> str:
+def decimals(value: Fraction, digits: int) -> str:
     """A number, 0 or more, rounded to so many decimals, however great it is."""
     whole, rest = divmod(round(value * 10**digits), 10**digits)
     return f"{whole}.{rest:0{digits}}"

@@ -16,6 +16,9 @@ from typing import Literal, NamedTuple
 Axis = Literal["reads", "writes"]
 Unit = Literal["percent", "units"]
 Direction = Literal["up", "down", "stay"]
+ScalingPolicy = Literal["thresholds", "target-tracking"]
+
+OFF = "off"
 
 # A granular scale: (threshold in percent, amount) pairs, thresholds ascending.
 Scale = tuple[tuple[Fraction, Fraction], ...]
@@ -78,6 +81,15 @@ class Policy:
     decrease_consumed_scale: Scale | None = None
     upper_alarm_threshold: Fraction = Fraction(0)
     lower_alarm_threshold: Fraction = Fraction(0)
+    scaling_policy: ScalingPolicy = "thresholds"
+    target_utilization: Fraction = Fraction(90)
+    burst_credit: Fraction = Fraction(0)  # percent of the estimated burst credit to count on
+    throttled_minutes_per_day: Fraction | str = Fraction(1)  # to settle near by learning; OFF: never learn
+
+    @property
+    def tracks(self) -> bool:
+        """Whether capacity follows a target utilization; otherwise it follows the thresholds."""
+        return self.scaling_policy == "target-tracking"
 
     @property
     def minimum(self) -> int:
@@ -86,9 +98,10 @@ class Policy:
 
     @property
     def uses_throttled(self) -> bool:
-        """Whether any option of this axis looks at throttled events."""
+        """Whether any option of this axis, or its scaling policy, looks at throttled events."""
         return self.enable_autoscaling and (
-            self.throttled_upper_threshold > 0
+            self.tracks
+            or self.throttled_upper_threshold > 0
             or self.increase_throttled_by_provisioned_scale is not None
             or self.increase_throttled_by_consumed_scale is not None
         )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics
 from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.series import Metrics
 from dynamic_dynamodb.decisions.calculator import decide
 from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource, Target, Throughput, Usage
 
@@ -117,7 +118,7 @@ def of_all(measured: Mapping[Target, Measured | AwsError]) -> dict[Target, tuple
 @pytest.fixture
 def measure(workers: Workers) -> Callable[..., dict[Target, tuple[Usage, Usage] | AwsError]]:
     def measure(cloudwatch: Any, *requests: Request) -> dict[Target, tuple[Usage, Usage] | AwsError]:
-        return of_all(Statistics(cloudwatch, workers).measure(requests, NOW))
+        return of_all(Statistics(Metrics(cloudwatch, workers)).measure(requests, NOW))
 
     return measure
 
@@ -164,7 +165,7 @@ def test_one_call_with_the_window_and_the_metrics(measure: Measure) -> None:
 )
 def test_now_is_rounded_down_to_the_minute(workers: Workers, now: datetime) -> None:
     cloudwatch = CloudWatch()
-    of_all(Statistics(cloudwatch, workers).measure([request(start=5, period=5)], now))
+    of_all(Statistics(Metrics(cloudwatch, workers)).measure([request(start=5, period=5)], now))
     assert (cloudwatch.data[0]["StartTime"], cloudwatch.data[0]["EndTime"]) == (NOON - timedelta(minutes=5), NOON)
 
 
@@ -270,7 +271,7 @@ def test_windows_of_a_day_or_more_in_longer_steps(
     cloudwatch = CloudWatch()
     moment = NOON.replace(hour=int(now[:2]), minute=int(now[3:]))
     measured = of_all(
-        Statistics(cloudwatch, workers).measure([request(start=start, period=period, throttled=AXES)], moment)
+        Statistics(Metrics(cloudwatch, workers)).measure([request(start=start, period=period, throttled=AXES)], moment)
     )
     assert asked(cloudwatch, READS) == asked(cloudwatch, WRITES) == [consumed]
     assert asked(cloudwatch, READS_THROTTLED) == asked(cloudwatch, WRITES_THROTTLED) == [throttled]
@@ -723,7 +724,7 @@ def denied(code: str = "AccessDenied") -> RefusedError:
 def test_denied_is_noticed_once_and_remembered(workers: Workers, caplog: pytest.LogCaptureFixture, code: str) -> None:
     cloudwatch = CloudWatch({(TABLE, READS): [0.1, 0.2], (INDEX, WRITES): [5], (TABLE, READS_THROTTLED): [1, 2]})
     cloudwatch.refusal = denied(code)
-    statistics = Statistics(cloudwatch, workers)
+    statistics = Statistics(Metrics(cloudwatch, workers))
     requests = [request(throttled=("reads",), last_increase=MINUTES[1]), request(INDEX)]
     with caplog.at_level(logging.DEBUG):
         for _check in range(3):
@@ -752,7 +753,7 @@ def checks(statistics: Statistics, cloudwatch: CloudWatch, *minutes: float) -> l
 def test_denied_is_asked_for_again_each_hour(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal = denied()
-    statistics = Statistics(cloudwatch, workers)
+    statistics = Statistics(Metrics(cloudwatch, workers))
     with caplog.at_level(logging.INFO):
         seen = checks(statistics, cloudwatch, 0, 5, 59, 60, 65, 119, 125)
         assert seen == [(1, 2, True), *[(0, 2, True)] * 2, (1, 2, True), *[(0, 2, True)] * 2, (1, 2, True)]
@@ -772,7 +773,7 @@ def test_denied_both_ways_is_asked_for_again_in_the_next_check(
 ) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal, cloudwatch.statistics_refusal = denied(), RefusedError("AccessDenied")
-    statistics = Statistics(cloudwatch, workers)
+    statistics = Statistics(Metrics(cloudwatch, workers))
     assert checks(statistics, cloudwatch, 0, 5) == [(1, 2, False)] * 2
     cloudwatch.refusal = None
     assert checks(statistics, cloudwatch, 10, 15) == [(1, 0, True)] * 2
@@ -782,7 +783,7 @@ def test_denied_both_ways_is_asked_for_again_in_the_next_check(
 def test_a_clock_set_back_does_not_put_it_off(workers: Workers) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal = denied()
-    assert checks(Statistics(cloudwatch, workers), cloudwatch, 0, -1440, -1439) == [
+    assert checks(Statistics(Metrics(cloudwatch, workers)), cloudwatch, 0, -1440, -1439) == [
         (1, 2, True),
         (1, 2, True),
         (0, 2, True),
@@ -792,7 +793,7 @@ def test_a_clock_set_back_does_not_put_it_off(workers: Workers) -> None:
 def test_nothing_asked_tells_nothing_of_the_permission(workers: Workers) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal = denied()
-    statistics = Statistics(cloudwatch, workers)
+    statistics = Statistics(Metrics(cloudwatch, workers))
     checks(statistics, cloudwatch, 0)
     assert of_all(statistics.measure([], NOW + timedelta(hours=2))) == {}
     assert checks(statistics, cloudwatch, 30) == [(0, 2, True)]
@@ -802,7 +803,7 @@ def test_denied_in_several_calls_at_once_is_said_once(workers: Workers, caplog: 
     cloudwatch = CloudWatch()
     cloudwatch.refusal = denied()
     requests = [request(Target(f"table_{number}")) for number in range(2000)]
-    measured = of_all(Statistics(cloudwatch, workers).measure(requests, NOW))
+    measured = of_all(Statistics(Metrics(cloudwatch, workers)).measure(requests, NOW))
     assert len(caplog.records) == 1
     assert not any(isinstance(one, AwsError) for one in measured.values())
 
@@ -929,7 +930,7 @@ def test_statistics_throttled(measure: Measure) -> None:
 def test_another_refusal_is_no_denial(workers: Workers) -> None:
     cloudwatch = CloudWatch()
     cloudwatch.refusal = RefusedError("InternalServiceFault")
-    statistics = Statistics(cloudwatch, workers)
+    statistics = Statistics(Metrics(cloudwatch, workers))
     assert isinstance(of_all(statistics.measure([request()], NOW))[TABLE], AwsError)
     cloudwatch.refusal = None
     assert not isinstance(of_all(statistics.measure([request()], NOW))[TABLE], AwsError)
@@ -945,7 +946,7 @@ def test_the_same_measurements_of_a_target_that_another_hand_has_increased() -> 
     asked = request(throttled=AXES, last_increase=MINUTES[0])
     cloudwatch = CloudWatch({(TABLE, READS): [10, 20, 30, 40, 50], (TABLE, "ReadThrottleEvents"): [1, 2, 4, 8, 16]})
     workers = Workers(threads=1)
-    measured = Statistics(cloudwatch, workers).measure([asked], NOW)[TABLE]
+    measured = Statistics(Metrics(cloudwatch, workers)).measure([asked], NOW)[TABLE]
     workers.close()
     assert isinstance(measured, Measured)
     before, _ = measured.usages

@@ -175,7 +175,7 @@ def test_table_name_takes_over_the_global_breaker(files: Files) -> None:
     "value", [option for option in options.OPTIONS if option.flag and option.axis], ids=lambda o: o.name
 )
 def test_every_table_flag_reaches_the_table(value: Option) -> None:
-    text = value.choices[-1] if value.choices else "17"
+    text = value.choices[-1] if value.choices else "27"
     table = loader.load({"table-name": "t", value.name: text}).config["tables"]["t"]
     assert str(table[value.key]) == text
 

@@ -72,7 +72,7 @@ def _facts(option: Option) -> dict[str, object]:
 def test_reads_and_writes_have_the_same_options() -> None:
     for_reads = [option for option in OPTIONS if option.axis == "reads"]
     for_writes = [option for option in OPTIONS if option.axis == "writes"]
-    assert len(for_reads) == len(for_writes) == 27
+    assert len(for_reads) == len(for_writes) == 31
     for reads, writes in zip(for_reads, for_writes, strict=True):
         texts = {name: _as_writes(getattr(reads, name)) for name in ("name", "key", "help", "fallback", "flag", "axis")}
         group = reads.group and options.WRITES_GROUP

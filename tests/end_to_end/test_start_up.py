@@ -174,7 +174,10 @@ def test_the_examples_of_the_usage_are_understood(run: Run, tmp_path: Path) -> N
         (("-t", "t", "--dry-run=s3cret\nword"), ["--dry-run: takes no value"]),
         (
             ("-t", "t", "--reads", "5"),
-            ["--reads: could be any of --reads-upper-threshold, --reads-lower-threshold; write more of it"],
+            [
+                "--reads: could be any of --reads-upper-threshold, --reads-lower-threshold, --reads-scaling-policy, "
+                "--reads-burst-credit, --reads-throttled-minutes-per-day; write more of it"
+            ],
         ),
         (
             ("-t", "t", "--aws=s3 could match cret"),

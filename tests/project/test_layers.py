@@ -58,6 +58,7 @@ SLOW = ("boto3", "botocore", "logging", "configparser", "dataclasses", "typing",
 # These compute and do nothing else: no logging, no clock, no input or output. A room stands for all its modules.
 PURE = {"decisions", "configuration.options", "aws.iam"}
 PURE_IMPORTS = {
+    "array",
     "__future__",
     "collections",
     "dataclasses",

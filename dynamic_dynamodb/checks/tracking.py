@@ -1,0 +1,171 @@
+"""Target tracking within a check: what CloudWatch is asked for, and what is remembered of each target's minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from fractions import Fraction
+
+from dynamic_dynamodb.aws.cloudwatch import CONSUMED, KEY_RANGE, THROTTLED, Measured
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.series import Metrics, Query, Series, minute_of
+from dynamic_dynamodb.checks.inventory import Job
+from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.decisions import tracking, windows
+from dynamic_dynamodb.decisions.history import History, Sums
+from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage
+
+LEAST_METRICS, MOST_METRICS = 2, 6  # of one target and check: consumed alone; throttled and hot key ranges, too
+_MINUTE = timedelta(minutes=1)
+
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
+_KEY_RANGE = {THROTTLED[axis]: KEY_RANGE[axis] for axis in AXES}
+
+
+def tracked(job: Job) -> tuple[Policy, ...]:
+    """The axes of a job that follow a target utilization."""
+    return tuple(
+        policy
+        for policy in job.section.policies
+        if policy.tracks and not (policy.axis == "writes" and job.writes_managed)
+    )
+
+
+def needs_window(job: Job) -> bool:
+    """Whether anything looks at the look-back window: an axis that follows thresholds, or an alarm."""
+    policies = job.section.policies
+    alarms = any(policy.upper_alarm_threshold or policy.lower_alarm_threshold for policy in policies)
+    return alarms or len(tracked(job)) < len(policies)
+
+
+class Tracker:
+    """The histories of all targets that follow a target utilization; `interval` is in seconds."""
+
+    def __init__(self, metrics: Metrics, state: State, interval: int) -> None:
+        self._metrics = metrics
+        self._state = state
+        self._every = Fraction(interval, 60)
+
+    def history(self, target: Target) -> History:
+        """What is remembered of this target's minutes."""
+        memory = self._state.memory(target)
+        if memory.history is None:
+            memory.history = History()
+        return memory.history
+
+    def measure(self, jobs: Iterable[Job], now: datetime) -> dict[Target, AwsError]:
+        """Read the minutes that have become known; returns the targets for which that failed, each with its error."""
+        minute = minute_of(now)
+        asked = {job.target: (job, list(self._queries(job, minute))) for job in jobs if tracked(job)}
+        found = self._metrics.read([query for _, queries in asked.values() for query in queries], now)
+        # Where nothing was throttled no key range was too hot: that need not be asked, or paid.
+        hot = [query._replace(metric=_KEY_RANGE[query.metric]) for query in found if _throttled(query, found[query])]
+        found.update(self._metrics.read(hot, now))
+        answers: dict[Target, dict[str, Series | AwsError]] = {target: {} for target in asked}
+        for query, answer in found.items():
+            answers[query.target][query.metric] = answer
+        failed = {target: error for target, mine in answers.items() for error in _errors(mine)}
+        for target, (job, queries) in asked.items():
+            if target not in failed:
+                self._take(job, minute, minute_of(queries[0].start), answers[target])
+        return failed
+
+    def _queries(self, job: Job, minute: int) -> Iterator[Query]:
+        history = self.history(job.target)
+        since = history.since(minute)
+        # Both axes, since a datapoint of the other one tells that this one was idle.
+        yield from (_query(job.target, metric, since, minute) for metric in CONSUMED.values())
+        for policy in tracked(job):
+            first = history.throttled_since(minute, policy.axis)
+            if first is not None:
+                yield _query(job.target, THROTTLED[policy.axis], first, minute)
+
+    def _take(self, job: Job, minute: int, since: int, answers: Mapping[str, Series | AwsError]) -> None:
+        sums = {metric: dict(answer) for metric, answer in answers.items() if isinstance(answer, Series)}
+        consumed = {axis: sums[metric] for axis, metric in CONSUMED.items()}
+        throttled = {
+            axis: _above(sums[metric], sums.get(KEY_RANGE[axis], {}))
+            for axis, metric in THROTTLED.items()
+            if metric in sums
+        }
+        history = self.history(job.target)
+        history.saw(minute, job.resource, self._every)
+        history.take(minute, since, consumed, throttled)
+        history.learn(tracked(job))
+
+    def decide(self, policy: Policy, resource: Resource, now: datetime, *, joins: bool = False) -> Decision:
+        """What one axis should have provisioned; `joins`: the other axis is lowered by the same call."""
+        memory = self._state.memory(resource.target)
+        waits = ""
+        if memory.waits_until is not None and now < memory.waits_until:
+            waits = f"decreases have run out: asked for again from {memory.waits_until:%H:%M UTC}"
+        seen = self.history(resource.target).situation(policy, resource, minute_of(now), self._every, waits)
+        return tracking.decide(policy, seen, joins=joins)
+
+    def usage(self, policy: Policy, resource: Resource, now: datetime) -> Usage:
+        """What the last 10 known minutes come to, for whatever reads the usage of a window."""
+        return tracking.usage(self.history(resource.target).situation(policy, resource, minute_of(now), self._every))
+
+    def usages(self, job: Job, measured: Measured | Followed, now: datetime) -> tuple[Usage, Usage]:
+        """Of reads and of writes, each by its scaling policy."""
+        reads, writes = (
+            self.usage(policy, job.resource, now) if policy in tracked(job) else usage
+            for policy, usage in zip(job.section.policies, measured.usages, strict=True)
+        )
+        return reads, writes
+
+    def free(self, job: Job, directions: Mapping[Axis, Direction], now: datetime) -> None:
+        """Have the minutes until the next check count, of each axis that nothing but the policy keeps from having more.
+
+        `directions`: what was decided in this check.
+        """
+        section, history, minute = job.section, self.history(job.target), minute_of(now)
+        closed = bool(section.windows) and not windows.is_open(section.windows, now)
+        if closed and not section.values["scale_up_outside_maintenance_windows"]:
+            return
+        for policy in tracked(job):
+            most, units = policy.max_provisioned, getattr(job.resource.provisioned, policy.axis)
+            at_max = most is not None and units >= most
+            refused = directions[policy.axis] == "up" and not history.accepted_in(minute)
+            if policy.enable_autoscaling and policy.enable_up_scaling and not at_max and not refused:
+                history.free(minute, policy.axis, self._every)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What is known of a target both of whose axes follow a target utilization: no window was asked for."""
+
+    tracker: Tracker
+    job: Job
+    now: datetime
+
+    def described(self, resource: Resource) -> Followed:
+        """The same of a target that has been described anew."""
+        return replace(self, job=replace(self.job, resource=resource))
+
+    @property
+    def usages(self) -> tuple[Usage, Usage]:
+        """Of reads and of writes, over the last 10 known minutes."""
+        reads, writes = (
+            self.tracker.usage(policy, self.job.resource, self.now) for policy in self.job.section.policies
+        )
+        return reads, writes
+
+
+def _query(target: Target, metric: str, first: int, end: int) -> Query:
+    return Query(target, metric, _EPOCH + first * _MINUTE, _EPOCH + end * _MINUTE)
+
+
+def _throttled(query: Query, answer: Series | AwsError) -> bool:
+    return query.metric in _KEY_RANGE and isinstance(answer, Series) and any(answer.sums)
+
+
+def _errors(answers: Mapping[str, Series | AwsError]) -> list[AwsError]:
+    """The first error, if there is one."""
+    return [answer for answer in answers.values() if isinstance(answer, AwsError)][:1]
+
+
+def _above(events: Sums, key_range: Sums) -> Sums:
+    """The throttled events that more capacity cures: those above what a hot key range had, never below 0."""
+    return {minute: max(0.0, number - key_range.get(minute, 0.0)) for minute, number in events.items()}

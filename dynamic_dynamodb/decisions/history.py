@@ -1,0 +1,242 @@
+"""What is known of one target minute by minute: the memory of target tracking. Pure: time comes in as numbers.
+
+Minutes are counted from the epoch, UTC. CloudWatch publishes nothing for a minute without traffic, and every datapoint
+late. So a minute without one is known to be idle once a later datapoint of this target has come, or once it is certain
+that none will come. Which minutes are known is a matter of the target, not of the axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from fractions import Fraction
+from typing import NamedTuple
+
+from dynamic_dynamodb.decisions import tracking
+from dynamic_dynamodb.decisions.learning import Learned, Minute
+from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource
+from dynamic_dynamodb.decisions.recurring import Season
+from dynamic_dynamodb.decisions.tracking import Minutes, Situation
+
+KEPT = 75  # minutes: an hour of burst credit, and what may come late
+CERTAIN = 10  # minutes after the end of a minute until it is certain that nothing more is published for it
+LEAST = 5  # minutes to ask for in any case: a datapoint may still grow
+_LONGEST_UPDATE = 10  # minutes
+_VALID = 2  # intervals for which a check speaks
+_BUSY = 0.95  # of what is provisioned: from there on throttled events are asked for in each check
+_EVERY_FIFTH = 5  # otherwise
+
+Sums = Mapping[int, float]  # 1-minute sums by minute
+
+
+def minute_of(moment: datetime) -> int:
+    """The minute that this moment lies in, counted from the epoch; of an aware datetime."""
+    return int(moment.timestamp() // 60)
+
+
+class _Step(NamedTuple):
+    since: int  # the first minute in which `units` held
+    units: int
+
+
+class _Ring:
+    """Numbers by minute, the newest 75; `first` is the minute of the oldest."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.values: list[float] = []
+
+    def extend_to(self, minute: int) -> None:
+        self.values += [0.0] * (minute - self.first + 1 - len(self.values))
+        surplus = max(0, len(self.values) - KEPT)
+        del self.values[:surplus]
+        self.first += surplus
+
+    def raise_to(self, sums: Sums) -> None:
+        """A late datapoint only grows."""
+        for minute, value in sums.items():
+            place = minute - self.first
+            if 0 <= place < len(self.values):
+                self.values[place] = max(self.values[place], value)
+
+
+class _Axis:
+    """One axis of a target."""
+
+    def __init__(self, learned: Learned) -> None:
+        self.learned = learned
+        self.season: Season | None = None
+        self.consumed, self.throttled = _Ring(), _Ring()
+        self.steps: deque[_Step] = deque(maxlen=KEPT)
+        self.throttled_to: int | None = None  # the newest minute whose throttled events were asked for
+        self.had_events = False  # in the last answer
+        self.checks = 0  # since they were asked for
+        self.last_increase: int | None = None  # ours
+        self.last_decrease: int | None = None
+
+    def minutes(self, newest: int, *, with_provisioned: bool) -> Minutes:
+        """The minutes up to `newest`."""
+        first = self.consumed.first
+        consumed = self.consumed.values[: newest - first + 1]
+        units = [self.held_in(first + place) for place in range(len(consumed))] if with_provisioned else []
+        return Minutes(newest, consumed, self.throttled.values[: len(consumed)], units)
+
+    def held_in(self, minute: int) -> int | None:
+        """What was provisioned in this minute, where that is known."""
+        return next((step.units for step in reversed(self.steps) if step.since <= minute), None)
+
+    def saw(self, units: int, since: int | None, now: int) -> None:
+        """What DescribeTable shows now; it held `since` then, from ever on where that is None."""
+        if not self.steps:
+            self.steps.append(_Step(-(2**62) if since is None else since, units))
+        elif units != self.steps[-1].units:
+            earliest = self.steps[-1].since + 1
+            self.steps.append(_Step(max(earliest, now if since is None else min(since, now)), units))
+
+
+class History:
+    """The known minutes of one target, and what was learned from them. `learned`, by axis: from an earlier run."""
+
+    def __init__(self, learned: Mapping[Axis, Learned] | None = None) -> None:
+        self._axes = {axis: _Axis((learned or {}).get(axis, Learned())) for axis in AXES}
+        self._newest: int | None = None
+        self._folded: int | None = None  # the newest minute that was learned from
+        self._speaks: dict[Axis, deque[tuple[int, int]]] = {axis: deque(maxlen=4 * CERTAIN) for axis in AXES}
+        self._sent: int | None = None
+        self._update = Fraction(1)
+
+    def learned(self, axis: Axis) -> Learned:
+        """What was learned of this axis so far."""
+        return self._axes[axis].learned
+
+    def since(self, now: int) -> int:
+        """The first minute to ask CloudWatch for."""
+        if self._newest is None:
+            return now - KEPT
+        return max(now - KEPT, min(self._newest + 1, now - LEAST))
+
+    def throttled_since(self, now: int, axis: Axis) -> int | None:
+        """The first minute to ask throttled events for; None where this check can do without.
+
+        Each metric of each target has its price, and throttling is rare: every fifth check looks for it anyway.
+        """
+        one = self._axes[axis]
+        one.checks += 1
+        held = one.steps[-1].units if one.steps else 0
+        busy = bool(one.consumed.values) and one.consumed.values[-1] >= _BUSY * 60 * held
+        if one.throttled_to is not None and not busy and not one.had_events and one.checks < _EVERY_FIFTH:
+            return None
+        return (
+            self.since(now) if one.throttled_to is None else max(now - KEPT, min(self.since(now), one.throttled_to + 1))
+        )
+
+    # What comes in
+
+    def take(self, now: int, since: int, consumed: Mapping[Axis, Sums], throttled: Mapping[Axis, Sums]) -> None:
+        """Take in a complete answer of CloudWatch for the minutes from `since` to before `now`.
+
+        `throttled` has the axes whose throttled events were asked for, less those of hot key ranges.
+        """
+        points = [minute for sums in (*consumed.values(), *throttled.values()) for minute in sums if minute < now]
+        if self._newest is not None and since > self._newest + 1:  # nobody asked for the minutes between
+            self._begin(since)
+        elif self._newest is None:
+            if not points:
+                return
+            self._begin(min(points))
+        self._newest = max([*points, self._newest or 0, now - CERTAIN - 1])
+        for axis, one in self._axes.items():
+            for ring, sums in ((one.consumed, consumed), (one.throttled, throttled)):
+                ring.extend_to(self._newest)
+                ring.raise_to(sums.get(axis, {}))
+            if axis in throttled:
+                one.throttled_to, one.checks, one.had_events = now - 1, 0, any(throttled[axis].values())
+
+    def saw(self, now: int, resource: Resource, every: Fraction) -> None:
+        """Take in what DescribeTable shows of the target, which is ACTIVE; `every`: minutes between two checks."""
+        if self._sent is not None:
+            took = now - self._sent - every / 2
+            self._update, self._sent = min(max(took, Fraction(1)), Fraction(_LONGEST_UPDATE)), None
+        stamps = [minute_of(stamp) for stamp in (resource.last_increase, resource.last_decrease) if stamp]
+        since = max(stamps) + math.ceil(self._update) if stamps else None
+        for axis, one in self._axes.items():
+            one.saw(getattr(resource.provisioned, axis), since, now)
+
+    def accepted(self, now: int, axis: Axis, *, increase: bool) -> None:
+        """DynamoDB has accepted a change of ours to this axis."""
+        self._sent = now
+        if increase:
+            self._axes[axis].last_increase = now
+        else:
+            self._axes[axis].last_decrease = now
+
+    def accepted_in(self, minute: int) -> bool:
+        """Whether DynamoDB accepted a change of ours in this minute."""
+        return self._sent == minute
+
+    def free(self, now: int, axis: Axis, every: Fraction) -> None:
+        """From now until the next check nothing but the policy keeps this axis from having more."""
+        self._speaks[axis].append((now, now + math.ceil(_VALID * every)))
+
+    def learn(self, policies: Iterable[Policy]) -> None:
+        """Fold in the minutes that have become known since the last time."""
+        if self._newest is None:
+            return
+        first = self._axes["reads"].consumed.first
+        begin = first if self._folded is None else max(first, self._folded + 1)
+        for policy in policies:
+            for minute in range(begin, self._newest + 1):
+                self._learn(policy, minute)
+        self._folded = self._newest
+
+    def _learn(self, policy: Policy, minute: int) -> None:
+        one = self._axes[policy.axis]
+        place = minute - one.consumed.first
+        consumed, throttled = one.consumed.values[place], one.throttled.values[place]
+        credit = float(policy.burst_credit) / 100
+        if one.season is None or one.season.credit != tracking.BUCKET * credit:
+            one.season = Season(tracking.BUCKET * credit)
+        one.season.add(minute, consumed + throttled)
+        if isinstance(policy.throttled_minutes_per_day, str):  # off
+            return
+        known = one.held_in(minute)
+        counted = 0.0
+        if throttled and credit and minute > one.consumed.first:
+            counted = credit * one.learned.trust * tracking.burst_credit(one.minutes(minute - 1, with_provisioned=True))
+        free = known is not None and any(since <= minute < until for since, until in self._speaks[policy.axis])
+        one.learned = one.learned.after(
+            Minute(consumed, throttled, 60.0 * (known or 0), counted, free), float(policy.throttled_minutes_per_day)
+        )
+
+    # What it comes to
+
+    def situation(self, policy: Policy, resource: Resource, now: int, every: Fraction, waits: str = "") -> Situation:
+        """What a decision about one axis rests on; `waits`: why no decrease may be asked for now."""
+        one = self._axes[policy.axis]
+        newest = now - 1 if self._newest is None else self._newest
+        stamp = resource.last_increase
+        return Situation(
+            provisioned=getattr(resource.provisioned, policy.axis),
+            minutes=one.minutes(newest, with_provisioned=policy.burst_credit > 0),
+            now=now,
+            every=every,
+            update=self._update,
+            effective=one.steps[-1].since if one.steps else now,
+            last_increase=minute_of(stamp) if one.last_increase is None and stamp else one.last_increase,
+            last_decrease=one.last_decrease,
+            waits=waits,
+            throttling_known=one.throttled_to == now - 1,
+            soon=one.season.soon(now) if one.season else None,
+            later=one.season.later(now) if one.season else None,
+            headroom=one.learned.headroom,
+            trust=one.learned.trust,
+        )
+
+    def _begin(self, first: int) -> None:
+        """Forget all minutes; the next known one is `first`."""
+        self._newest = first - 1
+        for one in self._axes.values():
+            for ring in (one.consumed, one.throttled):
+                ring.first, ring.values = first, []

@@ -1,0 +1,62 @@
+"""What target tracking learns from throttled minutes: how much headroom to keep, how far to trust burst credit. Pure.
+
+The rules and their constants are those of docs/behaviour.md, section 10; they were found by simulation on real loads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+_STEP = 0.05  # of headroom, for each throttled minute
+_MOST_HEADROOM = 2.0
+_MOST_STEPS = 3  # in one event: what comes later in it is already being answered
+_QUIET = 2  # minutes without throttling that end an event
+_WEEK, _DAY = 10_080, 1_440  # minutes
+
+
+@dataclass(frozen=True)
+class Minute:
+    """One minute of one axis: 1-minute sums of what was consumed and throttled, and what held in it.
+
+    `credit`: the capacity units of burst credit that the policy counted on before this minute, for this minute.
+    `free`: whether the policy could have had more capacity then; nothing is learned from other minutes.
+    """
+
+    consumed: float
+    throttled: float
+    provisioned: float  # capacity units per minute
+    credit: float = 0.0
+    free: bool = True
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned up to one minute. `headroom` is 1 to 2, `trust` 0 to 1; the other fields describe the event."""
+
+    headroom: float = 1.0
+    trust: float = 1.0
+    quiet: int = _QUIET  # minutes since the last throttled one
+    steps: int = 0  # by which this event has raised the headroom
+    doubted: bool = False  # whether this event has halved the trust
+
+    def after(self, minute: Minute, allowed: float) -> Learned:
+        """What is known after one more minute; `allowed` is the number of throttled minutes per day to settle near."""
+        if not minute.free:
+            return replace(self, quiet=_QUIET if not minute.throttled else 0)
+        learned = self._throttled(minute) if minute.throttled else replace(self, quiet=self.quiet + 1)
+        return replace(
+            learned,
+            headroom=max(1.0, learned.headroom - _STEP * allowed / _DAY),
+            trust=min(1.0, learned.trust * 2 ** (1 / _WEEK)),
+        )
+
+    def _throttled(self, minute: Minute) -> Learned:
+        event = replace(self, quiet=0)
+        if self.quiet >= _QUIET:
+            event = replace(event, steps=0, doubted=False)
+        if minute.credit > 0 and minute.consumed + minute.throttled - minute.provisioned <= minute.credit:
+            # The credit would have been enough, had it been there.
+            return event if event.doubted else replace(event, trust=event.trust / 2, doubted=True)
+        if event.steps >= _MOST_STEPS:
+            return event
+        return replace(event, steps=event.steps + 1, headroom=min(_MOST_HEADROOM, event.headroom + _STEP))

@@ -1,0 +1,352 @@
+"""Target tracking: how much to provision for the load of the last minutes at a target utilization. Pure.
+
+An alternative to the thresholds of calculator.py, with the same types and the same limits. The rules are those of
+docs/behaviour.md, section 10. Loads are 1-minute sums, as CloudWatch has them; they are compared exactly, as Fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from dynamic_dynamodb.decisions import calculator
+from dynamic_dynamodb.decisions.calculator import number
+from dynamic_dynamodb.decisions.model import Decision, Policy, Usage
+from dynamic_dynamodb.decisions.recurring import Expected
+
+FULL = Fraction(97, 100)  # of what is provisioned: above it there is too little room for the next minutes
+_LEAST_STEP = Fraction(102, 100)  # a smaller increase is not worth a call
+_LEAST_ANSWER, _MOST_ANSWER = Fraction(3, 2), 4  # times P, where something was throttled
+_MOST = Fraction(5, 2)  # times what was seen or is expected: no mistake may cost more
+_SLOPE, _KNOWN_FOR_SLOPE = 15, 30  # minutes
+_LOOKED_BACK, _GREATEST_OF = 10, 31  # minutes, for a decrease and for the bound on an increase
+_AFTER_INCREASE, _AFTER_DECREASE = 20, 60  # minutes
+_SAVES, _SAVES_SOON_AFTER, _SAVES_JOINING = Fraction(10), Fraction(30), Fraction(3)  # percent
+_LOWEST_STEP = Fraction(7, 10)  # times P
+_STALE = 5  # minutes: older data say nothing of the present
+BUCKET = 5  # minutes of provisioned capacity that DynamoDB keeps for bursts: 300 s, "best effort"
+_CREDIT_OVER = 60  # minutes
+_JUST_NOW = 2  # minutes
+_EXACT = Context(prec=1000)  # sums of any floats are exact with so many digits
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """The known minutes of one axis, oldest first, without gaps; at most 75 are of use.
+
+    `newest` is the last one's number, in minutes since the epoch. `consumed` and `throttled` are 1-minute sums;
+    `provisioned` is in capacity units per second, None where it is not known; it may be empty
+    where burst credit is not counted on.
+    """
+
+    newest: int
+    consumed: Sequence[float]
+    throttled: Sequence[float]
+    provisioned: Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What one decision about one axis rests on. Times are in minutes, points in time in minutes since the epoch."""
+
+    provisioned: int  # capacity units per second, 1 or more
+    minutes: Minutes
+    now: int
+    every: Fraction = Fraction(1)  # between two checks
+    update: Fraction = Fraction(1)  # that an UpdateTable takes to have an effect
+    effective: int = 0  # the first minute in which `provisioned` held
+    last_increase: int | None = None
+    last_decrease: int | None = None
+    waits: str = ""  # why no decrease may be asked for now; empty where it may
+    throttling_known: bool = True  # whether throttled events were asked for in this check
+    soon: Expected | None = None
+    later: Expected | None = None
+    headroom: float = 1.0  # 1 to 2
+    trust: float = 1.0  # 0 to 1
+
+    @property
+    def age(self) -> int:
+        """Minutes since the newest known minute ended."""
+        return self.now - self.minutes.newest - 1
+
+    @property
+    def reach(self) -> Fraction:
+        """How many minutes ahead this decision must hold: until the next one can have an effect."""
+        return self.age + self.update + self.every + 2
+
+
+class _Candidate(NamedTuple):
+    units: Fraction  # per minute
+    why: str
+
+
+def decide(policy: Policy, seen: Situation, *, joins: bool = False) -> Decision:
+    """What one axis of one target should have provisioned.
+
+    `joins`: the other axis is lowered by the same call, so that a small saving is worth it. `ripe` in the decision
+    says that a decrease is wanted, if only in company of the other axis.
+    """
+    if not policy.enable_autoscaling:
+        return _stay(policy, seen, f"enable-{policy.axis}-autoscaling is false")
+    proposal = _up(policy, seen) or _down_or_stay(policy, seen, joins=joins)
+    return calculator.limit(policy, usage(seen), proposal)
+
+
+def usage(seen: Situation) -> Usage:
+    """The last 10 known minutes, as the thresholds' words and limits want them; none consumed where none is known."""
+    last = seen.minutes.consumed[-_LOOKED_BACK:]
+    return Usage(
+        seen.provisioned,
+        consumed=exact(last),
+        throttled=exact(seen.minutes.throttled[-_LOOKED_BACK:]),
+        seconds=60 * max(1, len(last)),
+    )
+
+
+def _stay(policy: Policy, seen: Situation, reason: str, *, ripe: bool = False) -> Decision:
+    text = f"{policy.axis} {_load(seen)} of {seen.provisioned}: stays, {reason}"
+    return Decision(seen.provisioned, "stay", text, streak=0, ripe=ripe)
+
+
+# Up
+
+
+def _up(policy: Policy, seen: Situation) -> Decision | None:
+    """The greatest increase that the rules ask for; None where none does."""
+    if not policy.enable_up_scaling:
+        return None
+    asked = [rule(policy, seen) for rule in (_by_load, _by_throttling, _by_recurrence)]
+    candidates = [one for one in asked if one is not None]
+    if not candidates:
+        return None
+    most = _MOST * _greatest(seen)
+    greatest = max(candidates, key=lambda one: one.units)
+    now, units = seen.provisioned, math.ceil(min(greatest.units, most) / 60)
+    if units <= now:
+        return None
+    if policy.max_provisioned is not None and units > policy.max_provisioned >= now:
+        if now == policy.max_provisioned:
+            return Decision(now, "stay", f"{greatest.why}: stays ({calculator.maximum(policy)})", streak=0)
+        how = f"{units} needed; {calculator.maximum(policy)}"
+        return Decision(policy.max_provisioned, "up", f"{greatest.why}: {now} -> {policy.max_provisioned} ({how})", 0)
+    how = _share(policy, seen, units) if greatest.units <= most else f"no more than {number(_MOST)} times the load"
+    return Decision(units, "up", f"{greatest.why}: {now} -> {units} ({how})", streak=0)
+
+
+def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
+    """The load of the next minutes would leave too little room."""
+    if not seen.minutes.consumed:
+        return None
+    load, now = expected(seen), 60 * seen.provisioned
+    credit = _counted_on(policy, seen)
+    if load <= FULL * now + credit / seen.reach:
+        return None
+    ahead = f"{_rounded(load)} expected in {number(seen.reach)} minutes"
+    help_ = f" and {_rounded(credit / seen.reach)} of burst credit" if credit else ""
+    why = f"{policy.axis} {_load(seen)}, {ahead}, over {number(100 * FULL)} % of {seen.provisioned}{help_}"
+    return _Candidate(max(load / _share_of_target(policy, seen), _LEAST_STEP * now), why)
+
+
+def _by_throttling(policy: Policy, seen: Situation) -> _Candidate | None:
+    """Something was throttled although the present capacity had taken effect."""
+    known, now = seen.minutes, Fraction(60 * seen.provisioned)
+    since = max(
+        0, seen.effective - known.newest - 1 + len(known.throttled)
+    )  # the index of the first minute that counts
+    events = exact(known.throttled[max(since, len(known.throttled) - _JUST_NOW) :])
+    if not events:
+        return None
+    demand = exact([known.consumed[-1], known.throttled[-1]])
+    wanted = min(max(demand / _share_of_target(policy, seen), _LEAST_ANSWER * now), _MOST_ANSWER * now)
+    return _Candidate(
+        wanted, f"{policy.axis} {_load(seen)}, {number(events)} throttled with {seen.provisioned} in effect"
+    )
+
+
+def _by_recurrence(policy: Policy, seen: Situation) -> _Candidate | None:
+    """What was needed at this time on two days before."""
+    if seen.soon is None or seen.soon.units <= 60 * seen.provisioned:
+        return None
+    needed = Fraction(seen.soon.units)
+    why = f"{policy.axis} {_load(seen)}, {_rounded(needed)} needed at this time on {seen.soon.days}"
+    return _Candidate(needed / _share_of_target(policy, seen), why)
+
+
+def expected(seen: Situation) -> Fraction:
+    """The load when the next decision can have an effect: the greater of the last 2 minutes, and the trend of 30."""
+    known = seen.minutes.consumed
+    latest = exact([max(known[-_JUST_NOW:])])
+    if len(known) < _KNOWN_FOR_SLOPE or seen.age > _STALE:
+        return latest
+    trend = exact(known[-_SLOPE:]) - exact(known[-2 * _SLOPE : -_SLOPE])
+    return latest + max(Fraction(0), trend / _SLOPE) / _SLOPE * (seen.reach - 1)
+
+
+def _greatest(seen: Situation) -> Fraction:
+    """The greatest load that was seen or is expected."""
+    known = seen.minutes
+    pairs = list(zip(known.consumed[-_GREATEST_OF:], known.throttled[-_GREATEST_OF:], strict=True))
+    if not pairs:
+        return Fraction(seen.soon.units) if seen.soon else Fraction(0)
+    loads = [exact(max(pairs, key=sum)), expected(seen)]
+    return max([*loads, Fraction(seen.soon.units)] if seen.soon else loads)
+
+
+# Down
+
+
+def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
+    hold = _reason_not_to_decrease(policy, seen)
+    if hold:
+        return _stay(policy, seen, hold)
+    now = seen.provisioned
+    needs = _needs(policy, seen)
+    low = max(math.ceil(max(need.units for need in needs) / 60), policy.minimum)
+    if low >= now:
+        return _stay(policy, seen, f"{low} needed")
+    saving, least = Fraction(100 * (now - low), now), _least_saving(seen, joins=joins)
+    if saving < least:
+        reason = f"saving {number(Fraction(math.floor(saving)))} % is under {number(least)} %"
+        return _stay(policy, seen, reason, ripe=saving >= _SAVES_JOINING)
+    units = max(low, min(math.ceil(_LOWEST_STEP * now), now - 1))  # of 3 units, .7 are 3 again
+    why = max(needs, key=lambda need: need.units).why
+    how = "" if units == low else f"; {low} in further steps"
+    if low == policy.minimum:
+        how += f"; {calculator.minimum(policy)}"
+    return Decision(units, "down", f"{policy.axis}: {why}: {now} -> {units}{how}", streak=0, ripe=True)
+
+
+def _reason_not_to_decrease(policy: Policy, seen: Situation) -> str:
+    known, axis = seen.minutes, policy.axis
+    last = known.consumed[-_LOOKED_BACK:]
+    idle = not any(last)
+    since = None if seen.last_increase is None else seen.now - seen.last_increase
+    # The first that holds counts.
+    reasons: Iterable[tuple[bool, str]] = (
+        (not policy.enable_down_scaling, f"enable-{axis}-down-scaling is false"),
+        (bool(seen.waits), seen.waits),
+        (len(last) < _LOOKED_BACK, f"only {len(last)} of {_LOOKED_BACK} minutes are known"),
+        # Without a datapoint for 10 minutes, in complete answers, nothing is consumed: that is known, and not stale.
+        (seen.age > _STALE and not idle, f"the newest datapoint is {seen.age} minutes old"),
+        (
+            idle and not policy.allow_scaling_down_on_0_percent,
+            f"nothing consumed and allow-scaling-down-{axis}-on-0-percent is false",
+        ),
+        (
+            since is not None and since < _AFTER_INCREASE,
+            f"increased {since} minutes ago, lowered {_AFTER_INCREASE} minutes after an increase at the earliest",
+        ),
+        (any(known.throttled[-_LOOKED_BACK:]), f"throttled in the last {_LOOKED_BACK} minutes"),
+        (not seen.throttling_known, "throttled events are asked for by a later check"),
+    )
+    return next((text for holds, text in reasons if holds), "")
+
+
+def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:
+    """What bounds a decrease from below, each in capacity units per minute."""
+    share, last = _share_of_target(policy, seen), seen.minutes.consumed[-_LOOKED_BACK:]
+    credit = BUCKET * policy.burst_credit / 100 * _known(seen.trust)
+    run = busiest(last, float(credit))
+    needed = exact(run) / (len(run) + credit)
+    mean = exact(last) / len(last)
+    shown = f"at {_percent(100 * share)} %"
+    needs = [
+        _Candidate(needed / share, f"the last {_LOOKED_BACK} minutes need {_rounded(needed)} {shown}"),
+        # So that _by_load does not ask for it back once the burst credit is used up.
+        _Candidate(mean / FULL, f"the last {_LOOKED_BACK} minutes consumed {_rounded(mean)} on average"),
+    ]
+    if seen.later is not None:
+        units = Fraction(seen.later.units)
+        why = f"the next hour needed {_rounded(units)} on {seen.later.days}, {shown}"
+        needs.append(_Candidate(units / share, why))
+    return needs
+
+
+def _least_saving(seen: Situation, *, joins: bool) -> Fraction:
+    """In percent; decreases are few, and a second one within an hour must be worth it."""
+    if joins:
+        return _SAVES_JOINING
+    recent = seen.last_decrease is not None and seen.now - seen.last_decrease < _AFTER_DECREASE
+    return _SAVES_SOON_AFTER if recent else _SAVES
+
+
+def busiest(minutes: Sequence[float], credit: float) -> Sequence[float]:
+    """The run of minutes that needs the most capacity, where `credit` minutes of it come from the burst bucket."""
+    best, greatest = minutes[-1:], -1.0
+    for first in range(len(minutes)):
+        total = 0.0
+        for count, units in enumerate(minutes[first:], 1):
+            total += units
+            if total / (count + credit) > greatest:
+                best, greatest = minutes[first : first + count], total / (count + credit)
+    return best
+
+
+# Burst credit and the target
+
+
+def burst_credit(minutes: Minutes) -> float:
+    """The capacity units that DynamoDB's burst bucket should hold after the newest minute, from an empty one before."""
+    held = 0.0
+    last = slice(-_CREDIT_OVER, None)
+    for consumed, throttled, units in zip(
+        minutes.consumed[last], minutes.throttled[last], minutes.provisioned[last], strict=True
+    ):
+        filled = held + 60 * (units or 0) - consumed
+        held = 0.0 if throttled or units is None else min(BUCKET * 60.0 * units, max(0.0, filled))
+    return held
+
+
+def _counted_on(policy: Policy, seen: Situation) -> Fraction:
+    """Of the burst credit, what the user and experience allow to count on."""
+    share = policy.burst_credit / 100 * _known(seen.trust)
+    if not share:
+        return Fraction(0)
+    return share * Fraction(min(burst_credit(seen.minutes), BUCKET * 60.0 * seen.provisioned))
+
+
+def _share_of_target(policy: Policy, seen: Situation) -> Fraction:
+    """The utilization to size for, 0 to 1: the target, less the headroom that was learned."""
+    return policy.target_utilization / 100 / _known(seen.headroom)
+
+
+def _known(learned: float) -> Fraction:
+    """What was learned, to a millionth: exact comparisons with a float's 52 binary places would take their time."""
+    return Fraction(round(learned * 10**6), 10**6)
+
+
+# Words
+
+
+def exact(sums: Sequence[float]) -> Fraction:
+    """The exact sum: a datapoint is the decimal number that its JSON shows, not the binary one next to it."""
+    if all(2 * one % 1 == 0 for one in sums):  # as nearly all are; floats hold these, and their sums, exactly
+        return Fraction(int(2 * sum(sums)), 2)
+    total = Decimal(0)
+    for one in sums:
+        total = _EXACT.add(total, Decimal(repr(one)))
+    return Fraction(total)
+
+
+def _load(seen: Situation) -> str:
+    known = seen.minutes.consumed
+    return f"{_rounded(exact(known[-1:]))} a second" if known else "unknown"
+
+
+def _share(policy: Policy, seen: Situation, units: int) -> str:
+    learned = f", {_percent(100 * (_known(seen.headroom) - 1))} % headroom learned" if seen.headroom > 1 else ""
+    return f"{number(policy.target_utilization)} % of {units}{learned}"
+
+
+def _rounded(per_minute: Fraction) -> str:
+    """A load as people read it: capacity units per second, whole ones from 10 on."""
+    rate = per_minute / 60
+    return f"{round(rate):,}" if rate >= 10 else calculator.decimals(rate, 1)
+
+
+def _percent(value: Fraction) -> str:
+    return number(Fraction(round(value * 10), 10))
