@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 _UNITS = 100
 _MINUTES = 5
 _SINCE = 1_700_000_000
+_NONE = '"Timestamps":[],"Values":[]'  # nothing was throttled
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
 _TARGET = re.compile(rb"\r\nx-amz-target: *\w+\.(\w+)", re.I)
 
@@ -79,10 +80,12 @@ class Service:
         start = arguments["StartTime"]
         times = json.dumps([float(start + 60 * minute) for minute in range(_MINUTES)])
         values = json.dumps([self._sum] * _MINUTES)
+        points = f'"Timestamps":{times},"Values":{values}'
         results = ",".join(
-            f'{{"Id":"{query["Id"]}","Label":"{query["MetricStat"]["Metric"]["MetricName"]}",'
-            f'"Timestamps":{times},"Values":{values},"StatusCode":"Complete"}}'
+            f'{{"Id":"{query["Id"]}","Label":"{metric}",{_NONE if "Throttle" in metric else points},'
+            '"StatusCode":"Complete"}'
             for query in arguments["MetricDataQueries"]
+            for metric in [query["MetricStat"]["Metric"]["MetricName"]]
         )
         return f'{{"MetricDataResults":[{results}],"Messages":[]}}'.encode()
 
