@@ -150,7 +150,7 @@ CELLS: dict[str, tuple[str | None, ...]] = {
     "no-body": ("failed", "failed", "failed", "failed", "unsure", "told"),
     "no-fields": ("failed", "failed", "failed", "failed", "unsure, made", "made"),
     "null-fields": ("failed", "failed", "failed", "failed", "made", "made"),
-    "wrong-types": ("failed", "failed", "failed", "failed", "unsure, made", "made"),
+    "wrong-types": ("failed", "failed", "failed", "failed", "made", "made"),
     "unknown-words": ("made", "left", "failed", "made", "made", "made"),
     "huge": ("made", "made", "made", "made", "made", "made"),
     "going-round": ("failed", None, "failed", None, None, None),  # the others have no pages
@@ -183,7 +183,7 @@ CAUSES: dict[str, str] = {
     "no-body": "bad answer: no usable {field} in it",
     "no-fields": "bad answer: no usable {field} in it",
     "null-fields": "bad answer: no usable {null} in it",
-    "wrong-types": 'bad answer: boto3 cannot read it (ValueError: Invalid timestamp "seven"',
+    "wrong-types": "bad answer: no usable {wrong} in it",
     "going-round": "bad answer: no usable end of its pages in it",
     "silent": "ReadTimeoutError: Read timeout on endpoint URL",
     "trickle": "no answer: given up after 45 s (check the region, --endpoint-url and the network)",
@@ -192,13 +192,13 @@ CAUSES: dict[str, str] = {
 # The words in braces above, in the order of OPERATIONS.
 SERVICES = ("dynamodb", "dynamodb", "cloudwatch", "cloudwatch", "dynamodb", "sns")
 FIELDS = ("TableNames", "Table", "MetricDataResults", "Datapoints", "TableDescription", "")
+WRONGS = ("TableNames", "TableStatus", "result for a metric asked for", "timestamp", "", "")
 NULLS = ("TableNames", "TableStatus", "result for a metric asked for", "Datapoints[].Timestamp", "", "")
 
 # Where the line is another one than CAUSES has it.
 LINES: dict[tuple[str, str], str] = {
     ("ListTables", "denied"): "ListTables failed: AccessDeniedException: not for you (the IAM policy must allow "
     "dynamodb:ListTables); using the table names of the configuration as they stand",
-    ("ListTables", "wrong-types"): "ListTables failed: bad answer: no usable TableNames in it",
     ("DescribeTable", "unknown-words"): "status SLEEPING: not changed in this check, nor are its indexes",
     ("GetMetricData", "denied"): "GetMetricData failed: AccessDeniedException: not for you (the IAM policy must allow "
     "cloudwatch:GetMetricData); using GetMetricStatistics instead, one call a metric",
@@ -225,7 +225,13 @@ class Cell(NamedTuple):
 
 def _line(operation: str, fault: str) -> str:
     column = OPERATIONS.index(operation)
-    words = {"service": SERVICES[column], "operation": operation, "field": FIELDS[column], "null": NULLS[column]}
+    words = {
+        "service": SERVICES[column],
+        "operation": operation,
+        "field": FIELDS[column],
+        "null": NULLS[column],
+        "wrong": WRONGS[column],
+    }
     cause = CAUSES.get(fault, "").format(**words)
     return LINES.get((operation, fault), f"{operation} failed: {cause}")
 
