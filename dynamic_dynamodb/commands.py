@@ -9,14 +9,14 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dynamic_dynamodb.aws import iam
 from dynamic_dynamodb.aws.clients import Clients
-from dynamic_dynamodb.configuration import loader, options
+from dynamic_dynamodb.configuration import loader, options, regions
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
 from dynamic_dynamodb.output import logs
@@ -64,7 +64,7 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
     problems = _problems(unknown)
     if flags.get("daemon") in ("stop", "status"):
         return _look_at_daemon(flags, problems)
-    configuration = loader.load(flags, problems)
+    configuration = loader.load(flags, problems, _ask_boto)
     if configuration.command["show_config"]:
         return _print(configuration, loader.show)
     if configuration.command["print_iam_policy"]:
@@ -84,7 +84,7 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
 
 def _print(configuration: Configuration, document: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
     general = configuration.config["global"]
-    general["region"] = general["region"] or _own_region(general["profile"])
+    _find_region(general, partial(tell, level="warning"))
     for warning in configuration.warnings:
         tell(warning, "warning")
     sys.stdout.write(json.dumps(document(configuration.config), indent=2) + "\n")
@@ -105,20 +105,38 @@ def _problems(unknown: Sequence[str]) -> list[str]:
     return problems
 
 
-def _own_region(profile: str | None) -> str:
-    """boto3's own region, which is the AWS CLI's too: the environment, the profile; then the default."""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")  # boto3 does not read AWS_REGION
-    if not region:
-        from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and most have a region in file or environment
+def _find_region(general: dict[str, Any], warn: Callable[[str], None]) -> None:
+    """Where neither flag, file nor environment sets a region: that of the profile, or else the default.
 
-        region = connection.profile_region(profile)
-    return region or str(next(option.default for option in options.OPTIONS if option.name == "region"))
+    Raises ConfigError where there is no such region.
+    """
+    if general["region"] is not None:
+        return
+    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and most have a region in file or environment
+
+    region, profile = connection.profile_region(general["profile"])
+    if region is None:
+        default = next(option.default for option in options.OPTIONS if option.name == "region")
+        general |= {"region": default, "region_from": regions.DEFAULT_FROM}
+        return
+    general |= {"region": region, "region_from": f"profile {profile}"}
+    doubt = regions.doubt(general, _ask_boto)
+    if doubt is not None and doubt.wrong:
+        raise ConfigError([f"profile {profile}: {doubt.text}"])
+    if doubt is not None:
+        warn(f"profile {profile}: {doubt.text}")
+
+
+def _ask_boto(profile: str | None) -> tuple[Collection[str], bool]:
+    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and most regions are known without it
+
+    return connection.known_regions(), connection.sets_endpoint(profile)
 
 
 def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
     from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and not for --show-config
 
-    general["region"] = general["region"] or _own_region(general["profile"])
+    _find_region(general, partial(logging.getLogger(logs.NAME).warning, "%s"))
     return connection.connect(general, stopping)
 
 
@@ -185,7 +203,7 @@ def _load_from(base: Path, flags: Mapping[str, str | bool], problems: Sequence[s
     path = flags.get("config")
     if isinstance(path, str):
         flags = {**flags, "config": str(base / Path(os.path.expandvars(path)).expanduser())}
-    return _absolute(loader.load(flags, problems), base)
+    return _absolute(loader.load(flags, problems, _ask_boto), base)
 
 
 def _absolute(configuration: Configuration, base: Path) -> Configuration:

@@ -107,16 +107,37 @@ def _search(general: Mapping[str, Any]) -> Search:
     return Chain(general["profile"], general["region"])
 
 
-def profile_region(profile: str | None) -> str | None:
-    """The region that AWS's configuration files name, for the profile or the default one.
+def profile_region(profile: str | None) -> tuple[str | None, str]:
+    """The region that AWS's configuration files name for the profile, or the one in use, and that profile's name.
 
     Raises ConfigError where they cannot be used.
     """
+    session = botocore.session.Session(profile=profile)
     try:
-        region = botocore.session.Session(profile=profile).get_config_variable("region")
+        return session.get_config_variable("region") or None, session.profile or "default"
     except botocore.exceptions.BotoCoreError as error:
         raise _config_error(error) from error
-    return str(region) if region else None
+
+
+def known_regions() -> frozenset[str]:
+    """All regions of all partitions that have DynamoDB, as far as this boto3 knows."""
+    session = botocore.session.Session()
+    return frozenset(
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("dynamodb", partition)
+    )
+
+
+def sets_endpoint(profile: str | None) -> bool:
+    """Whether AWS's configuration files set an endpoint, of any service; also where they cannot be read."""
+    session = botocore.session.Session(profile=profile)
+    try:
+        own = session.get_scoped_config()
+        services = session.full_config.get("services", {}).get(own.get("services"), {})
+    except botocore.exceptions.BotoCoreError:  # told when they are needed
+        return True
+    return any("endpoint_url" in settings for settings in (own, *services.values()) if isinstance(settings, dict))
 
 
 def _config_error(error: Exception) -> ConfigError:

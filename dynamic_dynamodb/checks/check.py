@@ -55,7 +55,7 @@ class Scaler:
         """Work by another config dict from the next check on. Streaks and the like of targets that stay are kept."""
         self.interval: int = config["global"]["check_interval"]  # seconds between two checks
         self._clients = clients
-        self._inventory = Inventory(config["tables"], clients.dynamodb, self._workers, self._state, self._clock)
+        self._inventory = Inventory(config, clients.dynamodb, self._workers, self._state, self._clock)
         metrics = Metrics(clients.cloudwatch, self._workers)
         self._statistics = Statistics(metrics)
         self._tracker = Tracker(metrics, self._state, self.interval)

@@ -13,6 +13,7 @@ from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.checks import backtracking
 from dynamic_dynamodb.checks.state import Episode, State
+from dynamic_dynamodb.configuration import regions
 from dynamic_dynamodb.configuration.sections import Section
 from dynamic_dynamodb.decisions.matching import Match, Matcher, Undecided, longer_names, named_in_full, plain_name
 from dynamic_dynamodb.decisions.model import Resource, Table, Target
@@ -60,13 +61,14 @@ class Inventory:
 
     def __init__(
         self,
-        tables: Mapping[str, Any],
+        config: Mapping[str, Any],
         dynamodb: Any,
         workers: Workers,
         state: State,
         clock: Callable[[], datetime],
     ) -> None:
-        self._sections = {expression: Section.of(values) for expression, values in tables.items()}
+        self._sections = {expression: Section.of(values) for expression, values in config["tables"].items()}
+        self._general = config["global"]
         self._matcher = Matcher(self._sections)
         self._dynamodb = dynamodb
         self._workers = workers
@@ -83,7 +85,7 @@ class Inventory:
         names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
         tables = self._describe(names)
         if not tables and not self._state.failed:
-            log.error("there is no table that the configuration matches%s", _what_there_is(listed))
+            log.error("there is no table that the configuration matches%s", self._what_there_is(listed))
             return None
         self._match_indexes([seen.table for seen in tables], names)
         return [job for table in tables for job in self._jobs(table)]
@@ -97,6 +99,12 @@ class Inventory:
         resources = tuple(resource for resource in table.resources if resource.target in targets)
         problems = tuple((target, error) for target, error in table.problems if target in targets)
         return list(self._jobs(_Seen(replace(table, resources=resources, problems=problems), at)))
+
+    def _what_there_is(self, listed: Sequence[str] | None) -> str:
+        """For whoever has mistyped a name, or looks into another region; nothing where it is not known."""
+        if listed is None:
+            return ""
+        return f"; there are: {_some(listed)}" if listed else f"; no tables in {regions.described(self._general)}"
 
     # Tables
 
@@ -291,13 +299,6 @@ class Inventory:
 def _shown(kind: str, expression: str, of_table: str = "") -> str:
     """A section as the log shows it."""
     return f"[{kind}: {expression}{of_table}]"
-
-
-def _what_there_is(listed: Sequence[str] | None) -> str:
-    """For whoever has mistyped a name, or looks into another region; nothing where it is not known."""
-    if listed is None:
-        return ""
-    return f"; there are: {_some(listed)}" if listed else "; there is none at all: check the region and the credentials"
 
 
 def _some(names: Sequence[str]) -> str:

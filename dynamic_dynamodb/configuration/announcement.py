@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynamic_dynamodb import __version__
-from dynamic_dynamodb.configuration import loader, options
+from dynamic_dynamodb.configuration import loader, options, regions
 from dynamic_dynamodb.configuration.doubts import TRACKING
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.decisions.model import AXES
@@ -32,7 +32,7 @@ def _first(configuration: Configuration) -> str:
     command, merged = configuration.command, configuration.config
     tables = merged["tables"]
     what = [
-        f"region {merged['global']['region']}",
+        f"region {regions.described(merged['global'])}",
         count(len(tables), "table section"),
         count(sum(len(table["gsis"]) for table in tables.values()), "gsi section"),
         "one check" if command["run_once"] else f"a check every {merged['global']['check_interval']} s",

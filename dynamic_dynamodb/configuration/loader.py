@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from dynamic_dynamodb.configuration import doubts, inifile, options
+from dynamic_dynamodb.configuration import doubts, inifile, options, regions
 from dynamic_dynamodb.configuration.converters import (
     check_regex,
     convert,
     did_you_mean,
+    quote,
     secret_in,
     show_value,
 )
 from dynamic_dynamodb.configuration.options import Option
+from dynamic_dynamodb.configuration.regions import AskBoto
 from dynamic_dynamodb.decisions.model import AXES
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output.masking import hide, safe
@@ -45,7 +47,7 @@ class Configuration:
 
     `command` holds the options of the command line alone by key; `config` is
     the config dict: `{"global", "logging", "tables": {regex: {..., "gsis": {regex: {...}}}}}`.
-    Its region is None where neither flag nor file sets one.
+    In its [global] part, `region_from` tells where the region comes from; both are None where boto3 must tell them.
     """
 
     command: dict[str, Any]
@@ -53,13 +55,19 @@ class Configuration:
     warnings: tuple[str, ...]
 
 
-def load(flags: Mapping[str, str | bool], problems: Sequence[str] = ()) -> Configuration:
+def _unknown_to_boto(_profile: str | None) -> tuple[Collection[str], bool]:
+    return (), False
+
+
+def load(
+    flags: Mapping[str, str | bool], problems: Sequence[str] = (), ask_boto: AskBoto = _unknown_to_boto
+) -> Configuration:
     """Merge the flags that were given (option name -> text) with the file that they name.
 
-    `problems` are those the caller found already. Raises ConfigError with
-    every problem of flags and file together.
+    `problems` are those the caller found already. `ask_boto` is asked about a region that is not among our own.
+    Raises ConfigError with every problem of flags and file together.
     """
-    loader = _Loader(problems)
+    loader = _Loader(problems, ask_boto)
     configuration = loader.load(flags)
     if loader.problems:
         raise ConfigError(loader.in_order(loader.problems))
@@ -71,7 +79,7 @@ def check_flags(flags: Mapping[str, str | bool]) -> dict[str, Any]:
 
     Raises ConfigError.
     """
-    loader = _Loader(())
+    loader = _Loader((), _unknown_to_boto)
     command = loader.command(flags)
     if loader.problems:
         raise ConfigError(_lines(loader.problems))
@@ -193,8 +201,9 @@ def _unclosed(section: _Section) -> str:
 class _Loader:
     """One reading of flags and file; `problems` and `warnings` fill on the way."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], ask_boto: AskBoto) -> None:
         self.problems = list(problems)
+        self._ask_boto = ask_boto
         self.warnings: list[str] = []
         self.path = ""
         self._homes: dict[tuple[str | None, str], _Section] = {}  # by the table of an index, and the expression
@@ -210,8 +219,7 @@ class _Loader:
             "global": _merge(options.GLOBAL, [given, general, inherited]),
             "logging": _merge(options.LOGGING, [given, logging, inherited]),
         }
-        if not any("region" in layer.values for layer in (given, general, inherited)):
-            config["global"]["region"] = None  # boto3's own, which only boto3 can tell, or else the default
+        self._find_region(config["global"], [given, general, inherited])
         self._check_credentials([given, general, inherited])
         tables = self._tables(sections, [inherited, shared], config["global"])
         config["tables"] = self._flag_table(command["table_name"], given, config["global"]) or tables
@@ -387,6 +395,25 @@ class _Loader:
             hide(where, secret)
         self.warnings += [f"{where}: {doubt}" for doubt in doubts.of_text(option, text, in_file=in_file)]
         return value
+
+    def _find_region(self, general: dict[str, Any], layers: Sequence[_Section]) -> None:
+        home = next((layer for layer in layers if "region" in layer.values), None)
+        if home is not None:
+            self._check_region(general, home.at("region"), "the file" if home.path else "--region")
+        elif found := regions.in_environment():
+            region, name = found
+            general["region"] = self._convert(_OPTIONS["region"], region, name)
+            if region != region.strip():  # most likely a line break, and boto3 would fall over it
+                self.problems.append(f"{name}: {quote(region)} has a blank or line break at an end")
+            self._check_region(general, name, name)
+        else:
+            general |= {"region": None, "region_from": None}
+
+    def _check_region(self, general: dict[str, Any], where: str, source: str) -> None:
+        general["region_from"] = source
+        doubt = None if general["region"] is None else regions.doubt(general, self._ask_boto)
+        if doubt is not None:
+            (self.problems if doubt.wrong else self.warnings).append(f"{where}: {doubt.text}")
 
     def _check_credentials(self, layers: Sequence[_Section]) -> None:
         halves = ("aws-access-key-id", "aws-secret-access-key-id")

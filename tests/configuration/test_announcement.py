@@ -25,7 +25,7 @@ def said(tmp_path: Path, text: str, flags: Mapping[str, str | bool] | None = Non
     return [VERSION.sub("", first).replace(f"{tmp_path}/", ""), *more]
 
 
-FIRST = "dd.conf, region eu-west-1, 1 table section, 0 gsi sections, a check every 300 s"
+FIRST = "dd.conf, region eu-west-1 (--region), 1 table section, 0 gsi sections, a check every 300 s"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_first_check_tells_what_it_looks_at(run: Run) -> None:
     assert done.returncode == 0
     told = [line.split(" - INFO - dryrun - ")[1] for line in done.stderr.splitlines()]
     assert VERSION.sub("", told[0]) == (
-        "region us-east-1, 1 table section, 0 gsi sections, one check; dry run: nothing is changed"
+        "region us-east-1 (AWS_DEFAULT_REGION), 1 table section, 0 gsi sections, one check; dry run: nothing is changed"
     )
     assert told[1] == "my-table - configured by [table: my-table]"
     assert told[2].startswith("a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 a month")

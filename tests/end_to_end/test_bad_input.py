@@ -493,13 +493,18 @@ def test_no_table_matches(run: Run, server: AwsServer, env: dict[str, str]) -> N
     assert not server.world.updates
 
 
-def test_there_is_no_table_at_all(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("region", "where"),
+    [
+        ({}, "us-east-1 (the default; no region was set)"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2 (AWS_DEFAULT_REGION)"),
+    ],
+)
+def test_there_is_no_table_at_all(run: Run, region: dict[str, str], where: str) -> None:
     with AwsServer() as empty:
-        done = run(*ONCE, env={**ACCOUNT, "AWS_ENDPOINT_URL": empty.url})
+        done = run(*ONCE, env={**CREDENTIALS, **region, "AWS_ENDPOINT_URL": empty.url})
     assert done.returncode == 1
-    assert errors(done.stderr) == [
-        "there is no table that the configuration matches; there is none at all: check the region and the credentials"
-    ]
+    assert errors(done.stderr) == [f"there is no table that the configuration matches; no tables in {where}"]
 
 
 # Files

@@ -43,7 +43,7 @@ def test_start_returns_when_the_daemon_runs(place: Place, command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     idle = f"dynamic-dynamodb: instance test is not running (pid file {place.pid_file()}); starting it\n"
     assert done.stdout == ("" if command == "start" else idle)
-    assert "region us-east-1, 1 table section, 0 gsi sections, a check every 300 s" in text
+    assert "region us-east-1 (AWS_DEFAULT_REGION), 1 table section, 0 gsi sections, a check every 300 s" in text
     assert place.pid_file().read_bytes() == b"%d\n" % place.pid()
     assert lives(place.pid())
     place.wait_for("my-table - reads 50.0 % of 100: stays")

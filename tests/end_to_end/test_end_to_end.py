@@ -148,7 +148,7 @@ def test_the_readme_command(run: Run, moto: MotoWorld) -> None:
     (change,) = lines(done.stderr, " -> ")
     assert "reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)" in change
     assert "writes 40.0 % of 100 <= 40 %: 100 -> 45 (-70 % would be 30; 45 keeps 40.0 consumed below 90 %)" in change
-    assert "region us-east-1, 1 table section, 0 gsi sections, one check" in done.stderr
+    assert "region us-east-1 (AWS_DEFAULT_REGION), 1 table section, 0 gsi sections, one check" in done.stderr
 
 
 def test_the_readme_shows_that_command_and_what_it_says(run: Run, server: Recorder) -> None:
@@ -565,18 +565,24 @@ def test_endpoint_url_flag_beats_the_environment(run: Run, server: Recorder) -> 
 
 
 REGIONS = {
-    "flag": (("--region", "eu-north-1"), "", {"AWS_REGION": "eu-west-1"}, "eu-north-1"),
-    "flag beats file": (("--region", "eu-north-1"), "region: eu-south-1", {}, "eu-north-1"),
-    "file beats environment": ((), "region: eu-south-1", {"AWS_REGION": "eu-west-1"}, "eu-south-1"),
-    "AWS_REGION": ((), "", {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
-    "AWS_DEFAULT_REGION": (("--profile", "other"), "", {"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
-    "profile": (("--profile", "other"), "", {}, "sa-east-1"),
-    "default profile": ((), "", {}, "ca-central-1"),
-    "default": ((), "", {"AWS_CONFIG_FILE": "/dev/null"}, "us-east-1"),
+    "flag": (("--region", "eu-north-1"), "", {"AWS_REGION": "eu-west-1"}, "eu-north-1", "--region"),
+    "flag beats file": (("--region", "eu-north-1"), "region: eu-south-1", {}, "eu-north-1", "--region"),
+    "file beats environment": ((), "region: eu-south-1", {"AWS_REGION": "eu-west-1"}, "eu-south-1", "the file"),
+    "AWS_REGION": ((), "", {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1", "AWS_REGION"),
+    "AWS_DEFAULT_REGION": (
+        ("--profile", "other"),
+        "",
+        {"AWS_DEFAULT_REGION": "eu-west-2"},
+        "eu-west-2",
+        "AWS_DEFAULT_REGION",
+    ),
+    "profile": (("--profile", "other"), "", {}, "sa-east-1", "profile other"),
+    "default profile": ((), "", {}, "ca-central-1", "profile default"),
+    "default": ((), "", {"AWS_CONFIG_FILE": "/dev/null"}, "us-east-1", "the default; no region was set"),
 }
 
 
-@pytest.mark.parametrize(("flags", "general", "env", "expected"), REGIONS.values(), ids=REGIONS.keys())
+@pytest.mark.parametrize(("flags", "general", "env", "expected", "source"), REGIONS.values(), ids=REGIONS.keys())
 def test_region(
     run: Run,
     server: Recorder,
@@ -585,6 +591,7 @@ def test_region(
     general: str,
     env: dict[str, str],
     expected: str,
+    source: str,
 ) -> None:
     cold(server, "my-table")
     config = tmp_path / "aws-config"
@@ -599,7 +606,7 @@ def test_region(
     assert done.returncode == 0, done.stderr
     assert {region for _, region, _ in server.scopes} == {expected}
     assert {service for _, _, service in server.scopes} == {"dynamodb", "monitoring"}
-    assert f"region {expected}," in done.stderr
+    assert f"region {expected} ({source})," in done.stderr
 
 
 WHO = {

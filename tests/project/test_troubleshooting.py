@@ -33,6 +33,7 @@ PASSED_ON = {
     "checks.updates": {"_tell", "_tell_error", "_not_made"},
     "checks.inventory": {"BacktrackingError"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
+    "configuration.regions": {"doubt"},
     "configuration.doubts": {"of_text", "of_section", "_of_thresholds", "_of_decrease", "_of_url"},
     "decisions.throttling": {"hot_range"},
 }
