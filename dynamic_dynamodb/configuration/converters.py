@@ -34,6 +34,7 @@ _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _LONGEST, _LONGEST_REGEX = 10_000, 100_000  # characters; memory and time are not for a file to exhaust
 _LONGEST_NAME = 100
+_EMPTY = ("", '""')  # Python 2's ConfigParser read "" as empty
 _SEVERAL_LINES = ("scale", "windows", "list")  # kinds whose values read well over several lines
 
 
@@ -63,13 +64,34 @@ def secret_in(option: Option, value: Any) -> str:
     return password(value) if option.kind == "url" else ""
 
 
+def not_set(option: Option, text: str) -> str:
+    """Why this text counts as none at all, as the rest of a sentence; "" where it does not.
+
+    Templates write such texts where there is nothing to be set. Of the command line alone nothing is left out: what
+    is empty there would be another daemon, or another file.
+    """
+    text = text.strip()
+    if options.COMMAND_LINE in option.sections:
+        return ""
+    if text in _EMPTY:
+        if option.name.startswith("max-"):
+            return "is empty and counts as not set; without a maximum there is no limit on cost"
+        return "is empty and counts as not set"
+    nothing = (
+        (option.kind == "arn" and text.lower() == "false")
+        or (option.kind == "scale" and (text == "None" or "".join(text.split()) == "{}"))
+        or (option.zero_unsets and _WHOLE.fullmatch(text) and int(text) == 0)
+    )
+    return f"{text} counts as not set" if nothing else ""
+
+
 def convert(option: Option, text: str) -> Any:
     """The checked value of a text.
 
     Raises ValueError with the rest of a sentence that begins with the option.
     """
     text = text.strip()
-    if text in ("", '""'):  # Python 2's ConfigParser read "" as empty
+    if text in _EMPTY:
         raise ValueError("has no value; leave the option out, or give it one")
     if len(text) > _LONGEST and option.kind != "regex":
         raise ValueError(f"is longer than {_LONGEST} characters")
@@ -197,6 +219,11 @@ def _to_url(option: Option, text: str) -> str:
 
 def _to_scale(_option: Option, text: str) -> Scale:
     """A literal dict, threshold -> amount. Never evaluated: its syntax tree is read, and may hold numbers alone."""
+    return tuple(sorted(dict(scale_steps(text)).items()))  # of a doubled threshold the last counts
+
+
+def scale_steps(text: str) -> list[tuple[Fraction, Fraction]]:
+    """The steps of a scale as they are written. Raises ValueError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "5in": a SyntaxWarning on the way to our own error
@@ -205,17 +232,15 @@ def _to_scale(_option: Option, text: str) -> Scale:
         raise ValueError(_not_a_scale(text)) from error
     if not isinstance(tree, ast.Dict) or not tree.keys:
         raise ValueError(_not_a_scale(text))
-    steps: dict[Fraction, Fraction] = {}
+    steps = []
     for key, value in zip(tree.keys, tree.values, strict=True):
         threshold, amount = _literal_number(key), _literal_number(value)
         if threshold is None or amount is None:
             raise ValueError(_not_a_scale(text))
         if amount < 0:
             raise ValueError(f"the scale has a negative amount, {plain(amount)}")
-        if threshold in steps:
-            raise ValueError(f"the scale has the threshold {plain(threshold)} twice")
-        steps[threshold] = amount
-    return tuple(sorted(steps.items()))
+        steps.append((threshold, amount))
+    return steps
 
 
 def _literal_number(node: ast.expr | None) -> Fraction | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from dynamic_dynamodb.configuration import options
-from dynamic_dynamodb.configuration.converters import did_you_mean, plain, quote, words
+from dynamic_dynamodb.configuration.converters import did_you_mean, plain, quote, scale_steps, words
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.decisions.model import AXES
 from dynamic_dynamodb.output.masking import mask_url, password
@@ -43,6 +44,10 @@ def of_text(option: Option, text: str, *, in_file: bool) -> Iterator[str]:
         yield "the # and what follows it are part of the value; only ' ;' begins a comment there"
     if option.kind == "url":
         yield from _of_url(option, text.strip())
+    if option.kind == "scale":
+        found = Counter(threshold for threshold, _amount in scale_steps(text))
+        for threshold in (one for one, times in found.items() if times > 1):
+            yield f"the scale has the threshold {plain(threshold)} twice; the last amount counts"
     if option.kind == "list":
         for word in words(text):
             if word not in option.choices:
@@ -70,6 +75,7 @@ def of_section(
         if values[f"{axis}_scaling_policy"] != TRACKING:
             yield from _of_thresholds(values, axis)
             yield from _of_decrease(values, given, axis)
+        yield from ((names, message) for _key, names, message in _never(values, given, axis))
         most = values[f"max_provisioned_{axis}"]
         if most is not None and most > TABLE_QUOTA:
             yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} a table"
@@ -93,6 +99,34 @@ def _of_policy(values: Mapping[str, Any], own: Collection[str]) -> Iterator[tupl
             yield (option.name,), f"has no effect without scaling-policy: {TRACKING}"
         elif option.name.startswith("lookback-") and len(tracking) == len(AXES) and not alarms:
             yield (option.name,), f"has no effect: {TRACKING} looks at the last minutes that are known"
+
+
+def never(values: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """The switches, by key, that amounts of 0 make false: nothing is left that could ask for a change.
+
+    With the options' names, and what to say of them. A switch that is set is believed.
+    """
+    for axis in AXES:
+        yield from _never(values, given, axis)
+
+
+def _never(values: Mapping[str, Any], given: Collection[str], axis: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    if values[f"{axis}_scaling_policy"] == TRACKING:
+        return
+    for verb, direction, limit in (("increase", "up", "min"), ("decrease", "down", "max")):
+        switch = f"enable-{axis}-{direction}-scaling"
+        if values[f"{verb}_{axis}_with"] == 0 and switch not in given and not _asks(values, verb, axis):
+            text = f"0 means never: {switch} is false; {limit}-provisioned-{axis} still holds"
+            yield switch.replace("-", "_"), (f"{verb}-{axis}-with",), text
+
+
+def _asks(values: Mapping[str, Any], verb: str, axis: str) -> bool:
+    """Whether anything may ask for a change in this direction, its amount without a trigger of its own being 0."""
+    by_consumption = values[f"{verb}_consumed_{axis}_scale"]
+    scales = [scale for key, scale in values.items() if key.startswith(f"{verb}_") and key.endswith(f"{axis}_scale")]
+    return bool(by_consumption is None and values[f"{verb}_consumed_{axis}_with"]) or any(
+        amount > 0 for scale in scales if scale for _threshold, amount in scale
+    )
 
 
 def _of_thresholds(values: Mapping[str, Any], axis: str) -> Iterator[tuple[tuple[str, ...], str]]:

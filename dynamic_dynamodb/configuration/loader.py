@@ -19,6 +19,7 @@ from dynamic_dynamodb.configuration.converters import (
     check_regex,
     convert,
     did_you_mean,
+    not_set,
     quote,
     secret_in,
     show_value,
@@ -46,7 +47,8 @@ class Configuration:
     """What flags and file say, merged and checked.
 
     `command` holds the options of the command line alone by key; `config` is
-    the config dict: `{"global", "logging", "tables": {regex: {..., "gsis": {regex: {...}}}}}`.
+    the config dict: `{"global", "logging", "tables": {regex: {..., "gsis": {regex: {...}}}}}`; `never` of a table or
+    index are the keys of the switches that are shown as false because amounts of 0 leave nothing to be switched on.
     In its [global] part, `region_from` tells where the region comes from; both are None where boto3 must tell them.
     """
 
@@ -102,7 +104,11 @@ def show(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
-    return {option.key: show_value(option, values[option.key]) for option in options.of_section(section)}
+    never = values.get("never", ())  # true to the limits, and false to all that could ask for a change
+    return {
+        option.key: False if option.key in never else show_value(option, values[option.key])
+        for option in options.of_section(section)
+    }
 
 
 def changed(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -210,6 +216,7 @@ class _Loader:
 
     def load(self, flags: Mapping[str, str | bool]) -> Configuration:
         command = self.command(flags)
+        flags = self._set(flags)
         given = _Section(values=self._flag_values(flags))
         sections = self._sections(command["config"])
         inherited, shared, general, logging = (
@@ -241,6 +248,12 @@ class _Loader:
     def command(self, flags: Mapping[str, str | bool]) -> dict[str, Any]:
         values = self._convert_flags(flags, options.of_section(options.COMMAND_LINE))
         return _merge(options.COMMAND_LINE, [_Section(values=values)])
+
+    def _set(self, flags: Mapping[str, str | bool]) -> dict[str, str | bool]:
+        """The flags without those whose text counts as not set."""
+        reasons = {name: not_set(_OPTIONS[name], text) for name, text in flags.items() if isinstance(text, str)}
+        self.warnings += [f"{_FLAGS[name]}: {reason}" for name, reason in reasons.items() if reason]
+        return {name: value for name, value in flags.items() if not reasons.get(name)}
 
     def _flag_values(self, flags: Mapping[str, str | bool]) -> Values:
         known = [option for option in options.OPTIONS if options.COMMAND_LINE not in option.sections]
@@ -311,16 +324,18 @@ class _Loader:
             option = known.get(setting.name)
             own = option.name if option else setting.name
             where = f"{into.path}:{setting.line}: [{into.header}] {inifile.shown(setting.name)}"
+            earlier = first.setdefault(own, setting)
+            if earlier is not setting:
+                spelled = "" if earlier.name == setting.name else f" as {earlier.name}"
+                self.problems.append(f"{where}: is set twice in this section, first on line {earlier.line}{spelled}")
             if option is None:
                 self._refuse(setting.name, known, where)
-            if own in first:
-                spelled = "" if first[own].name == setting.name else f" as {first[own].name}"
-                self.problems.append(f"{where}: is set twice in this section, first on line {first[own].line}{spelled}")
-            if option is not None:
+            elif reason := not_set(option, setting.text):
+                self.warnings.append(f"{where}: {reason}")
+            else:
                 value = self._convert(option, setting.text, where, in_file=True)
                 into.values.setdefault(own, value)
                 into.lines.setdefault(own, setting.line)
-            first.setdefault(own, setting)
 
     def _refuse(self, name: str, known: Iterable[str], where: str) -> None:
         if name in options.NEVER_READ:
@@ -426,9 +441,10 @@ class _Loader:
         if all(homes) and profile:
             self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")
 
-    def _cross_check(self, values: Mapping[str, Any], layers: Sequence[_Section]) -> None:
+    def _cross_check(self, values: dict[str, Any], layers: Sequence[_Section]) -> None:
         """What no option can be asked alone. Each finding is told where one of its options is set, the strongest."""
         given = {name for layer in layers for name in layer.values}
+        values["never"] = tuple(key for key, _names, _message in doubts.never(values, given))
         for found, into in (
             (_contradictions(values), self.problems),
             (doubts.of_section(values, given, own=layers[0].values), self.warnings),

@@ -73,6 +73,7 @@ class Option:
     choices: tuple[str, ...] = ()
     minimum: int | None = None  # included in the range
     maximum: int | None = None  # this one, too
+    zero_unsets: bool = False  # 0 counts as not set, as it did in the original
     group: str | None = None  # of --help; None: it has no flag, and only a file can set it
     short: str | None = None  # a second spelling of the flag
     aliases: tuple[str, ...] = ()
@@ -139,6 +140,10 @@ class Whole(Option):
     kind = "int"
     minimum = 1
     maximum = LARGEST
+
+
+class Amount(Whole):
+    zero_unsets = True
 
 
 class Number(Option):
@@ -341,11 +346,11 @@ _AXIS_OPTIONS = (
     Percent("{reads}-lower-threshold", since="0.1.0", default=30, group=_FLAG, example="40").means(
         "Scale {reads} down when consumption is as low as this."
     ),
-    Whole("increase-{reads}-with", since="0.1.0", default=50, group=_FLAG, example="30").means(
-        "How much to add, in increase-{reads}-unit."
+    Whole("increase-{reads}-with", since="0.1.0", default=50, minimum=0, group=_FLAG, example="30").means(
+        "How much to add, in increase-{reads}-unit. 0: never."
     ),
-    Whole("decrease-{reads}-with", since="0.1.0", default=50, group=_FLAG, example="20").means(
-        "How much to take away, in decrease-{reads}-unit."
+    Whole("decrease-{reads}-with", since="0.1.0", default=50, minimum=0, group=_FLAG, example="20").means(
+        "How much to take away, in decrease-{reads}-unit. 0: never."
     ),
     Unit("increase-{reads}-unit", since="1.1.0", default="percent", group=_FLAG).means(
         "Unit of increase-{reads}-with."
@@ -353,7 +358,7 @@ _AXIS_OPTIONS = (
     Unit("decrease-{reads}-unit", since="1.1.0", default="percent", group=_FLAG).means(
         "Unit of decrease-{reads}-with."
     ),
-    Whole("min-provisioned-{reads}", since="0.2.0", group=_FLAG, example="10").means(
+    Whole("min-provisioned-{reads}", since="0.2.0", zero_unsets=True, group=_FLAG, example="10").means(
         "Never provision fewer; a table below it is raised to it. Unset: 1."
     ),
     Whole("max-provisioned-{reads}", since="0.2.0", group=_FLAG, example="1000").means(
@@ -392,7 +397,7 @@ _AXIS_OPTIONS = (
     Unit("increase-consumed-{reads}-unit", since="2.0.0", fallback="increase-{reads}-unit").means(
         "Unit of the increase that consumption asks for."
     ),
-    Whole("increase-consumed-{reads}-with", since="2.0.0", fallback="increase-{reads}-with", example="100").means(
+    Amount("increase-consumed-{reads}-with", since="2.0.0", fallback="increase-{reads}-with", example="100").means(
         "Amount of the increase that consumption asks for."
     ),
     Scale("increase-consumed-{reads}-scale", since="2.0.0").means(
@@ -413,7 +418,7 @@ _AXIS_OPTIONS = (
     Unit("decrease-consumed-{reads}-unit", since="2.1.0", fallback="decrease-{reads}-unit").means(
         "Unit of the decrease that low consumption asks for."
     ),
-    Whole("decrease-consumed-{reads}-with", since="2.1.0", fallback="decrease-{reads}-with", example="25").means(
+    Amount("decrease-consumed-{reads}-with", since="2.1.0", fallback="decrease-{reads}-with", example="25").means(
         "Amount of the decrease that low consumption asks for."
     ),
     Scale("decrease-consumed-{reads}-scale", since="2.1.0", example="{10: 50, 30: 20}").means(

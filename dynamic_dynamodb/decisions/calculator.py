@@ -198,6 +198,8 @@ def _not_allowed(policy: Policy, usage: Usage) -> str:
         return f"enable-{policy.axis}-autoscaling is false"
     if not policy.enable_down_scaling:
         return f"enable-{policy.axis}-down-scaling is false"
+    if policy.decrease_consumed_scale is None and policy.decrease_consumed_with == 0:
+        return f"decrease-{policy.axis}-with is 0"
     if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
         return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
     return ""
@@ -227,6 +229,8 @@ def _between(policy: Policy) -> str:
         low = f"no step of decrease-consumed-{policy.axis}-scale"
     if policy.increase_consumed_scale is not None:
         high = f"no step of increase-consumed-{policy.axis}-scale"
+    elif policy.increase_consumed_with == 0:
+        high = f"increase-{policy.axis}-with is 0"
     if not policy.enable_up_scaling:
         high = f"enable-{policy.axis}-up-scaling is false"
     return f"{low}, {high}"

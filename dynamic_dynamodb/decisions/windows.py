@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 # midnight. A last minute of 1440 is 24:00, the end of the day.
 Window = tuple[int, int]
 
-_WINDOW = re.compile(r"([0-9]{2}):([0-9]{2})\s*-\s*([0-9]{2}):([0-9]{2})")
+_WINDOW = re.compile(r"([0-9]{2}):?([0-9]{2})\s*-\s*([0-9]{2}):?([0-9]{2})")
 _END_OF_DAY = 24 * 60
 
 
 def parse(text: str) -> tuple[Window, ...]:
-    """Read `HH:MM-HH:MM`, several with commas, blanks around commas and dashes allowed.
+    """Read `HH:MM-HH:MM` (or `HHMM-HHMM`), several with commas, blanks around commas and dashes allowed.
 
     Raises ValueError with a sentence that names the bad window.
     """

@@ -461,6 +461,23 @@ def test_limits(case: Case, axis: Axis) -> None:
 
 
 @both_axes
+@cases(
+    Case("no increase", {"increase_with": 0}, 100, 95, same(100, "reads 95.0 % of 100: stays, above 30 %, increase-reads-with is 0")),
+    Case("no increase in units", {"increase_with": 0, "increase_unit": "units"}, 100, 95, same(100)),
+    Case("no increase for events", {"increase_with": 0, "throttled_upper_threshold": 10}, 100, 50, same(100), events=11),
+    Case("but for consumption", {"increase_with": 0, "increase_consumed_with": 5}, 100, 95, up(105)),
+    Case("but by a scale", {"increase_with": 0, "increase_consumed_scale": ((90, 5),)}, 100, 95, up(105)),
+    Case("no decrease", {"decrease_with": 0}, 100, 10, same(100, "reads 10.0 % of 100: stays, decrease-reads-with is 0")),
+    Case("no decrease in units", {"decrease_with": 0, "decrease_unit": "units"}, 100, 10, same(100)),
+    Case("no decrease but by a scale", {"decrease_with": 0, "decrease_consumed_scale": ((30, 5),)}, 100, 10, down(95)),
+    Case("min still holds", {"increase_with": 0} | MIN_50, 10, 5, up(50, "reads 50.0 % of 10: 10 -> 50 (min-provisioned-reads is 50)")),
+    Case("max still holds", {"decrease_with": 0, "max_provisioned": 80}, 100, 10, cut(80, "reads 10.0 % of 100: 100 -> 80 (max-provisioned-reads is 80)")),
+)  # fmt: skip
+def test_an_amount_of_0_is_no_candidate(case: Case, axis: Axis) -> None:
+    check(case, axis)
+
+
+@both_axes
 @pytest.mark.parametrize("rate", [0, 1, 50, 95, 300])
 @pytest.mark.parametrize(("auto", "ups", "downs"), list(itertools.product([True, False], repeat=3)))
 def test_switches_outrank_limits(axis: Axis, rate: int, auto: bool, ups: bool, downs: bool) -> None:
@@ -554,6 +571,8 @@ FLOORED_CUT = Side({"upper_threshold": 40, "lower_threshold": 39.9, "max_provisi
 THROTTLED = Side(EVENTS | {"enable_up_scaling": False}, 100, 10, events=11)
 THROTTLED_BEFORE = Side(EVENTS, 100, 10, answered=11)
 AT_MIN_HIGH = Side({"min_provisioned": 20}, 20, 19)
+NEVER_DOWN = Side({"decrease_with": 0}, 100, 10)
+NEVER_DOWN_CUT = Side({"decrease_with": 0, "max_provisioned": 80}, 100, 10)
 LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
 
 
@@ -592,6 +611,8 @@ LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
         pytest.param(NOT_DOWN, FLOORED, 100, 3, id="neither can go down"),
         pytest.param(LOW, OFF_AT_1, 50, 1, id="the other switched off at 1"),
         pytest.param(LOW, LITTLE, 50, 49, id="the other gives less than a unit: one"),
+        pytest.param(LOW, NEVER_DOWN, 50, 100, id="the other's amount is 0"),
+        pytest.param(LOW, NEVER_DOWN_CUT, 50, 80, id="the other's amount is 0, max cuts it"),
         pytest.param(HIGH, HIGH, 150, 150, id="increases are never held"),
         pytest.param(BUSY, BUSY, 100, 100, id="nothing"),
     ],

@@ -33,8 +33,9 @@ PASSED_ON = {
     "checks.updates": {"_tell", "_tell_error", "_not_made"},
     "checks.inventory": {"BacktrackingError"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
+    "configuration.converters": {"not_set"},
     "configuration.regions": {"doubt"},
-    "configuration.doubts": {"of_text", "of_section", "_of_thresholds", "_of_decrease", "_of_url"},
+    "configuration.doubts": {"of_text", "of_section", "_of_thresholds", "_of_decrease", "_of_url", "_never"},
     "decisions.throttling": {"hot_range"},
 }
 LEVELS = ("warning", "error", "exception", "critical", "log")
