@@ -276,24 +276,33 @@ class Inventory:
         *,
         complete: bool,
     ) -> None:
-        """Warn of sections that match nothing, and of plain names that match more than themselves.
+        """Warn of sections that match nothing or come too late, and of plain names that match more than themselves.
 
         Whether a section matches nothing is not known unless `names` are complete.
         """
         matched: dict[str, list[str]] = {expression: [] for expression in sections}
-        for name in names:
-            match = matcher.match(name)
-            if match is not None:
-                matched[match.section].append(name)
+        earlier: dict[str, list[str]] = {expression: [] for expression in sections}  # that took what it matches
+        for name, match in ((name, matcher.match(name)) for name in names):
+            if match is None:
+                continue
+            matched[match.section].append(name)
+            for expression in match.also:
+                earlier[expression].append(_shown(kind, match.section, of_table))
         for expression, own in matched.items():
             shown = _shown(kind, expression, of_table)
-            if (own or complete) and self._state.begins(Episode.MATCHES_NOTHING, not own, shown):
-                log.warning("%s matches nothing", shown)
+            if own or complete:
+                self._tell_unused(shown, [] if own else list(dict.fromkeys(earlier[expression])), bool(own))
             longer = longer_names(expression, own)
             if longer and self._state.once(Episode.MATCHES_LONGER_NAMES, shown):
                 log.warning(
                     "%s matches %s as well; write ^%s$ for the one name alone", shown, _some(longer), expression
                 )
+
+    def _tell_unused(self, shown: str, earlier: Sequence[str], used: bool) -> None:
+        if self._state.begins(Episode.NEVER_USED, bool(earlier), shown):
+            log.warning("%s is never used: all that it matches belongs to %s; move it up", shown, _some(earlier))
+        if self._state.begins(Episode.MATCHES_NOTHING, not used and not earlier, shown):
+            log.warning("%s matches nothing", shown)
 
 
 def _shown(kind: str, expression: str, of_table: str = "") -> str:

@@ -29,6 +29,7 @@ class Episode(Enum):
 
     NEEDS_LIST_TABLES = auto()  # of a section
     MATCHES_NOTHING = auto()
+    NEVER_USED = auto()
     MATCHES_LONGER_NAMES = auto()
 
     LIST_TABLES_DENIED = auto()  # of the program

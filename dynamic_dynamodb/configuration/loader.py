@@ -38,6 +38,7 @@ _NUMBERS = ("float", "number or off")  # kinds
 _DEFAULT = "DEFAULT"
 _DEFAULT_OPTIONS = "default_options"
 _EXPRESSION = re.compile(r"(table|gsi)\s*:")
+_INDEX_AFTER_TABLE = re.compile(r"(\S.*?)[\s,]+gsi\s*:\s*(\S.*)", re.DOTALL)  # no name holds blank and colon
 _PLAIN_SECTIONS = {"global": options.GLOBAL, "logging": options.LOGGING, _DEFAULT_OPTIONS: options.TABLE}
 # [default_options] serves indexes too, but whatever a table may hold an index may hold.
 
@@ -388,6 +389,10 @@ class _Loader:
         if not regex:
             self.problems.append(f"{section.where}: names nothing; a regular expression follows the colon")
             return
+        if table is None and (index := _INDEX_AFTER_TABLE.fullmatch(regex)):
+            self.problems.append(
+                f"{section.where}: can match nothing; an index's section is [gsi: {index[2]} table: {index[1]}]"
+            )
         try:
             check_regex(regex)
         except ValueError as error:

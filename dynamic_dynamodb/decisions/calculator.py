@@ -198,7 +198,7 @@ def _not_allowed(policy: Policy, usage: Usage) -> str:
         return f"enable-{policy.axis}-autoscaling is false"
     if not policy.enable_down_scaling:
         return f"enable-{policy.axis}-down-scaling is false"
-    if policy.decrease_consumed_scale is None and policy.decrease_consumed_with == 0:
+    if not policy.tracks and policy.decrease_consumed_scale is None and policy.decrease_consumed_with == 0:
         return f"decrease-{policy.axis}-with is 0"
     if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
         return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"

@@ -1110,16 +1110,17 @@ def test_what_belongs_to_which_section_is_said_once() -> None:
                 "orders - GSI: by-date - configured by [gsi: ^by table: ^orders$]; [gsi: .*date$ table: ^orders$] "
                 "matches too",
             ],
-            warns=["[gsi: .*date$ table: ^orders$] matches nothing", "[table: .*ers$] matches nothing"],
+            warns=["[gsi: .*date$ table: ^orders$] is never used", "[table: .*ers$] is never used"],
         ),
         Step(unsaid=["configured by"]),
         Step(
             do=lambda world: world.delete_index("orders", "by-date"),
-            warns=["[gsi: ^by table: ^orders$] matches nothing"],
+            warns=["[gsi: ^by table: ^orders$] matches nothing", "[gsi: .*date$ table: ^orders$] matches nothing"],
         ),
         Step(
             do=lambda world: world.add_index("orders", "by-date"),
             says=["by-date - configured by [gsi: ^by table: ^orders$]"],
+            warns=["[gsi: .*date$ table: ^orders$] is never used"],
         ),
     )
 
@@ -1197,6 +1198,39 @@ def test_tables_and_indexes_that_come_and_go() -> None:
             do=lambda world: world.add_table("orders", 100, 50, indexes={"by-date": (100, 50)}),
             streaks={"orders/by-date": (1, 0)},
         ),
+    )
+
+
+def test_a_section_that_is_never_used_is_told_to_move_up() -> None:
+    text = "[table: .*]\n[table: ^orders$]\n[table: ^none]\n[gsi: ^by table: .*]\n[gsi: ^by-date$ table: .*]\n"
+    scene = Scene(text, {"orders": (100, 50), "orders/by-date": (100, 50), "orders/by-name": (100, 50)})
+    scene.play(
+        Step(
+            warns=[
+                "[table: ^orders$] is never used: all that it matches belongs to [table: .*]; move it up",
+                "[table: ^none] matches nothing",
+                "[gsi: ^by-date$ table: .*] is never used: all that it matches belongs to [gsi: ^by table: .*]; move",
+            ]
+        ),
+        Step(),
+        Step(do=lambda world: world.delete_index("orders", "by-date"), warns=["by-date$ table: .*] matches nothing"]),
+        Step(
+            do=lambda world: world.add_index("orders", "by-date", 100, 50),
+            warns=["[gsi: ^by-date$ table: .*] is never used"],
+        ),
+    )
+
+
+def test_a_section_is_used_where_one_of_its_tables_is_left_to_it() -> None:
+    text = "[table: ^orders-a]\n[table: ^orders]\n[table: ^orders-[ab]$]\n"
+    scene = Scene(text, {"orders-a": (100, 50), "orders-b": (100, 50)})
+    scene.play(
+        Step(
+            warns=[
+                "[table: ^orders-[ab]$] is never used: all that it matches belongs to "
+                "[table: ^orders-a], [table: ^orders]; move it up"
+            ]
+        )
     )
 
 

@@ -1094,6 +1094,14 @@ UNKNOWN = {
         "[table: t]\n[gsi: table: t]\n",
         "FILE: [gsi: table: t]: names nothing; a regular expression follows the colon",
     ),
+    "index after its table": (
+        "[table:T gsi:^i$]\n",
+        "FILE: [table:T gsi:^i$]: can match nothing; an index's section is [gsi: ^i$ table: T]",
+    ),
+    "index after its table, with blanks": (
+        "[table: ^t$]\n[table : ^t$ , gsi :  ^i$ ]\n",
+        "FILE: [table : ^t$ , gsi :  ^i$]: can match nothing; an index's section is [gsi: ^i$ table: ^t$]",
+    ),
     "table that names nothing": (
         "[table:]\n[table: t]\n",
         "FILE: [table:]: names nothing; a regular expression follows the colon",
@@ -1499,6 +1507,12 @@ def test_an_amount_of_0_means_never(files: Files, name: str) -> None:
     table = loader.show(loaded.config)["tables"]["t"]
     assert {key: table[key] for key in switches} == switches
     assert files.warnings(f"{T}{text}\n") == [SAID[one] for one in said]
+
+
+def test_target_tracking_has_no_amounts(files: Files) -> None:
+    text = f"[default_options]\nincrease-reads-with: 0\nscaling-policy: target-tracking\n{T}"
+    assert files.warnings(text) == []
+    assert loader.show(files.load(text).config)["tables"]["t"][UP] is True
 
 
 def test_an_amount_of_0_in_the_defaults_is_said_once(files: Files) -> None:
