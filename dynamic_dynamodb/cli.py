@@ -75,7 +75,7 @@ def _discard_output() -> None:
 
 
 def _main(argv: "Sequence[str]") -> int:
-    flags, unknown = _parse(argv)
+    flags, files, unknown = _parse(argv)
     if flags.get("version"):
         sys.stdout.write(f"Dynamic DynamoDB version: {__version__}\n")
         return 0
@@ -83,7 +83,7 @@ def _main(argv: "Sequence[str]") -> int:
         sys.stderr.write(f"usage: {_USAGE}       {PROGRAM} --help\n\n{_EXAMPLES}\n")
     from dynamic_dynamodb import commands  # noqa: PLC0415 - slow, and not for --help and --version
 
-    return commands.run(flags, unknown)
+    return commands.run(flags, unknown, files)
 
 
 # Flags
@@ -142,6 +142,8 @@ def _add_flag(group: "Any", option: options.Option) -> None:
     help_text = _help(option).replace("%", "%%")
     if option.kind == "switch":
         group.add_argument(*names, dest=option.name, action="store_true", help=help_text)
+    elif option.name == "config":  # several of them can be simulated
+        group.add_argument(*names, dest=option.name, metavar=_metavar(option), action="append", help=help_text)
     else:
         group.add_argument(*names, dest=option.name, metavar=_metavar(option), help=help_text)
 
@@ -149,7 +151,7 @@ def _add_flag(group: "Any", option: options.Option) -> None:
 def _metavar(option: options.Option) -> str:
     if option.kind == "choice":
         return "{" + ",".join(option.choices) + "}"
-    return {"%": "PERCENT", "events": "EVENTS", "seconds": "SECONDS"}.get(option.unit) or {
+    return {"%": "PERCENT", "events": "EVENTS", "seconds": "SECONDS", "days": "DAYS"}.get(option.unit) or {
         "int": "N",
         "number or off": "MINUTES",
         "path": "PATH",
@@ -165,7 +167,9 @@ def _help(option: options.Option) -> str:
     return f"{option.help} [{option.default}]"
 
 
-def _parse(argv: "Sequence[str]") -> "tuple[dict[str, str | bool], list[str]]":
-    """The flags that were given, by option name, and the words that are none of ours."""
+def _parse(argv: "Sequence[str]") -> "tuple[dict[str, str | bool], list[str], list[str]]":
+    """The flags that were given, by option name; all files of --config; and the words that are none of ours."""
     namespace, unknown = parser().parse_known_args(argv)
-    return vars(namespace), unknown
+    flags = vars(namespace)
+    files = flags.pop("config", [])
+    return {**flags, "config": files[-1]} if files else flags, files, unknown

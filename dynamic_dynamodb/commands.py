@@ -28,15 +28,16 @@ OK, FAILED, MISUSED = 0, 1, 2
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")  # of the environment
 
 
-def run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
+def run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequence[str] = ()) -> int:
     """Do what the flags (option name -> value) say; returns the exit code.
 
-    `unknown` are the words of the command line that are no flags.
+    `unknown` are the words of the command line that are no flags, `files` all
+    that --config names: the flags have the last one.
     """
     logs.make_safe()
     _hide_environment()
     try:
-        return _run(flags, unknown)
+        return _run(flags, unknown, files)
     except ConfigError as error:
         for problem in error.problems:
             tell(problem, "error")
@@ -60,8 +61,11 @@ def _hide_environment() -> None:
             hide(name, password(value))
 
 
-def _run(flags: Mapping[str, str | bool], unknown: Sequence[str]) -> int:
+def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequence[str]) -> int:
     problems = _problems(unknown)
+    if "simulate" in flags and not {"show-config", "print-iam-policy"} & set(flags):
+        return _simulate(flags, problems, files)
+    problems += _only_simulated(flags, files)
     if flags.get("daemon") in ("stop", "status"):
         return _look_at_daemon(flags, problems)
     configuration = loader.load(flags, problems, _ask_boto)
@@ -138,6 +142,47 @@ def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
 
     _find_region(general, partial(logging.getLogger(logs.NAME).warning, "%s"))
     return connection.connect(general, stopping)
+
+
+# Simulate
+
+
+def _only_simulated(flags: Mapping[str, str | bool], files: Sequence[str]) -> list[str]:
+    """What --simulate alone knows."""
+    of_group = [option for option in options.OPTIONS if option.group == options.SIMULATION_GROUP]
+    given = [] if "simulate" in flags else [option for option in of_group if option.name in flags]
+    problems = [f"{option.flag}: needs --simulate" for option in given]
+    if len(files) > 1:
+        problems.append("--config: given more than once; only --simulate compares configurations")
+    return problems
+
+
+def _simulate(flags: Mapping[str, str | bool], problems: list[str], files: Sequence[str]) -> int:
+    from dynamic_dynamodb.rehearsal import command  # noqa: PLC0415 - slow, and not for those who scale
+    from dynamic_dynamodb.rehearsal.rehearse import Scheme  # noqa: PLC0415
+
+    problems += [f"--{name}: does not go with --simulate" for name in ("daemon", "run-once") if name in flags]
+    loaded = _load_all(flags, problems, files)
+    for warning in dict.fromkeys(warning for one in loaded for warning in one.warnings):
+        tell(warning, "warning")
+    names = command.names(files) if files and "table-name" not in flags else ["this configuration"] * len(loaded)
+    schemes = [Scheme(name, one.config) for name, one in zip(names, loaded, strict=True)]
+    level = loaded[0].config["logging"]["log_level"] if "log-level" in flags else None
+    return command.run(schemes, loaded[0].command, lambda general: _connect(general, lambda: False), level)
+
+
+def _load_all(flags: Mapping[str, str | bool], problems: Sequence[str], files: Sequence[str]) -> list[Configuration]:
+    """A configuration for each file, or the one of the flags. Raises ConfigError with the problems of all of them."""
+    found: list[str] = []
+    loaded = []
+    for number, path in enumerate(files or [None]):
+        try:
+            loaded.append(loader.load(flags if path is None else {**flags, "config": path}, () if number else problems))
+        except ConfigError as error:
+            found += error.problems
+    if found:
+        raise ConfigError(list(dict.fromkeys(found)))
+    return loaded
 
 
 # Run

@@ -16,7 +16,7 @@ from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics
 from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
-from dynamic_dynamodb.checks.notifier import Notifier
+from dynamic_dynamodb.checks.notifier import Notifier, ignore
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
 from dynamic_dynamodb.checks.tracking import Followed, Tracker, needs_window
@@ -40,9 +40,14 @@ class Scaler:
         *,
         dry_run: bool = False,
         lookout: bool = False,
+        watch: Callable[[Change], None] = ignore,
     ) -> None:
-        """`lookout`: warn of throttled events that the configuration ignores; that is for whoever checks on and on."""
+        """`lookout`: warn of throttled events that the configuration ignores; that is for whoever checks on and on.
+
+        `watch` is told of each change that DynamoDB accepted.
+        """
         self._workers = workers
+        self._watch = watch
         self._clock = clock
         self._dry_run = dry_run
         self._state = State()
@@ -59,7 +64,7 @@ class Scaler:
         metrics = Metrics(clients.cloudwatch, self._workers)
         self._statistics = Statistics(metrics)
         self._tracker = Tracker(metrics, self._state, self.interval)
-        self._notifier = Notifier(clients.sns, self._workers, self._clock, dry_run=self._dry_run)
+        self._notifier = Notifier(clients.sns, self._workers, self._clock, dry_run=self._dry_run, watch=self._watch)
         self._updates = Updates(
             clients.dynamodb,
             self._workers,

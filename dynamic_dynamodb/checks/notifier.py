@@ -72,6 +72,10 @@ class _Message:
     at: datetime
 
 
+def ignore(_: Change) -> None:
+    """Of those who need to know of changes, there is nobody."""
+
+
 class Notifier:
     """Publishes what a section subscribes to. A failure to publish is logged and stops nothing.
 
@@ -79,8 +83,17 @@ class Notifier:
     not answer shall not delay an increase.
     """
 
-    def __init__(self, sns: Any, workers: Workers, clock: Callable[[], datetime], *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        sns: Any,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        *,
+        dry_run: bool,
+        watch: Callable[[Change], None] = ignore,
+    ) -> None:
         self._sns = sns
+        self._watch = watch
         self._workers = workers
         self._clock = clock
         self._dry_run = dry_run
@@ -90,6 +103,7 @@ class Notifier:
 
     def changed(self, section: Mapping[str, Any], change: Change) -> None:
         """Tell of a change that DynamoDB accepted."""
+        self._watch(change)
         self._add(section, change.target, change_types(change), change_text(change))
 
     def alarm(

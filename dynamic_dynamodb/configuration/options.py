@@ -43,9 +43,10 @@ RESOURCE = (TABLE, GSI)
 GENERAL_GROUP = "general options"
 DAEMON_GROUP = "daemon options"
 DYNAMODB_GROUP = "DynamoDB options"
+SIMULATION_GROUP = "simulation options"
 READS_GROUP = "read units"
 WRITES_GROUP = "write units"
-GROUPS = (GENERAL_GROUP, DAEMON_GROUP, DYNAMODB_GROUP, READS_GROUP, WRITES_GROUP)
+GROUPS = (GENERAL_GROUP, DAEMON_GROUP, DYNAMODB_GROUP, SIMULATION_GROUP, READS_GROUP, WRITES_GROUP)
 
 MESSAGE_TYPES = ("scale-up", "scale-down", "high-throughput-alarm", "low-throughput-alarm")
 UNITS = ("percent", "units")
@@ -226,6 +227,52 @@ _COMMAND_LINE_OPTIONS = (
     ).means(
         "One table (or every table whose name the regular expression matches from its start) configured by flags alone."
     ),
+    Option(
+        "simulate",
+        sections=(COMMAND_LINE,),
+        group=SIMULATION_GROUP,
+        example="--table-name '^orders$' --simulate sales-week",
+    ).means(
+        "What this configuration would have done, and what it would have cost: run it against a model of AWS and "
+        "print a table. The demand comes from a CSV file, from CloudWatch (cloudwatch), or is made up (sales-day, "
+        "sales-week). Nothing is changed at AWS. --config may be given several times, to compare."
+    ),
+    Whole(
+        "simulate-days",
+        sections=(COMMAND_LINE,),
+        default=14,
+        maximum=15,
+        unit="days",
+        group=SIMULATION_GROUP,
+        example="--config dynamic-dynamodb.conf --simulate cloudwatch --simulate-days 7",
+    ).means("How many days of CloudWatch's metrics to simulate; it keeps 15 of 1-minute sums."),
+    Choice(
+        "simulate-axis",
+        sections=(COMMAND_LINE,),
+        choices=("reads", "writes"),
+        group=SIMULATION_GROUP,
+        example="--table-name '^orders$' --simulate sales-day --simulate-axis reads",
+    ).means("The axis that a single series of demand is for; unset: both."),
+    Path(
+        "save-trace",
+        sections=(COMMAND_LINE,),
+        group=SIMULATION_GROUP,
+        example="--config dynamic-dynamodb.conf --simulate cloudwatch --save-trace orders.csv",
+    ).means("Write the demand to this CSV file, which --simulate reads again without AWS."),
+    Path(
+        "prices",
+        sections=(COMMAND_LINE,),
+        group=SIMULATION_GROUP,
+        example="--table-name '^orders$' --simulate sales-day --prices prices.ini",
+    ).means("INI file with the prices of your region; unset: those of us-east-1."),
+    Choice(
+        "output",
+        sections=(COMMAND_LINE,),
+        default="text",
+        choices=("text", "json"),
+        group=SIMULATION_GROUP,
+        example="--table-name '^orders$' --simulate sales-day --output json",
+    ).means("What --simulate prints on stdout: a table, or JSON."),
 )
 
 _GLOBAL_OPTIONS = (

@@ -53,6 +53,7 @@ class Account:
         self.fault: Fault | None = None
         self.calls: Counter[str] = Counter()
         self.updates: list[dict[str, Any]] = []
+        self.refusals: list[tuple[datetime, Target]] = []  # of a decrease or for a quota: when, and for whom
         self.messages: list[Published] = []
         self.topics: set[str] | None = None  # None: every topic exists
         self.metric_status: dict[Target, str] = {}

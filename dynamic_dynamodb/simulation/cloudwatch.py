@@ -1,15 +1,16 @@
 """CloudWatch's two ways of reading metrics: boto3's method names, arguments, answers and refusals.
 
-Only the statistic Sum of whole minutes is modelled: it is what DynamoDB's
-metrics are read by.
+Only the statistics Sum and Maximum of whole minutes are modelled: they are
+what DynamoDB's metrics are read by.
 """
 # ruff: noqa: N803 - the arguments are boto3's
 
 from __future__ import annotations
 
+import operator
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ _STATISTICS_TYPES = {
     "Period": int,
     "Statistics": list,
 }
+_STATISTICS: dict[str, Callable[[float, float], float]] = {"Sum": operator.add, "Maximum": max}
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
 
 
@@ -56,6 +58,7 @@ class _Query(NamedTuple):
     metric: str
     target: Target | None  # None: dimensions under which DynamoDB publishes nothing
     period: int
+    statistic: str
 
 
 class _Series(NamedTuple):
@@ -126,13 +129,13 @@ class CloudWatch:
         with self._account.call("GetMetricStatistics", arguments):
             window = _window(StartTime, EndTime)
             _check_period(Period)
-            if list(Statistics) != ["Sum"]:
-                raise _invalid(f"This model knows the statistic Sum only, not {Statistics}.")
+            if len(Statistics) != 1 or Statistics[0] not in _STATISTICS:
+                raise _invalid(f"This model knows the statistics Sum and Maximum, one a call, not {Statistics}.")
             _check_count(window, Period)
-            query = _Query("m", Namespace, MetricName, _target(Dimensions), Period)
-            points = [
-                {"Timestamp": moment, "Sum": value, "Unit": "Count"} for moment, value in self._points(query, window)
-            ]
+            (statistic,) = Statistics
+            query = _Query("m", Namespace, MetricName, _target(Dimensions), Period, statistic)
+            found = self._points(query, window)
+            points = [{"Timestamp": moment, statistic: value, "Unit": "Count"} for moment, value in found]
             return success(Label=MetricName, Datapoints=points)
 
     def _series(self, query: _Query, window: _Window, scan: str) -> _Series:
@@ -146,11 +149,11 @@ class CloudWatch:
         """The sums of each period that has any datapoint, oldest first; periods begin with the window."""
         if query.target is None or query.namespace != _NAMESPACE:
             return []
-        period = timedelta(seconds=query.period)
+        period, combine = timedelta(seconds=query.period), _STATISTICS[query.statistic]
         sums: dict[datetime, float] = {}
         for minute, value in datapoints(self._account, query.target, query.metric, *window):
             begin = window.start + (minute - window.start) // period * period
-            sums[begin] = sums.get(begin, 0.0) + value
+            sums[begin] = combine(sums[begin], value) if begin in sums else value
         return list(sums.items())
 
 
@@ -245,10 +248,10 @@ def _query(entry: Mapping[str, Any]) -> _Query:
         raise _invalid(f"A query of MetricDataQueries lacks {error}.") from error
     if not _ID.fullmatch(name):
         raise _invalid(f"The value {name} for parameter id is not matching the expected pattern.")
-    if statistic != "Sum" or set(entry) - {"Id", "MetricStat", "Label"}:
-        raise _invalid(f"This model knows the statistic Sum of a metric only, not {entry}.")
+    if statistic not in _STATISTICS or set(entry) - {"Id", "MetricStat", "Label"}:
+        raise _invalid(f"This model knows the statistics Sum and Maximum of a metric only, not {entry}.")
     _check_period(period)
-    return _Query(name, namespace, metric_name, _target(dimensions), period)
+    return _Query(name, namespace, metric_name, _target(dimensions), period, statistic)
 
 
 def _check_period(period: object) -> None:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from dynamic_dynamodb.decisions.model import AXES, Throughput
@@ -233,7 +233,11 @@ class _Update:
                     f"provision {total} for {changes[0][0]} of {self.table.name}. Refer to Service Quotas to request "
                     "more."
                 )
-                raise RefusedError("LimitExceededException", text)
+                self._refuse([capacity for capacity, _ in changes], text)
+
+    def _refuse(self, because: Iterable[Capacity], text: str) -> NoReturn:
+        self.account.refusals += [(self.now, capacity.target) for capacity in because]
+        raise RefusedError("LimitExceededException", text)
 
     def _check_decreases(self) -> None:
         for capacity, units in self.changes:
@@ -249,7 +253,7 @@ class _Update:
                 f"Last decrease at {_long(decreases.last or self.now)}. "
                 f"Next decrease can be made at {_long(following)}"
             )
-            raise RefusedError("LimitExceededException", text)
+            self._refuse([capacity], text)
 
     def _check_simultaneous(self) -> None:
         most = self.account.rules.most_updating

@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from operator import add
 from typing import NamedTuple
 
 MINUTE = timedelta(minutes=1)
@@ -73,40 +74,52 @@ class Ledger:
     def __init__(self, first: datetime, bucket: Bucket) -> None:
         self._first = first
         self._bucket = bucket
-        self._consumed = array("d")
-        self._throttled = array("d")
-        self._key_range = array("d")
+        self.consumed = array("d")  # units of each minute
+        self.throttled = array("d")
+        self.key_range = array("d")
 
     @property
     def end(self) -> datetime:
         """The first minute that is not settled."""
-        return self._first + len(self._consumed) * MINUTE
+        return self._first + len(self.consumed) * MINUTE
 
     def settle(self, until: datetime, wanted: Callable[[datetime], Wanted], spans: Callable[[datetime], Spans]) -> None:
         """Serve all minutes that begin before `until`."""
         minute = self.end
         while minute < until:
             consumed, throttled, key_range = self._bucket.serve(wanted(minute), spans(minute))
-            self._consumed.append(consumed)
-            self._throttled.append(throttled)
-            self._key_range.append(key_range)
+            self.consumed.append(consumed)
+            self.throttled.append(throttled)
+            self.key_range.append(key_range)
             minute += MINUTE
 
     def forget(self, before: datetime) -> None:
         """Drop the minutes that began before then, if they are many."""
         old = (before - self._first) // MINUTE
-        if old > max(len(self._consumed) / 2, 1000):
-            for series in (self._consumed, self._throttled, self._key_range):
+        if old > max(len(self.consumed) / 2, 1000):
+            for series in (self.consumed, self.throttled, self.key_range):
                 del series[:old]
             self._first += old * MINUTE
 
     def __len__(self) -> int:
         """How many minutes are remembered."""
-        return len(self._consumed)
+        return len(self.consumed)
+
+    def all_throttled(self) -> array[float]:
+        """For want of capacity, and by key ranges that are too hot."""
+        return array("d", map(add, self.throttled, self.key_range))
+
+    def slice(self, first: datetime, count: int) -> list[Served] | None:
+        """So many minutes in a row; None: not all of them are settled."""
+        begin = (first - self._first) // MINUTE
+        end = begin + count
+        if begin < 0 or end > len(self.consumed):
+            return None
+        return list(map(Served, self.consumed[begin:end], self.throttled[begin:end], self.key_range[begin:end]))
 
     def at(self, minute: datetime) -> Served | None:
         """None: not settled, or before the first."""
         number = (minute - self._first) // MINUTE
-        if 0 <= number < len(self._consumed):
-            return Served(self._consumed[number], self._throttled[number], self._key_range[number])
+        if 0 <= number < len(self.consumed):
+            return Served(self.consumed[number], self.throttled[number], self.key_range[number])
         return None

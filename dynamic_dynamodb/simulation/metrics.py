@@ -31,6 +31,11 @@ _METRICS = {
 }
 
 
+# What is provisioned is published as it stands, once in so many minutes.
+_PROVISIONED: dict[str, Axis] = {"ProvisionedReadCapacityUnits": "reads", "ProvisionedWriteCapacityUnits": "writes"}
+_PROVISIONED_EVERY = 5
+
+
 def _events(units: float) -> float:
     """One event a unit; a sum of floats that is a hair below a whole number is that number."""
     return math.floor(units + 1e-6)
@@ -46,18 +51,15 @@ def served(account: Account, target: Target, axis: Axis, minute: datetime) -> Se
     capacity = account.find(target)
     if capacity is None:
         return Served(0.0, 0.0)
-    if account.rules.burst_seconds or account.rules.retry:
-        settle(account, capacity, axis)
-        known = capacity.ledgers[axis].at(minute)
-        if known is not None:
-            return known
+    settle(account, capacity, axis)
+    known = capacity.ledgers[axis].at(minute)
+    if known is not None:
+        return known
     return Bucket(0, 0).serve(_wanted(account, target, axis, minute), _spans(account, capacity, axis, minute))
 
 
 def settle(account: Account, capacity: Capacity, axis: Axis) -> None:
-    """Serve the minutes that are over, where each depends on the ones before it."""
-    if not (account.rules.burst_seconds or account.rules.retry):
-        return
+    """Serve the minutes that are over: each once, because it may depend on the ones before it."""
     until = whole_minute(account.now)
     ledger = capacity.ledgers.get(axis)
     if ledger is None:
@@ -88,25 +90,42 @@ def datapoints(
     account: Account, target: Target, metric: str, start: datetime, end: datetime
 ) -> Iterator[tuple[datetime, float]]:
     """The 1-minute sums that can be seen now, of the minutes that begin in [start, end), oldest first."""
-    visible = account.now - timedelta(seconds=account.rules.metric_delay) - MINUTE
+    visible = account.now - timedelta(seconds=account.rules.metric_delay)  # minutes that had ended by then
     horizon = account.horizon
-    minute = whole_minute(start)
-    while minute < end and minute <= visible:
-        value = _sum(account, target, metric, minute) if minute >= horizon else None
+    first = whole_minute(max(start, horizon))
+    if first < horizon:
+        first += MINUTE
+    count = min(math.ceil((end - first) / MINUTE), (visible - first) // MINUTE)
+    values = _values(account, target, metric, first, count)
+    literals = account.literals.get((target, metric))
+    for number in range(count):
+        minute = first + number * MINUTE
+        value = literals[minute] if literals and minute in literals else values[number]
         if value is not None:
             yield minute, value
-        minute += MINUTE
 
 
-def _sum(account: Account, target: Target, metric: str, minute: datetime) -> float | None:
-    """One datapoint; None where nothing is published: a minute without traffic."""
-    literals = account.literals.get((target, metric), {})
-    if minute in literals:
-        return literals[minute]
-    if metric not in _METRICS:
-        return None
+def _values(account: Account, target: Target, metric: str, first: datetime, count: int) -> list[float | None]:
+    """One number a minute; None where nothing is published, as for a minute without traffic."""
+    capacity = account.find(target)
+    minutes = (first + number * MINUTE for number in range(count))
+    if capacity is None or metric not in {*_METRICS, *_PROVISIONED}:
+        return [None] * count
+    if metric in _PROVISIONED:
+        return [_provisioned(capacity, _PROVISIONED[metric], minute) for minute in minutes]
     axis, sum_ = _METRICS[metric]
-    return float(sum_(served(account, target, axis, minute))) or None
+    settle(account, capacity, axis)
+    series = capacity.ledgers[axis].slice(first, count)
+    if series is None:
+        series = [served(account, target, axis, minute) for minute in minutes]
+    return [float(sum_(one)) or None for one in series]
+
+
+def _provisioned(capacity: Capacity, axis: Axis, minute: datetime) -> float | None:
+    units = capacity.units.at(minute)
+    if units is None or minute.minute % _PROVISIONED_EVERY:
+        return None
+    return float(getattr(units, axis))
 
 
 def _demand(timeline: Timeline[Demand] | None, minute: datetime) -> float:

@@ -42,6 +42,10 @@ class Timeline(Generic[T]):
             if begin < finish:
                 yield (finish - begin).total_seconds(), self._values[index]
 
+    def __iter__(self) -> Iterator[tuple[datetime, T]]:
+        """Each value that is remembered, and since when it holds."""
+        return zip(self._since, self._values, strict=True)
+
     def forget(self, before: datetime) -> None:
         """Drop what had ended by then; what is left first holds from ever on."""
         old = self._index(before)

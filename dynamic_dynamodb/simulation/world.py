@@ -11,7 +11,7 @@ from dynamic_dynamodb.decisions.model import AXES, Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import START, Account, Demand, valid_name
 from dynamic_dynamodb.simulation.cloudwatch import CloudWatch
 from dynamic_dynamodb.simulation.dynamodb import DynamoDB
-from dynamic_dynamodb.simulation.ledger import Served
+from dynamic_dynamodb.simulation.ledger import Ledger, Served
 from dynamic_dynamodb.simulation.metrics import served, settle, whole_minute
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
 from dynamic_dynamodb.simulation.rules import Rules
@@ -192,6 +192,21 @@ class World(Account):
         """What became of the load of one minute, whether CloudWatch shows it or not."""
         with self.lock:
             return served(self, target, axis, whole_minute(minute))
+
+    # What happened
+
+    def ledger(self, target: Target, axis: Axis) -> Ledger:
+        """The minutes that are over."""
+        with self.lock:
+            capacity = self._capacity(target)
+            settle(self, capacity, axis)
+            return capacity.ledgers[axis]
+
+    def history(self, target: Target) -> list[tuple[datetime, Throughput]]:
+        """What was provisioned, and since when."""
+        with self.lock:
+            units = self._capacity(target).units
+            return [(since, throughput) for since, throughput in units if throughput is not None]
 
     def _table(self, name: str) -> Table:
         return self.tables[name]

@@ -25,7 +25,8 @@ ROOMS = {
     "checks": {"aws", "configuration", "decisions", "output"},
     "daemon": {"output"},
     "simulation": {"decisions"},
-    "door": {"aws", "checks", "configuration", "daemon", "decisions", "output", "simulation"},
+    "rehearsal": {"aws", "checks", "configuration", "decisions", "output", "simulation"},
+    "door": {"aws", "checks", "configuration", "daemon", "decisions", "output", "rehearsal", "simulation"},
 }
 # In no room: what everybody may import, and who opens the door.
 GROUND = {"__init__", "errors"}

@@ -50,7 +50,7 @@ BURST = replace(AWS, update_seconds=60)
         pytest.param([50, 150, 100, 101], [(50, 0), (150, 0), (100, 0), (100, 1)], id="exactly spent"),
     ],
 )
-def test_a_bucket_of_what_is_not_used(loads: list[float], served: list[tuple[float, float]]) -> None:
+def test_a_bucket_of_what_is_not_used(loads: Sequence[float], served: list[tuple[float, float]]) -> None:
     assert play(world(BURST), loads) == served
 
 

@@ -811,14 +811,14 @@ def test_old_metrics_are_forgotten_and_memory_stays_small() -> None:
     assert len(world.literals[TABLE, THROTTLED]) <= 12
 
 
-def test_before_all_that_is_remembered_the_oldest_holds() -> None:
+def test_what_was_served_stays_so_however_old() -> None:
     world = World(rules=Rules(retention=60))
     world.add_table("table", 1, 1)
     world.set_load(TABLE, "reads", 10)
     for reads in (2, 3, 4):
         update(world, reads, 1)
         world.advance(120)
-    assert world.served(TABLE, "reads", START).consumed == 3 * 60  # what held a minute before the last update
+    assert world.served(TABLE, "reads", START).consumed == 30 * 1 + 30 * 2
 
 
 def test_a_deleted_table_has_no_metrics(world: World) -> None:
@@ -958,6 +958,28 @@ def test_an_answer_may_stay_partial(world: World) -> None:
     assert answer["Messages"] == [{"Code": "Slow", "Value": "try later"}]
 
 
+def test_what_is_provisioned_is_published_every_five_minutes(world: World) -> None:
+    world.set_throughput(TABLE, 120, 60)
+    world.advance(600)
+    asked = query("ProvisionedReadCapacityUnits")
+    asked["MetricStat"]["Stat"] = "Maximum"
+    (result,) = get(world, asked, minutes=11, ScanBy="TimestampAscending")["MetricDataResults"]
+    assert result["Timestamps"] == [START, START + 5 * MINUTE]
+    assert result["Values"] == [120.0, 120.0]
+    world.set_billing_mode("table", "PAY_PER_REQUEST")
+    world.advance(600)
+    (result,) = get(world, asked, minutes=6)["MetricDataResults"]
+    assert result["Values"] == []
+
+
+def test_the_maximum_of_a_period(world: World) -> None:
+    world.set_load(TABLE, "reads", lambda minute: minute.minute)
+    world.advance(300)
+    asked = query(period=300)
+    asked["MetricStat"]["Stat"] = "Maximum"
+    assert get(world, asked, minutes=5)["MetricDataResults"][0]["Values"] == [240.0]
+
+
 # GetMetricStatistics
 
 
@@ -985,6 +1007,7 @@ def test_statistics_of_one_metric(world: World) -> None:
     [
         ({"Period": 30}, "ValidationError"),
         ({"Statistics": ["Average"]}, "ValidationError"),
+        ({"Statistics": ["Sum", "Maximum"]}, "ValidationError"),
         ({"StartTime": START}, "ValidationError"),
         ({"StartTime": START - 1441 * MINUTE}, "InvalidParameterCombination"),
     ],

@@ -1,0 +1,178 @@
+"""`--simulate`: read the demand, rehearse the configurations on it, print what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.decisions.matching import plain_name
+from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.rehearsal import history, prices, shop, tracefile
+from dynamic_dynamodb.rehearsal.demand import Demand, Load
+from dynamic_dynamodb.rehearsal.document import document
+from dynamic_dynamodb.rehearsal.progress import Bar
+from dynamic_dynamodb.rehearsal.rehearse import Rehearsal, Scheme, Sections, rehearse
+from dynamic_dynamodb.rehearsal.table import table
+from dynamic_dynamodb.rehearsal.tracefile import Series
+from dynamic_dynamodb.simulation.account import valid_name
+from dynamic_dynamodb.simulation.world import World
+
+OK = 0
+CLOUDWATCH = "cloudwatch"
+
+Connect = Callable[[dict[str, Any]], Clients]
+
+
+def run(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect, level: str | None) -> int:
+    """Returns the exit code.
+
+    `command` are the options of the command line; `connect` makes clients of
+    the [global] part of a config dict; `level`: what to log, if anything.
+    Raises ConfigError, and AwsError with CloudWatch as the source.
+    """
+    rates = prices.read(command["prices"]) if command["prices"] else prices.BUILT_IN
+    demand = _demand(schemes, command, connect)
+    if command["save_trace"]:
+        tracefile.save(command["save_trace"], demand)
+    with _bar("rehearsing") as bar:
+        result = rehearse(schemes, demand, rates, progress=bar.at, entered=_log_to_stderr(level))
+    _print(result, command["output"])
+    return OK
+
+
+def _print(result: Rehearsal, output: str) -> None:
+    text = json.dumps(document(result), indent=1) + "\n" if output == "json" else table(result)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+
+
+@contextlib.contextmanager
+def _bar(text: str) -> Iterator[Bar]:
+    bar = Bar(text)
+    try:
+        yield bar
+    finally:
+        bar.clear()
+
+
+# Demand
+
+
+def _demand(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect) -> Demand:
+    source, axis = command["simulate"], command["simulate_axis"]
+    if source == CLOUDWATCH:
+        if axis:
+            raise ConfigError(["--simulate-axis: goes with one series; CloudWatch has both axes"])
+        return _from_cloudwatch(schemes, command["simulate_days"], connect)
+    if source in shop.DAYS:
+        pair = shop.sales(source)
+        idle = tracefile.idle(len(pair[0]))
+        both = (pair[0] if axis != "writes" else idle), (pair[1] if axis != "reads" else idle)
+        return _one_series(schemes, source, Demand(source, shop.START, len(pair[0]), ()), both)
+    found = tracefile.read(source)
+    if isinstance(found, Series):
+        empty = Demand(source, found.start, len(found.units), (), found.gap_minutes)
+        return _one_series(schemes, source, empty, tracefile.one_axis(found, axis))
+    if axis:
+        raise ConfigError([f"--simulate-axis: goes with one series; {source} has both axes of each table"])
+    return _matched(schemes, found)
+
+
+def _one_series(schemes: Sequence[Scheme], source: str, empty: Demand, both: Any) -> Demand:
+    """The same demand for every table that a section names in full."""
+    names = [plain_name(expression) for scheme in schemes[:1] for expression in scheme.config["tables"]]
+    tables = [name for name in dict.fromkeys(names) if name and valid_name(name)]
+    if not tables:
+        raise ConfigError(
+            [f"--simulate {source}: one series needs a table that a section names in full, such as [table: ^orders$]"]
+        )
+    return _matched(schemes, replace(empty, loads=tuple(Load(Target(name), both) for name in tables)))
+
+
+def _matched(schemes: Sequence[Scheme], demand: Demand) -> Demand:
+    """The loads that sections are for. A table without one is an error, an index is left out. Raises ConfigError."""
+    sections = [(scheme, Sections(scheme.config)) for scheme in schemes]
+    problems, loads, notes = [], [], []
+    for load in demand.loads:
+        without = next((scheme for scheme, one in sections if one.of(load.target) is None), None)
+        where = f"{load.place}: " if load.place else ""
+        if not valid_name(load.target.index or load.target.table):
+            problems.append(f"{where}DynamoDB takes no such name: {load.target}")
+        elif without is None:
+            loads.append(load)
+        elif load.target.index is None:
+            problems.append(f"{where}table {load.target}: no section of {without.name} matches it")
+        else:
+            notes.append(f"{load.target.table}/{load.target.index}: no section of {without.name} is for it; left out.")
+    if problems:
+        raise ConfigError(problems)
+    return replace(demand, loads=tuple(loads), notes=(*demand.notes, *notes))
+
+
+def _from_cloudwatch(schemes: Sequence[Scheme], days: int, connect: Connect) -> Demand:
+    general = dict(schemes[0].config["global"])
+    clients = connect(general)
+    sections = [Sections(scheme.config) for scheme in schemes]
+    with _bar("reading CloudWatch") as bar:
+        return history.fetch(
+            CLOUDWATCH,
+            clients,
+            lambda target: all(one.of(target) is not None for one in sections),
+            list(schemes[0].config["tables"]),
+            days,
+            datetime.now(timezone.utc),
+            general["region"],
+            bar.at,
+        )
+
+
+# Log
+
+
+def _log_to_stderr(level: str | None) -> Callable[[World], None] | None:
+    """What to do with each world before its first check: stamp the log with its time. Without a level there is none."""
+    log = logging.getLogger(logs.NAME)
+    log.propagate = False
+    if level is None:
+        log.setLevel(logging.CRITICAL + 1)
+        return None
+    handler = logging.StreamHandler(sys.stderr)
+    log.handlers[:] = [handler]
+    log.setLevel(level.upper())
+
+    def stamp(world: World) -> None:
+        handler.setFormatter(_Virtual(world))
+
+    return stamp
+
+
+class _Virtual(logging.Formatter):
+    """The log's own format, at the virtual time."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logs.FORMAT)
+        self._world = world
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
+        now = self._world.now
+        return f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}"
+
+
+def names(paths: Sequence[str]) -> list[str]:
+    """A name for each configuration, all different: its path, with a number where two have the same."""
+    made: list[str] = []
+    for path in paths:
+        name = os.fspath(Path(path))
+        made.append(name if name not in made else f"{name} ({1 + paths[: len(made)].count(path)})")
+    return made

@@ -1,0 +1,267 @@
+"""What a scheme cost and throttled: numbers of one axis, and their sums over axes, tables and indexes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dynamic_dynamodb.decisions.model import Target, Throughput
+from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Pair
+from dynamic_dynamodb.rehearsal.prices import Rates
+from dynamic_dynamodb.rehearsal.rivals import Least
+from dynamic_dynamodb.rehearsal.schemes import Course, Kind, Move
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from dynamic_dynamodb.rehearsal.demand import Minutes
+
+# Less than this of a unit is the noise of binary fractions.
+_NOISE = 1e-6
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What can be added up, over axes, tables and indexes. Hours and units are of the whole run."""
+
+    read_unit_hours: float = 0.0
+    write_unit_hours: float = 0.0
+    dollars: float = 0.0
+    dollars_hour_maximum: float = 0.0
+    demand_units: float = 0.0
+    consumed_units: float = 0.0
+    provisioned_units: float = 0.0
+    throttled_units: float = 0.0
+    throttled_minutes: int = 0
+    increases: int = 0
+    decreases: int = 0
+    refused: int = 0
+
+    @property
+    def throttled_percent(self) -> float:
+        return 100 * self.throttled_units / self.demand_units if self.demand_units else 0.0
+
+    @property
+    def utilization_percent(self) -> float | None:
+        """Consumed of provisioned; None where nothing is provisioned."""
+        return 100 * self.consumed_units / self.provisioned_units if self.provisioned_units else None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A limit or floor that held an axis for a part of the time."""
+
+    axis: str
+    limit: str  # in words
+    percent: float  # of the time
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One scheme on one table or index, or on all of them."""
+
+    name: str
+    kind: Kind
+    total: Sums
+    axes: tuple[Sums, Sums] | None = None  # of a table or index
+    bounds: tuple[Bound, ...] = ()
+    moves: tuple[Move, ...] = ()
+    course: Course | None = None  # minute by minute, where a report or chart wants it
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """All schemes on one table or index; they stand in the same order everywhere."""
+
+    target: Target
+    table_class: str
+    on_demand: bool
+    outcomes: tuple[Outcome, ...]
+
+
+def add(all_: Iterable[Sums]) -> Sums:
+    """Field by field, in their order."""
+    columns = zip(*(vars(one).values() for one in all_), strict=True)
+    return Sums(*(sum(column) for column in columns))
+
+
+# Of what was provisioned
+
+
+def measure(
+    name: str,
+    kind: Kind,
+    demand: Demand,
+    load: Load,
+    course: Course,
+    rates: Rates,
+    *,
+    bounds: tuple[Bound, ...] = (),
+    keep: bool = False,
+) -> Outcome:
+    """A scheme that provisions; `keep`: minute by minute, too."""
+    ups = [sum(move.ups[axis] for move in course.moves) for axis in (0, 1)]
+    downs = [sum(move.downs[axis] for move in course.moves) for axis in (0, 1)]
+    axes = []
+    for axis in (0, 1):
+        steps = [(since, units[axis]) for since, units in course.steps]
+        average, maximum = unit_hours(steps, demand.start, demand.end)
+        rate = rates.unit_hours[axis]
+        throttled = course.throttled[axis]
+        axes.append(
+            Sums(
+                **_of_axis(axis, average),
+                dollars=average * rate,
+                dollars_hour_maximum=maximum * rate,
+                demand_units=60 * sum(load.demand[axis]),
+                consumed_units=sum(course.consumed[axis]),
+                provisioned_units=average * 3600,
+                throttled_units=sum(units for units in throttled if units > _NOISE),
+                throttled_minutes=sum(units > _NOISE for units in throttled),
+                increases=ups[axis],
+                decreases=downs[axis],
+            )
+        )
+    counts = Sums(
+        increases=sum(any(move.ups) for move in course.moves) - sum(ups),
+        decreases=sum(any(move.downs) for move in course.moves) - sum(downs),
+        refused=course.refused,
+    )
+    reads, writes = axes
+    moves = tuple(course.moves) if kind == "configuration" else ()
+    return Outcome(name, kind, add([reads, writes, counts]), (reads, writes), bounds, moves, course if keep else None)
+
+
+def _of_axis(axis: int, hours: float) -> dict[str, Any]:
+    return {("read_unit_hours", "write_unit_hours")[axis]: hours}
+
+
+def unit_hours(steps: Sequence[tuple[datetime, int]], start: datetime, end: datetime) -> tuple[float, float]:
+    """Unit hours by the average of each clock hour, and by its highest value. An hour that is begun counts whole."""
+    seconds, highest = 0.0, dict[int, int]()
+    for number, (since, units) in enumerate(steps):
+        begin = max(since, start)
+        until = min(steps[number + 1][0] if number + 1 < len(steps) else end, end)
+        if begin < until:
+            seconds += units * (until - begin).total_seconds()
+            for hour in range(int(begin.timestamp() // 3600), math.ceil(until.timestamp() / 3600)):
+                highest[hour] = max(units, highest.get(hour, 0))
+    return seconds / 3600, float(sum(highest.values()))
+
+
+def bounds(course: Course, demand: Demand, limits: Sequence[tuple[int, int | None]]) -> tuple[Bound, ...]:
+    """How much of the time each axis was at its minimum or maximum."""
+    found = []
+    whole = (demand.end - demand.start).total_seconds()
+    for axis, (least, most) in enumerate(limits):
+        held = {least: 0.0, most: 0.0}
+        for number, (since, units) in enumerate(course.steps):
+            until = course.steps[number + 1][0] if number + 1 < len(course.steps) else demand.end
+            if units[axis] in held:
+                held[units[axis]] += (min(until, demand.end) - since).total_seconds()
+        word = ("reads", "writes")[axis]
+        minimum = f"minimum of {least:,}" if least > 1 else "least there is, 1"
+        for units_, text in ((least, minimum), (most, f"maximum of {most:,}" if most else "")):
+            if text and held[units_] > 0:
+                found.append(Bound(word, text, 100 * held[units_] / whole))
+    return tuple(found)
+
+
+# Of what was not provisioned, or is only a bound
+
+
+def on_demand(load: Load, served: Pair, rates: Rates) -> Outcome:
+    """All that capacity can serve, paid by the request unit."""
+    axes = []
+    for axis in (0, 1):
+        units = sum(served[axis])
+        dollars = units * rates.units[axis]
+        axes.append(
+            Sums(
+                dollars=dollars,
+                dollars_hour_maximum=dollars,
+                demand_units=60 * sum(load.demand[axis]),
+                consumed_units=units,
+                **_hot(load, axis),
+            )
+        )
+    return Outcome("on demand", "on-demand", add(axes), (axes[0], axes[1]))
+
+
+def least(load: Load, both: tuple[Least, Least], rates: Rates) -> Outcome:
+    """The cheapest that serves everything."""
+    axes = []
+    for axis in (0, 1):
+        one, rate = both[axis], rates.unit_hours[axis]
+        axes.append(
+            Sums(
+                **_of_axis(axis, one.unit_hours),
+                dollars=one.unit_hours * rate,
+                dollars_hour_maximum=one.by_hour_maximum * rate,
+                demand_units=60 * sum(load.demand[axis]),
+                consumed_units=60 * sum(load.servable(axis)),
+                provisioned_units=one.unit_hours * 3600,
+                increases=one.increases,
+                decreases=one.decreases,
+                **_hot(load, axis),
+            )
+        )
+    return Outcome("the least", "least", add(axes), (axes[0], axes[1]))
+
+
+def _hot(load: Load, axis: int) -> dict[str, Any]:
+    """What no capacity serves is throttled under any scheme."""
+    if load.hot is None:
+        return {}
+    hot = load.hot[axis]
+    return {"throttled_units": 60 * sum(hot), "throttled_minutes": sum(units > _NOISE for units in hot)}
+
+
+def recorded(demand: Demand, load: Load, rates: Rates) -> Outcome | None:
+    """What the table or index had in reality; None: that is not known."""
+    if load.recorded is None:
+        return None
+    if load.on_demand:
+        consumed = [_difference(load, axis) for axis in (0, 1)]
+        paid = on_demand(load, (consumed[0], consumed[1]), rates)
+        axes = [_throttled(load, axis, one) for axis, one in enumerate(paid.axes or ())]
+        return Outcome("as recorded", "recorded", add(axes), (axes[0], axes[1]))
+    steps = _steps(load, demand)
+    moves = [Move(since, before, after) for (_, before), (since, after) in itertools.pairwise(steps)]
+    throttled = [array("d", (60 * value for value in one)) for one in load.recorded.throttled]
+    course = Course(steps, (_difference(load, 0), _difference(load, 1)), (throttled[0], throttled[1]), moves)
+    return measure("as recorded", "recorded", demand, load, course, rates)
+
+
+def _difference(load: Load, axis: int) -> Minutes:
+    """Units that were consumed."""
+    pairs = zip(load.demand[axis], load.recorded.throttled[axis], strict=True) if load.recorded else ()
+    return array("d", (60 * max(0.0, all_ - lost) for all_, lost in pairs))
+
+
+def _throttled(load: Load, axis: int, paid: Sums) -> Sums:
+    lost = [value for value in (load.recorded.throttled[axis] if load.recorded else ()) if value > 0]
+    return Sums(**{**vars(paid), "throttled_units": 60 * sum(lost), "throttled_minutes": len(lost)})
+
+
+def _steps(load: Load, demand: Demand) -> list[tuple[datetime, Throughput]]:
+    """What held from when on; a minute in which that is not known holds what was before it, or else what comes."""
+    known: list[float] = []
+    steps: list[tuple[datetime, Throughput]] = []
+    pair = load.recorded.provisioned if load.recorded else ((), ())
+    present = [next((value for value in series if value > 0), 1.0) for series in pair]
+    for minute, units in enumerate(zip(*pair, strict=True)):
+        known = [value if value > 0 else before for value, before in zip(units, present, strict=True)]
+        if not steps or known != present:
+            steps.append((demand.start + minute * MINUTE, Throughput(round(known[0]), round(known[1]))))
+        present = known
+    return steps
+
+
+NAMES = tuple(field.name for field in fields(Sums))

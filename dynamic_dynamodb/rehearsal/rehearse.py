@@ -1,0 +1,292 @@
+"""All schemes on all tables: the configurations, what was recorded, and the rivals."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dynamic_dynamodb.configuration.sections import Section
+from dynamic_dynamodb.decisions.matching import Matcher
+from dynamic_dynamodb.decisions.model import Target, Throughput
+from dynamic_dynamodb.rehearsal import outcome, rivals
+from dynamic_dynamodb.rehearsal.demand import Demand, Load, first_known
+from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
+from dynamic_dynamodb.rehearsal.play import play
+from dynamic_dynamodb.rehearsal.prices import Prices
+from dynamic_dynamodb.rehearsal.rivals import Limits
+from dynamic_dynamodb.simulation.rules import AWS, Rules
+from dynamic_dynamodb.simulation.world import World
+
+# Tables that are rehearsed together, in one model: more share the work of each check, fewer show progress earlier.
+_TOGETHER = 10
+# So many minutes of tables are worth the start of another process.
+_WORTH_A_PROCESS = 40_000
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A configuration by its name."""
+
+    name: str
+    config: Mapping[str, Any]
+
+
+class Sections:
+    """Which section of a configuration a table or index belongs to."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._sections = {expression: Section.of(values) for expression, values in config["tables"].items()}
+        self._matcher = Matcher(self._sections)
+
+    def of(self, target: Target) -> Section | None:
+        match = self._matcher.match(target.table)
+        if match is None:
+            return None
+        section = self._sections[match.section]
+        if target.index is None:
+            return section
+        of_index = section.matcher.match(target.index)
+        return None if of_index is None else section.gsis[of_index.section]
+
+    def limits(self, target: Target, rules: Rules) -> Limits:
+        """Min and max of both axes; DynamoDB's own where none is set."""
+        section = self.of(target)
+        policies = section.policies if section else ()
+        reads, writes = (
+            (one.minimum, rules.table_quota if one.max_provisioned is None else one.max_provisioned) for one in policies
+        )
+        return reads, writes
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a rehearsal shows: plain data, the same whoever prints it."""
+
+    demand: Demand
+    prices: Prices
+    rules: Rules
+    totals: tuple[Outcome, ...]
+    resources: tuple[Outcomes, ...]
+
+
+def start(load: Load, limits: Limits) -> Throughput:
+    """What a table or index begins with, whatever the scheme: what it had, or else what its first hour needs."""
+    both = []
+    for axis in (0, 1):
+        had = None if load.recorded is None or load.on_demand else first_known(load.recorded.provisioned[axis])
+        least, most = limits[axis]
+        needed = rivals.at_target(max(load.demand[axis][:60]))
+        needed = max(needed, least) if most is None else min(max(needed, least), most)
+        both.append(needed if had is None else round(had))
+    return Throughput(*both)
+
+
+# One group of tables
+
+
+@dataclass(frozen=True)
+class _Task:
+    schemes: Sequence[Scheme]
+    demand: Demand  # with the loads of this group alone
+    prices: Prices
+    rules: Rules
+    keep: bool
+    rivals: bool = True
+
+
+@dataclass(frozen=True)
+class _Done:
+    outcomes: list[Outcomes]
+    highest: list[tuple[int, int]]  # of each configuration: the sum of the highest units of all tables and indexes
+
+
+def _rehearse(
+    task: _Task, progress: Progress = lambda _: None, entered: Callable[[World], None] = lambda _: None
+) -> _Done:
+    demand, rules = task.demand, task.rules
+    loads = {load.target: load for load in demand.loads}
+    first = Sections(task.schemes[0].config)
+    limits = {target: first.limits(target, rules) for target in loads}
+    starts = {target: start(load, limits[target]) for target, load in loads.items()}
+    found: dict[Target, list[Outcome]] = {target: [] for target in loads}
+    highest = []
+    for number, scheme in enumerate(task.schemes):
+
+        def forward(share: float, done: int = number) -> None:
+            progress((done + share) / len(task.schemes))
+
+        courses = play(scheme.config, demand, demand.loads, starts, rules=rules, progress=forward, entered=entered)
+        sections = Sections(scheme.config)
+        for target, course in courses.items():
+            own = outcome.bounds(course, demand, _set_limits(sections, target))
+            rates = task.prices.of(loads[target].table_class)
+            found[target].append(
+                outcome.measure(
+                    scheme.name, "configuration", demand, loads[target], course, rates, bounds=own, keep=task.keep
+                )
+            )
+        tops = [[max(units[axis] for _, units in course.steps) for course in courses.values()] for axis in (0, 1)]
+        highest.append((sum(tops[0]), sum(tops[1])))
+    if task.rivals:
+        for target, others in _rivals(task, limits, starts):
+            found[target] += others
+    return _Done(
+        [Outcomes(load.target, load.table_class, load.on_demand, tuple(found[load.target])) for load in demand.loads],
+        highest,
+    )
+
+
+def _set_limits(sections: Sections, target: Target) -> Limits:
+    """Min and max of a configuration, where it sets them."""
+    section = sections.of(target)
+    reads, writes = ((one.minimum, one.max_provisioned) for one in (section.policies if section else ()))
+    return reads, writes
+
+
+def _rivals(
+    task: _Task, limits: Mapping[Target, Limits], starts: Mapping[Target, Throughput]
+) -> Iterator[tuple[Target, list[Outcome]]]:
+    """What was recorded, AWS's target tracking, on demand, the highest minute, the least."""
+    demand, rules = task.demand, task.rules
+    tables: dict[str, list[Load]] = {}
+    for load in demand.loads:
+        tables.setdefault(load.target.table, []).append(load)
+    for loads in tables.values():
+        targets = [load.target for load in loads]
+        tracked = rivals.track(
+            demand, loads, [starts[target] for target in targets], [limits[target] for target in targets], rules
+        )
+        for load in loads:
+            rates = task.prices.of(load.table_class)
+            yield load.target, _others(demand, load, tracked, rates, rules, keep=task.keep)
+
+
+def _others(
+    demand: Demand, load: Load, tracked: Mapping[Target, Any], rates: Any, rules: Rules, *, keep: bool
+) -> list[Outcome]:
+    servable = load.servable(0), load.servable(1)
+    leasts = rivals.least(demand, servable[0], rules)
+    both = leasts, leasts if servable[1] is servable[0] else rivals.least(demand, servable[1], rules)
+    past = outcome.recorded(demand, load, rates)
+    name = f"AWS target tracking {rivals.TARGET} %"
+    return [
+        *([past] if past else []),
+        outcome.measure(name, "target-tracking", demand, load, tracked[load.target], rates, keep=keep),
+        outcome.on_demand(load, rivals.by_minute(servable), rates),
+        outcome.measure("highest minute, always", "peak", demand, load, rivals.peak(demand, load), rates),
+        outcome.least(load, both, rates),
+    ]
+
+
+# All of them
+
+
+def rehearse(
+    schemes: Sequence[Scheme],
+    demand: Demand,
+    prices: Prices,
+    *,
+    rules: Rules = AWS,
+    keep: bool = False,
+    processes: int | None = None,
+    progress: Progress = lambda _: None,
+    entered: Callable[[World], None] | None = None,
+) -> Rehearsal:
+    """Rehearse all schemes; the result does not depend on the number of processes.
+
+    `keep`: what happened minute by minute, too, for a picture. `entered` is
+    given each world before its first check; there is but one process then.
+    """
+    tasks = [
+        _Task(schemes, replace(demand, loads=tuple(loads)), prices, rules, keep) for loads in _groups(demand.loads)
+    ]
+    worth_it = len(demand.loads) * demand.minutes * len(schemes) > _WORTH_A_PROCESS
+    workers = min(processes or (len(os.sched_getaffinity(0)) if worth_it else 1), len(tasks))
+    if workers > 1 and not entered:
+        done = _side_by_side(tasks, workers, progress)
+    else:
+        done = _one_by_one(tasks, progress, entered or (lambda _: None))
+    resources = [one for group in done for one in group.outcomes]
+    if len(tasks) > 1:
+        resources = _under_the_account_quota(schemes, demand, prices, rules, keep, done, resources)
+    return Rehearsal(demand, prices, rules, _totals(resources), tuple(resources))
+
+
+def _groups(loads: Sequence[Load]) -> Iterator[list[Load]]:
+    """Some tables each, with their indexes."""
+    tables: dict[str, list[Load]] = {}
+    for load in loads:
+        tables.setdefault(load.target.table, []).append(load)
+    names = list(tables)
+    for begin in range(0, len(names), _TOGETHER):
+        yield [load for name in names[begin : begin + _TOGETHER] for load in tables[name]]
+
+
+def _one_by_one(tasks: Sequence[_Task], progress: Progress, entered: Callable[[World], None]) -> list[_Done]:
+    done = []
+    for number, task in enumerate(tasks):
+
+        def forward(share: float, before: int = number) -> None:
+            progress((before + share) / len(tasks))
+
+        done.append(_rehearse(task, forward, entered))
+    return done
+
+
+def _side_by_side(tasks: Sequence[_Task], workers: int, progress: Progress) -> list[_Done]:
+    """In processes of their own, which end with this one. Not by forking: there may be threads."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, _settle_in) as pool:
+        done = []
+        for one in pool.imap(_rehearse, tasks):
+            done.append(one)
+            progress(len(done) / len(tasks))
+    return done
+
+
+def _settle_in() -> None:
+    """In another process: this one tells it when to end, and what it would log nobody asked for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.disable()
+
+
+def _under_the_account_quota(
+    schemes: Sequence[Scheme],
+    demand: Demand,
+    prices: Prices,
+    rules: Rules,
+    keep: bool,
+    done: Sequence[_Done],
+    resources: list[Outcomes],
+) -> list[Outcomes]:
+    """A configuration whose tables together could have met the account's quota is rehearsed once more, all at once."""
+    for number in range(len(schemes)):
+        highest = [sum(group.highest[number][axis] for group in done) for axis in (0, 1)]
+        if rules.account_quota is None or max(highest) <= rules.account_quota:
+            continue
+        # The first scheme says what the tables begin with.
+        task = _Task([schemes[0], schemes[number]], demand, prices, rules, keep, rivals=False)
+        again = [one.outcomes[-1] for one in _rehearse(task).outcomes]
+        resources = [
+            replace(one, outcomes=(*one.outcomes[:number], new, *one.outcomes[number + 1 :]))
+            for one, new in zip(resources, again, strict=True)
+        ]
+    return resources
+
+
+def _totals(resources: Sequence[Outcomes]) -> tuple[Outcome, ...]:
+    """Each scheme over all tables and indexes; what was recorded, where it was of all of them."""
+    names = list(dict.fromkeys((one.kind, one.name) for each in resources for one in each.outcomes))
+    totals = []
+    for kind, name in names:
+        all_ = [one for each in resources for one in each.outcomes if (one.kind, one.name) == (kind, name)]
+        if len(all_) == len(resources):
+            totals.append(Outcome(name, kind, outcome.add([one.total for one in all_])))
+    return tuple(totals)

@@ -1,0 +1,42 @@
+"""One scheme on one table or index: what it provisioned, and what became of the demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from dynamic_dynamodb.decisions.model import Throughput
+from dynamic_dynamodb.rehearsal.demand import Pair
+
+Kind = Literal["configuration", "recorded", "target-tracking", "on-demand", "peak", "least"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """A change of what is provisioned, as it was asked for."""
+
+    at: datetime
+    before: Throughput
+    after: Throughput
+    reasons: tuple[str, str] = ("", "")  # of reads and of writes
+
+    @property
+    def ups(self) -> tuple[bool, bool]:
+        return self.after.reads > self.before.reads, self.after.writes > self.before.writes
+
+    @property
+    def downs(self) -> tuple[bool, bool]:
+        return self.after.reads < self.before.reads, self.after.writes < self.before.writes
+
+
+@dataclass(frozen=True)
+class Course:
+    """What happened, from the first minute to the last."""
+
+    steps: Sequence[tuple[datetime, Throughput]]  # what held from when on; the first from the beginning
+    consumed: Pair  # units, minute by minute
+    throttled: Pair
+    moves: Sequence[Move] = field(default=())
+    refused: int = 0  # changes that DynamoDB did not accept

@@ -1,0 +1,423 @@
+"""`--simulate` on the command line: the console script with real files, and CloudWatch behind HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_server import AwsServer
+from conftest import ACCOUNT, SCRIPT, environment
+
+from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.simulation.refusal import RefusedError
+from dynamic_dynamodb.simulation.rules import Rules
+from dynamic_dynamodb.simulation.world import World
+
+Done = subprocess.CompletedProcess
+NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+ORDERS = ("--table-name", "^orders$")
+OUTCOME = {
+    "name",
+    "kind",
+    "read_unit_hours",
+    "write_unit_hours",
+    "dollars",
+    "dollars_hour_maximum",
+    "demand_units",
+    "throttled_units",
+    "throttled_percent",
+    "throttled_minutes",
+    "utilization_percent",
+    "increases",
+    "decreases",
+    "refused",
+}
+
+
+def run(*words: str, folder: Path | None = None, **env: str) -> Done[str]:
+    given = environment(**{**ACCOUNT, **NOWHERE, **env})
+    return subprocess.run(  # noqa: S603 - the console script
+        [str(SCRIPT), *words], check=False, text=True, capture_output=True, timeout=120, env=given, cwd=folder
+    )
+
+
+def document(done: Done[str]) -> dict[str, Any]:
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def trace(folder: Path, *units: float, name: str = "orders.csv") -> Path:
+    """A series of minutes."""
+    path = folder / name
+    rows = [f"{1767571200 + 60 * number},{value}" for number, value in enumerate(units)]
+    path.write_text("\n".join(["timestamp,units_per_second", *rows, ""]), "utf-8")
+    return path
+
+
+def conf(folder: Path, name: str, *lines: str) -> Path:
+    path = folder / name
+    path.write_text("\n".join([*lines, ""]), "utf-8")
+    return path
+
+
+def refused(done: Done[str]) -> str:
+    """One line on stderr, exit 2."""
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("dynamic-dynamodb: error: ")
+    return line.removeprefix("dynamic-dynamodb: error: ")
+
+
+# What comes out
+
+
+def test_a_day_of_sales_as_a_table() -> None:
+    done = run(*ORDERS, "--simulate", "sales-day")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "sales-day: 1 table, 1 day"
+    assert lines[1] == "from 2026-01-05 00:00 to 2026-01-06 00:00 UTC"
+    assert [line[:26].strip() for line in lines[5:10]] == [
+        "this configuration",
+        "AWS target tracking 70 %",
+        "on demand",
+        "highest minute, always",
+        "the least",
+    ]
+    assert "Prices: us-east-1, 2025-06 (built in)" in done.stdout
+
+
+def test_json_in_the_form_of_the_contract() -> None:
+    found = document(run(*ORDERS, "--simulate", "sales-day", "--output", "json"))
+    assert {"source", "from", "to", "minutes", "prices", "outcomes", "resources"} <= set(found)
+    assert (found["source"], found["minutes"]) == ("sales-day", 1440)
+    assert (found["from"], found["to"]) == ("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z")
+    kinds = ["configuration", "target-tracking", "on-demand", "peak", "least"]
+    assert [one["kind"] for one in found["outcomes"]] == kinds
+    (resource,) = found["resources"]
+    assert (resource["table"], resource["index"]) == ("orders", None)
+    assert [one["kind"] for one in resource["outcomes"]] == kinds
+    for one in (*found["outcomes"], *resource["outcomes"]):
+        assert set(one) >= OUTCOME
+    for one in resource["outcomes"]:
+        assert set(one["axes"]) == {"reads", "writes"}
+        assert set(one["axes"]["reads"]) >= OUTCOME
+        assert one["dollars"] == pytest.approx(sum(axis["dollars"] for axis in one["axes"].values()), abs=1e-5)
+    changes = resource["outcomes"][0]["changes"]
+    assert changes[0]["reasons"][0].startswith("reads ")
+    assert len(changes) >= resource["outcomes"][0]["increases"] > 0
+
+
+def test_a_trace_on_one_axis(tmp_path: Path) -> None:
+    path = trace(tmp_path, *[70] * 120)
+    found = document(run(*ORDERS, "--simulate", str(path), "--simulate-axis", "writes", "--output", "json"))
+    assert [found["outcomes"][0][name] for name in ("read_unit_hours", "write_unit_hours")] == [2, 200]
+    assert found["source"] == str(path)
+
+
+def test_each_table_that_is_named_in_full_gets_the_series(tmp_path: Path) -> None:
+    path = trace(tmp_path, *[70] * 120)
+    sections = ("[table: ^orders$]", "[table: users]", "[table: ^logs-.*]", "[gsi: .* table: ^orders$]")
+    file = conf(tmp_path, "a.conf", *sections)
+    found = document(run("--config", str(file), "--simulate", str(path), "--output", "json"))
+    assert [(one["table"], one["index"]) for one in found["resources"]] == [("orders", None), ("users", None)]
+
+
+def test_several_configurations_on_the_same_demand(tmp_path: Path) -> None:
+    path = trace(tmp_path, *[70] * 120)
+    first = conf(tmp_path, "a.conf", "[table: ^orders$]")
+    second = conf(tmp_path, "b.conf", "[table: ^orders$]", "min-provisioned-reads: 500")
+    done = run("--config", str(first), "--config", str(second), "--simulate", str(path), "--output", "json")
+    found = document(done)
+    both = [one for one in found["outcomes"] if one["kind"] == "configuration"]
+    assert [one["name"] for one in both] == [str(first), str(second)]
+    assert [one["read_unit_hours"] for one in both] == [200, round(100 / 60 + 500 * 119 / 60, 6)]
+    assert both[0]["demand_units"] == both[1]["demand_units"]
+    text = run("--config", str(first), "--config", str(second), "--simulate", str(path)).stdout
+    assert "a.conf" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_limit_that_bounds_a_result_is_named(tmp_path: Path) -> None:
+    path = trace(tmp_path, *[70] * 1440)
+    done = run(*ORDERS, "--max-provisioned-reads", "80", "--simulate", str(path))
+    assert "  reads at the maximum of 80, 100 % of the time" in done.stdout.splitlines()
+
+
+def test_decisions_are_logged_at_the_virtual_time(tmp_path: Path) -> None:
+    path = trace(tmp_path, *[50] * 720, *[200] * 720)
+    done = run(*ORDERS, "--simulate", str(path), "--log-level", "info", TZ="America/New_York")
+    assert done.returncode == 0
+    line = next(line for line in done.stderr.splitlines() if "->" in line)
+    assert line.startswith(
+        "2026-01-05 12:15:00,000 - dynamic-dynamodb - INFO - orders - reads 200.0 % of 72 >= 90 %: 72 ->"
+    )
+    assert run(*ORDERS, "--simulate", str(path)).stdout == done.stdout
+
+
+def test_prices_of_a_file(tmp_path: Path) -> None:
+    path = trace(tmp_path, *[70] * 60)
+    about = ("[prices]", "region: eu-west-1", "date: 2026-01")
+    file = conf(tmp_path, "prices.ini", *about, "[standard]", "read-unit-hour: 0.1", "million-writes: 2")
+    done = run(*ORDERS, "--simulate", str(path), "--prices", str(file), "--output", "json")
+    found = document(done)
+    assert found["outcomes"][0]["dollars"] == pytest.approx(100 * 0.1 + 100 * 0.00065)
+    assert found["outcomes"][2]["dollars"] == pytest.approx(70 * 3600 * (0.125e-6 + 2e-6), abs=1e-6)
+    assert (found["prices"]["region"], found["prices"]["source"]) == ("eu-west-1", str(file))
+    assert "Prices: eu-west-1, 2026-01" in run(*ORDERS, "--simulate", str(path), "--prices", str(file)).stdout
+
+
+def test_gaps_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("timestamp,units_per_second\n0,70\n60,70\n240,70\n", "utf-8")
+    assert "2 minutes were missing, and held" in run(*ORDERS, "--simulate", str(path)).stdout
+
+
+def test_a_saved_trace_gives_the_same_again(tmp_path: Path) -> None:
+    saved = tmp_path / "saved.csv"
+    first = run(*ORDERS, "--simulate", "sales-day", "--save-trace", str(saved), "--output", "json")
+    again = run(*ORDERS, "--simulate", str(saved), "--output", "json")
+    assert document(first)["outcomes"] == document(again)["outcomes"]
+
+
+def test_an_index_without_a_section_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    rows = [f"{60 * n},orders,{index},70,7" for n in range(60) for index in ("", "by-date", "by-name")]
+    path.write_text("\n".join(["timestamp,table,index,reads,writes", *rows, ""]), "utf-8")
+    file = conf(tmp_path, "a.conf", "[table: ^orders$]", "[gsi: by-date table: ^orders$]", "min-provisioned-reads: 400")
+    done = run("--config", str(file), "--simulate", str(path))
+    assert "orders/by-date" in done.stdout
+    assert "orders/by-name: no section of" in done.stdout
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--simulate", "nothing.csv"), "nothing.csv: cannot be read: No such file or directory"),
+        (("--simulate", "sales-day", "--prices", "nothing.ini"), "nothing.ini: cannot be read"),
+        (("--simulate", "sales-day", "--save-trace", "no/folder.csv"), "no/folder.csv: cannot be written"),
+        (("--simulate", "sales-day", "--simulate-axis", "both"), "--simulate-axis: 'both'"),
+        (("--simulate", "sales-day", "--output", "xml"), "--output: 'xml'"),
+        (("--simulate", "sales-day", "--daemon", "start"), "--daemon: does not go with --simulate"),
+        (("--simulate", "sales-day", "--run-once"), "--run-once: does not go with --simulate"),
+        (("--simulate", "cloudwatch", "--simulate-days", "16"), "--simulate-days"),
+        (("--simulate", "cloudwatch", "--simulate-axis", "reads"), "--simulate-axis: goes with one series"),
+        (("--simulate-days", "7"), "--simulate-days: needs --simulate"),
+        (("--save-trace", "a.csv"), "--save-trace: needs --simulate"),
+        (("--output", "json"), "--output: needs --simulate"),
+    ],
+)
+def test_flags_that_do_not_work(words: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    assert problem in refused(run(*ORDERS, *words, folder=tmp_path))
+
+
+def test_several_configurations_without_simulate(tmp_path: Path) -> None:
+    file = conf(tmp_path, "a.conf", "[table: ^orders$]")
+    assert "only --simulate compares" in refused(run("--config", str(file), "--config", str(file), "--run-once"))
+
+
+def test_every_problem_of_every_configuration_is_told(tmp_path: Path) -> None:
+    bad = conf(tmp_path, "a.conf", "[table: ^orders$]", "min-provisioned-reads: none")
+    done = run("--config", str(bad), "--config", str(tmp_path / "b.conf"), "--simulate", "sales-day", "--prise")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_no_table_named_in_full() -> None:
+    line = refused(run("--table-name", "^orders-.*", "--simulate", "sales-day"))
+    assert "one series needs a table that a section names in full, such as [table: ^orders$]" in line
+
+
+def test_a_table_that_no_section_matches(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("timestamp,table,index,reads,writes\n0,orders,,1,1\n0,users,,1,1\n60,orders,,1,1\n", "utf-8")
+    assert refused(run(*ORDERS, "--simulate", str(path))).startswith(f"{path}:3: table users: no section of")
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (
+            ["[standard]", "read-unit-hour: cheap"],
+            "[standard] read-unit-hour: must be dollars, 0 or more, and is 'cheap'",
+        ),
+        (["[standard]", "read-unit-hour: -1"], "[standard] read-unit-hour: must be dollars"),
+        (["[standard]", "read-unit-hour: nan"], "[standard] read-unit-hour: must be dollars"),
+        (["[standard]", "reads: 1"], "[standard] reads: unknown option"),
+        (["[dear]", "[standard]", "read-unit-hour: 1"], "[dear]: unknown section"),
+        (["[prices]", "region: x"], "has no prices"),
+        (["read-unit-hour: 1"], "no section headers"),
+    ],
+)
+def test_bad_prices(lines: list[str], problem: str, tmp_path: Path) -> None:
+    file = conf(tmp_path, "prices.ini", *lines)
+    line = refused(run(*ORDERS, "--simulate", "sales-day", "--prices", str(file)))
+    assert problem in line
+    assert line.startswith(str(file))
+
+
+# Progress and the end
+
+
+def test_progress_on_a_terminal_and_none_in_a_pipe(tmp_path: Path) -> None:
+    words = [str(SCRIPT), *ORDERS, "--simulate", str(trace(tmp_path, *[70] * 600))]
+    terminal, side = pty.openpty()
+    env = environment(**ACCOUNT, **NOWHERE)
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=side, timeout=60, env=env)  # noqa: S603
+    os.close(side)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other side is closed, and all is read
+        while True:
+            shown += os.read(terminal, 100_000)
+    os.close(terminal)
+    assert b"\rrehearsing [" in shown
+    assert shown.endswith(b"100 %\r\033[K")
+    assert b"rehearsing" not in done.stdout
+
+
+@pytest.mark.parametrize("tables", [1, 12])
+def test_control_c_ends_it_within_a_second(tables: int, tmp_path: Path) -> None:
+    """Twelve tables are rehearsed by several processes, if there are several to have."""
+    path = trace(tmp_path, *[70] * 43_200)
+    file = conf(tmp_path, "a.conf", *(f"[table: ^table-{number:02}$]" for number in range(tables)))
+    words = [str(SCRIPT), "--config", str(file), "--simulate", str(path), "--check-interval", "10"]
+    env = environment(**ACCOUNT, **NOWHERE)
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, start_new_session=True)  # noqa: S603
+    time.sleep(3)
+    begun = time.monotonic()
+    os.killpg(running.pid, signal.SIGINT)
+    out, errors = running.communicate(timeout=30)
+    assert time.monotonic() - begun < 5  # a second, on a machine that does nothing else
+    assert (running.returncode, out, errors) == (130, b"", b"")
+
+
+def test_a_reader_who_has_seen_enough(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    env = environment(**ACCOUNT, **NOWHERE)
+    words = [str(SCRIPT), *ORDERS, "--simulate", str(trace(tmp_path, *[70] * 60))]
+    done = subprocess.run(words, check=False, stdout=write, stderr=subprocess.PIPE, timeout=60, env=env)  # noqa: S603
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# CloudWatch
+
+
+@pytest.fixture
+def server() -> Iterator[AwsServer]:
+    """Three tables, one of them on demand, and an index; their load has always been so."""
+    world = World(clock=lambda: datetime.now(timezone.utc), rules=Rules(retention=16 * 86_400))
+    world.add_table("orders", 100, 50, indexes={"by-date": (20, 10)})
+    world.add_table("users", billing_mode="PAY_PER_REQUEST")
+    world.add_table("other", 5, 5)
+    for target, reads in ((Target("orders"), 110), (Target("orders", "by-date"), 7), (Target("users"), 70)):
+        world.set_load(target, "reads", reads)
+        world.set_load(target, "writes", 7)
+    world.set_hot_key(Target("orders", "by-date"), "writes", 2)
+    with AwsServer(world) as made:
+        yield made
+
+
+SECTIONS = ("[table: ^orders$]", "[gsi: .* table: ^orders$]", "[table: ^users$]")
+
+
+def test_what_was_asked_of_cloudwatch(server: AwsServer, tmp_path: Path) -> None:
+    file, saved = conf(tmp_path, "a.conf", *SECTIONS), tmp_path / "saved.csv"
+    words = ("--config", str(file), "--simulate", "cloudwatch", "--simulate-days", "2", "--save-trace", str(saved))
+    done = run(*words, "--output", "json", AWS_ENDPOINT_URL=server.url)
+    found = document(done)
+    assert found["minutes"] == 2880
+    end = datetime.fromisoformat(found["to"].replace("Z", "+00:00"))
+    assert timedelta(minutes=4) < datetime.now(timezone.utc) - end < timedelta(minutes=10)
+    assert [(one["table"], one["index"]) for one in found["resources"]] == [
+        ("orders", None),
+        ("orders", "by-date"),
+        ("users", None),
+    ]
+    kinds = [one["kind"] for one in found["outcomes"]]
+    assert kinds == ["configuration", "recorded", "target-tracking", "on-demand", "peak", "least"]
+    orders, by_date, users = ({one["kind"]: one for one in each["outcomes"]} for each in found["resources"])
+    assert orders["recorded"]["read_unit_hours"] == 100 * 48
+    assert orders["recorded"]["axes"]["reads"]["throttled_units"] == 10 * 60 * 2880
+    assert orders["recorded"]["demand_units"] == (110 + 7) * 60 * 2880
+    assert by_date["recorded"]["axes"]["writes"]["throttled_units"] == 2 * 60 * 2880
+    assert by_date["configuration"]["axes"]["writes"]["throttled_units"] == pytest.approx(2 * 60 * 2880)
+    assert users["recorded"]["dollars"] == pytest.approx(users["on-demand"]["dollars"])
+    assert found["resources"][2]["on_demand"]
+    assert found["region"] == "us-east-1"
+
+    # Nothing but reads, and as few calls as the limits allow: 8 metrics of 3 resources, a page for each 100,800 points.
+    calls = server.world.calls
+    assert set(calls) == {"ListTables", "DescribeTable", "GetMetricData"}
+    assert calls["GetMetricData"] == 1  # 3 resources of 8 metrics, and 9 of them have a datapoint each minute
+
+    again = document(run("--config", str(file), "--simulate", str(saved), "--output", "json"))
+    for before, after in zip(found["outcomes"], again["outcomes"], strict=True):
+        assert before == {**after, "dollars": pytest.approx(after["dollars"], rel=1e-6)}
+
+
+def test_pages_of_many_datapoints(server: AwsServer, tmp_path: Path) -> None:
+    file = conf(tmp_path, "a.conf", *SECTIONS[:2], "[global]", "check-interval: 3600")
+    done = run("--config", str(file), "--simulate", "cloudwatch", AWS_ENDPOINT_URL=server.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("cloudwatch: 1 table and 1 index, 14 days\n")
+    points = 20_160 * (2 * 2 + 3) + 4 * 20_160 // 5
+    assert server.world.calls["GetMetricData"] == -(-points // 100_800) == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        ("ListTables", "ListTables failed: AccessDeniedException"),
+        ("DescribeTable", "DescribeTable failed: AccessDeniedException"),
+        ("GetMetricData", "GetMetricData failed: AccessDeniedException"),
+    ],
+)
+def test_what_cloudwatch_refuses(server: AwsServer, operation: str, message: str) -> None:
+    denied = RefusedError("AccessDeniedException", "no")
+    server.world.fault = lambda called, _: denied if called == operation else None
+    done = run("--table-name", "^orders.*", "--simulate", "cloudwatch", AWS_ENDPOINT_URL=server.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_tables_named_in_full_need_no_list(server: AwsServer) -> None:
+    denied = RefusedError("AccessDeniedException", "no")
+    server.world.fault = lambda called, _: denied if called == "ListTables" else None
+    words = (*ORDERS, "--simulate", "cloudwatch", "--simulate-days", "1")
+    assert run(*words, AWS_ENDPOINT_URL=server.url).returncode == 0
+
+
+def test_no_table_at_all(server: AwsServer) -> None:
+    line = refused(run("--table-name", "^none$", "--simulate", "cloudwatch", AWS_ENDPOINT_URL=server.url))
+    assert line == "--simulate cloudwatch: there is no table that the configuration matches"
+
+
+def test_the_columns_of_a_saved_trace(server: AwsServer, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.csv"
+    words = (*ORDERS, "--simulate", "cloudwatch", "--simulate-days", "1", "--save-trace", str(saved))
+    assert run(*words, AWS_ENDPOINT_URL=server.url).returncode == 0
+    with saved.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 1440
+    row = rows[-1]
+    assert (row["table"], row["index"], row["reads"], row["writes"]) == ("orders", "", "100", "7")
+    assert (row["provisioned_reads"], row["throttled_reads"], row["throttled_writes"]) == ("100", "10", "0")
