@@ -166,14 +166,17 @@ def _measured(request: Request, series: Mapping[str, Series | AwsError], seconds
 
 def _usage(request: Request, axis: Axis, series: Mapping[str, Series], seconds: int) -> Usage:
     events = series.get(THROTTLED[axis], _NOTHING)
+    consumed, provisioned = series[CONSUMED[axis]].total(), getattr(request.resource.provisioned, axis)
+    if not events:  # mostly, and then there is nothing to be worked out
+        return Usage(provisioned, consumed, _ZERO, seconds)
     hot = _hot(events, series.get(KEY_RANGE[axis], _NOTHING))
     curable = events.total() - hot.total()
     # What was throttled before the last increase has been answered by it.
     first = _first_minute_after(request.answered(axis))
     throttled = events.total(first) - hot.total(first)
     return Usage(
-        provisioned=getattr(request.resource.provisioned, axis),
-        consumed=series[CONSUMED[axis]].total(),
+        provisioned=provisioned,
+        consumed=consumed,
         throttled=throttled,
         seconds=seconds,
         answered=curable - throttled,
@@ -181,7 +184,7 @@ def _usage(request: Request, axis: Axis, series: Mapping[str, Series], seconds: 
     )
 
 
-_NOTHING = Series({})
+_NOTHING, _ZERO = Series({}), Fraction(0)
 
 
 def _hot(events: Series, key_range: Series) -> Series:

@@ -33,6 +33,7 @@ _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCo
 
 # Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
 _EXACT = Context(prec=1000)
+_ZERO = Fraction(0)
 _MINUTE = timedelta(minutes=1)
 
 
@@ -94,6 +95,8 @@ class Series:
 
     def total(self, first: int | None = None) -> Fraction:
         """The exact sum, of all or from a minute on: a datapoint is the decimal number that its JSON shows."""
+        if not self.sums:
+            return _ZERO
         total = Decimal(0)
         for value in self.sums if first is None else self.sums[bisect_left(self.minutes, first) :]:
             total = _EXACT.add(total, Decimal(repr(value)))

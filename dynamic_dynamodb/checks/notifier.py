@@ -40,9 +40,9 @@ def change_text(change: Change) -> str:
 
 def alarm_type(policy: Policy, usage: Usage) -> str | None:
     """The alarm that one axis is in, or None; thresholds of 0 are off."""
-    if 0 < policy.upper_alarm_threshold <= usage.consumed_percent:
+    if policy.upper_alarm_threshold and usage.consumed_percent >= policy.upper_alarm_threshold:
         return HIGH
-    if usage.consumed_percent < policy.lower_alarm_threshold:
+    if policy.lower_alarm_threshold and usage.consumed_percent < policy.lower_alarm_threshold:
         return LOW
     return None
 

@@ -48,7 +48,9 @@ def tell_throttling(
 
 
 def _tell_hot_range(state: State, target: Target, axis: Axis, usage: Usage, decision: Decision) -> Decision:
-    begins = state.begins(_HOT[axis], usage.hot > 0, target)
+    begins = state.begins(_HOT[axis], bool(usage.hot), target)
+    if not usage.hot:
+        return decision
     return replace(_add(decision, hot_range(axis, usage)), warn=decision.warn or begins)
 
 

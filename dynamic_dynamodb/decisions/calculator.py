@@ -379,18 +379,37 @@ def _measured(policy: Policy, usage: Usage, *thresholds: Fraction) -> str:
 
 def percent(value: Fraction, *thresholds: Fraction) -> str:
     """One decimal, or as many as keep it on its side of the thresholds: 89.96 is not "90.0 %, below 90 %"."""
+    sides = [_side(value.numerator, value.denominator, limit) for limit in thresholds]
     for digits in range(1, _MOST_DIGITS):
-        text = decimals(value, digits)
-        shown = Fraction(text)
-        if all((shown < limit, shown > limit) == (value < limit, value > limit) for limit in thresholds):
+        shown = _rounded(value, 10**digits)
+        if [_side(shown, 10**digits, limit) for limit in thresholds] == sides:
             break
-    return text
+    return _decimals(shown, digits)
 
 
 def decimals(value: Fraction, digits: int) -> str:
     """A number, 0 or more, rounded to so many decimals, however great it is."""
-    whole, rest = divmod(round(value * 10**digits), 10**digits)
+    return _decimals(_rounded(value, 10**digits), digits)
+
+
+# In whole numbers: each check rounds and compares for its reasons, and fractions take ten times as long.
+
+
+def _decimals(shown: int, digits: int) -> str:
+    whole, rest = divmod(shown, 10**digits)
     return f"{whole}.{rest:0{digits}}"
+
+
+def _rounded(value: Fraction, scale: int) -> int:
+    """The value times the scale, rounded as round() does: a half to the even neighbour."""
+    whole, rest = divmod(value.numerator * scale, value.denominator)
+    return whole + (2 * rest > value.denominator or (2 * rest == value.denominator and whole % 2))
+
+
+def _side(numerator: int, denominator: int, limit: Fraction) -> int:
+    """Below, at or above the limit: -1, 0 or 1."""
+    mine, its = numerator * limit.denominator, limit.numerator * denominator
+    return (mine > its) - (mine < its)
 
 
 def number(value: Fraction) -> str:

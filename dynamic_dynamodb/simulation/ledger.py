@@ -109,13 +109,13 @@ class Ledger:
         """For want of capacity, and by key ranges that are too hot."""
         return array("d", map(add, self.throttled, self.key_range))
 
-    def slice(self, first: datetime, count: int) -> list[Served] | None:
-        """So many minutes in a row; None: not all of them are settled."""
+    def slice(self, what: Callable[[float, float, float], float], first: datetime, count: int) -> list[float] | None:
+        """Something of so many minutes in a row; None: not all of them are settled."""
         begin = (first - self._first) // MINUTE
         end = begin + count
         if begin < 0 or end > len(self.consumed):
             return None
-        return list(map(Served, self.consumed[begin:end], self.throttled[begin:end], self.key_range[begin:end]))
+        return list(map(what, self.consumed[begin:end], self.throttled[begin:end], self.key_range[begin:end]))
 
     def at(self, minute: datetime) -> Served | None:
         """None: not settled, or before the first."""

@@ -16,29 +16,45 @@ from dynamic_dynamodb.simulation.timeline import Timeline
 
 class _Metric(NamedTuple):
     axis: Axis
-    sum: Callable[[Served], float]  # of a minute; events are whole
+    sum: Callable[[float, float, float], float]  # of what a minute consumed and throttled, as in Served
+
+
+def _consumed(consumed: float, _throttled: float, _key_range: float) -> float:
+    return consumed
+
+
+def _throttled(_consumed: float, throttled: float, key_range: float) -> float:
+    return _events(throttled) + _events(key_range)
+
+
+def _by_capacity(_consumed: float, throttled: float, _key_range: float) -> float:
+    return _events(throttled)
+
+
+def _by_key_range(_consumed: float, _throttled: float, key_range: float) -> float:
+    return _events(key_range)
+
+
+def _events(units: float) -> float:
+    """One event a unit; a sum of floats that is a hair below a whole number is that number."""
+    return float(math.floor(units + 1e-6)) if units else 0.0
 
 
 _METRICS = {
-    "ConsumedReadCapacityUnits": _Metric("reads", lambda served: served.consumed),
-    "ConsumedWriteCapacityUnits": _Metric("writes", lambda served: served.consumed),
-    "ReadThrottleEvents": _Metric("reads", lambda served: _events(served.throttled) + _events(served.key_range)),
-    "WriteThrottleEvents": _Metric("writes", lambda served: _events(served.throttled) + _events(served.key_range)),
-    "ReadProvisionedThroughputThrottleEvents": _Metric("reads", lambda served: _events(served.throttled)),
-    "WriteProvisionedThroughputThrottleEvents": _Metric("writes", lambda served: _events(served.throttled)),
-    "ReadKeyRangeThroughputThrottleEvents": _Metric("reads", lambda served: _events(served.key_range)),
-    "WriteKeyRangeThroughputThrottleEvents": _Metric("writes", lambda served: _events(served.key_range)),
+    "ConsumedReadCapacityUnits": _Metric("reads", _consumed),
+    "ConsumedWriteCapacityUnits": _Metric("writes", _consumed),
+    "ReadThrottleEvents": _Metric("reads", _throttled),
+    "WriteThrottleEvents": _Metric("writes", _throttled),
+    "ReadProvisionedThroughputThrottleEvents": _Metric("reads", _by_capacity),
+    "WriteProvisionedThroughputThrottleEvents": _Metric("writes", _by_capacity),
+    "ReadKeyRangeThroughputThrottleEvents": _Metric("reads", _by_key_range),
+    "WriteKeyRangeThroughputThrottleEvents": _Metric("writes", _by_key_range),
 }
 
 
 # What is provisioned is published as it stands, once in so many minutes.
 _PROVISIONED: dict[str, Axis] = {"ProvisionedReadCapacityUnits": "reads", "ProvisionedWriteCapacityUnits": "writes"}
 _PROVISIONED_EVERY = 5
-
-
-def _events(units: float) -> float:
-    """One event a unit; a sum of floats that is a hair below a whole number is that number."""
-    return math.floor(units + 1e-6)
 
 
 def whole_minute(moment: datetime) -> datetime:
@@ -115,10 +131,10 @@ def _values(account: Account, target: Target, metric: str, first: datetime, coun
         return [_provisioned(capacity, _PROVISIONED[metric], minute) for minute in minutes]
     axis, sum_ = _METRICS[metric]
     settle(account, capacity, axis)
-    series = capacity.ledgers[axis].slice(first, count)
+    series = capacity.ledgers[axis].slice(sum_, first, count)
     if series is None:
-        series = [served(account, target, axis, minute) for minute in minutes]
-    return [float(sum_(one)) or None for one in series]
+        series = [sum_(*served(account, target, axis, minute)) for minute in minutes]
+    return [value or None for value in series]
 
 
 def _provisioned(capacity: Capacity, axis: Axis, minute: datetime) -> float | None:

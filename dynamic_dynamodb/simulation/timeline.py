@@ -36,6 +36,9 @@ class Timeline(Generic[T]):
 
     def spans(self, start: datetime, end: datetime) -> Iterator[tuple[float, T]]:
         """(seconds, value) of each stretch between two instants."""
+        if start >= self._since[-1]:  # as most of what is asked for
+            yield (end - start).total_seconds(), self._values[-1]
+            return
         for index in range(self._index(start), bisect_right(self._since, end)):
             begin = max(start, self._since[index])
             finish = min(end, self._since[index + 1]) if index + 1 < len(self._since) else end

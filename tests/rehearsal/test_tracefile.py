@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamic_dynamodb.decisions.model import Target
@@ -80,6 +80,7 @@ def test_a_byte_order_mark_and_windows_line_ends(path: Path) -> None:
     assert list(found.units) == [1, 2]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 1e6), min_size=2, max_size=50),
     st.integers(1, 7200),
