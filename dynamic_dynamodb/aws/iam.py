@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dynamic_dynamodb.decisions.matching import named_in_full, plain_name
+from dynamic_dynamodb.decisions.matching import named_in_full, plain_name, wildcards
 
 # Of regions, by how their names begin; all others are in "aws". From botocore's list of endpoints.
 _PARTITIONS = (
@@ -20,24 +20,21 @@ _PARTITIONS = (
 
 
 def policy(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The policy document for a config dict, whose region must be known.
+    """The policy document for a config dict.
 
-    Where every table is named in full its ARN stands for it, and ListTables
-    is not asked for; an expression needs both ListTables and `*`. The account
-    is not known here: `*` stands for it, since a role reaches its own alone.
+    An expression stands for all names that begin as it does, and needs
+    ListTables, which cannot be narrowed. The account is not known here, nor
+    perhaps the region: `*` stands for them, since a role reaches its own
+    account alone.
     """
     tables = config["tables"]
-    names = [plain_name(expression) for expression in tables]
-    whole = [name for name in names if name is not None]
-    spelled_out = len(whole) == len(names)
-    resources = [_table_arn(config["global"]["region"], name) for name in dict.fromkeys(whole)]
+    names = dict.fromkeys(name for expression in tables for name in _names(expression))
+    resources = [_table_arn(config["global"]["region"], name) for name in names]
     statements = [
         _statement("ReadMetrics", ["cloudwatch:GetMetricData"], ["*"]),
-        _statement(
-            "ScaleTables", ["dynamodb:DescribeTable", "dynamodb:UpdateTable"], resources if spelled_out else ["*"]
-        ),
+        _statement("ScaleTables", ["dynamodb:DescribeTable", "dynamodb:UpdateTable"], resources),
     ]
-    if not spelled_out:
+    if any(plain_name(expression) is None for expression in tables):
         statements.append(_statement("FindTables", ["dynamodb:ListTables"], ["*"]))
     topics = sorted({topic for topic in _topics(tables.values()) if topic})
     if topics:
@@ -47,17 +44,21 @@ def policy(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def narrowed(config: Mapping[str, Any]) -> list[str]:
     """The expressions that may match more tables than the policy lets them: names without an end."""
-    tables = config["tables"]
-    if any(plain_name(expression) is None for expression in tables):
-        return []
-    return [expression for expression in tables if not named_in_full(expression)]
+    return [expression for expression in config["tables"] if plain_name(expression) and not named_in_full(expression)]
+
+
+def _names(expression: str) -> list[str]:
+    """What a policy says for the names of an expression: the one name, or how they begin."""
+    name = plain_name(expression)
+    return wildcards(expression) if name is None else [name]
 
 
 def _statement(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
     return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources}
 
 
-def _table_arn(region: str, name: str) -> str:
+def _table_arn(region: str | None, name: str) -> str:
+    region = region or "*"
     partition = next((partition for start, partition in _PARTITIONS if region.startswith(start)), "aws")
     return f"arn:{partition}:dynamodb:{region}:*:table/{name}"
 

@@ -78,6 +78,40 @@ def plain_name(expression: str) -> str | None:
     return match.group(1).replace("\\", "") if match else None
 
 
+def wildcards(expression: str) -> list[str]:
+    """All that an expression can match, with `*` for what is not spelled out: `^events-.*` is `events-*`.
+
+    One for each of its alternatives. Flags such as `(?i)` may change what letters mean: `*`.
+    """
+    if expression.startswith("(?"):
+        return ["*"]
+    return list(dict.fromkeys(map(_wildcard, _alternatives(expression))))
+
+
+def _wildcard(alternative: str) -> str:
+    if named_in_full(alternative):
+        return str(plain_name(alternative))
+    beginning = _LITERAL.match(alternative)
+    return f"{beginning[1] if beginning else ''}*".replace("\\", "")
+
+
+# Plain characters, all but the last one before a quantifier that lets it be absent.
+_LITERAL = re.compile(r"\^?((?:(?:[A-Za-z0-9_-]|\\[.-])(?![*?{]))*)")
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^]\\])*\]|.", re.DOTALL)  # an escape, a set of characters, or a character
+
+
+def _alternatives(expression: str) -> list[str]:
+    """The parts between those `|` that are in no group."""
+    found, depth = [""], 0
+    for piece in _PIECE.findall(expression):
+        if piece == "|" and depth == 0:
+            found.append("")
+            continue
+        depth += {"(": 1, ")": -1}.get(piece, 0)
+        found[-1] += piece
+    return found
+
+
 def longer_names(expression: str, names: Iterable[str]) -> list[str]:
     """The names beyond itself that an expression without any special character takes too."""
     if not _WITHOUT_SPECIAL_CHARACTERS.fullmatch(expression):

@@ -47,12 +47,32 @@ def test_several_names_one_statement(tmp_path: Path) -> None:
     ]
 
 
-def test_an_expression_needs_all_tables_and_their_list(tmp_path: Path) -> None:
-    assert statements("[table: ^orders$]\n[table: logs-.*]\n", tmp_path) == {
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("^events-.*", ["events-*"]),
+        ("events-[0-9]+$", ["events-*"]),
+        (".*", ["*"]),
+        ("(a|b)-.*", ["*"]),
+        ("(?i)events-.*", ["*"]),
+        ("^events$|^jobs-.*", ["events", "jobs-*"]),
+        ("^orders$|^users$", ["orders", "users"]),
+    ],
+)
+def test_an_expression_stands_for_names_that_begin_as_it_does(
+    expression: str, names: list[str], tmp_path: Path
+) -> None:
+    arns = [f"arn:aws:dynamodb:us-east-1:*:table/{name}" for name in dict.fromkeys(["orders", *names])]
+    assert statements(f"[table: ^orders$]\n[table: {expression}]\n", tmp_path) == {
         "ReadMetrics": METRICS,
-        "ScaleTables": (SCALING, ["*"]),
+        "ScaleTables": (SCALING, arns),
         "FindTables": (["dynamodb:ListTables"], ["*"]),
     }
+
+
+def test_a_region_that_is_not_known() -> None:
+    policy = iam.policy(loader.load({"table-name": "^a$"}).config)
+    assert policy["Statement"][1]["Resource"] == ["arn:aws:dynamodb:*:*:table/a"]
 
 
 def test_topics_are_those_that_something_is_sent_to(tmp_path: Path) -> None:
@@ -91,9 +111,12 @@ def test_the_console_script_prints_it_and_touches_nothing(run: Run) -> None:
     assert policy["Statement"][1]["Resource"] == ["arn:aws:dynamodb:eu-west-1:*:table/orders"]
 
 
-def test_a_name_without_an_end_may_mean_more_than_the_policy_lets_it(run: Run) -> None:
+def test_a_name_without_an_end_may_mean_more_than_the_policy_lets_it(run: Run, tmp_path: Path) -> None:
     flags = ("--region", "eu-west-1", "--print-iam-policy")
     assert "^my-table$ means the one name" in run("--table-name", "my-table", *flags, env={}).stderr
+    file = tmp_path / "dd.conf"
+    file.write_text("[table: my-table]\n[table: events-.*]\n")
+    assert "^my-table$ means the one name" in run("--config", str(file), *flags, env={}).stderr
     for sure in ("^my-table$", "my-.*"):
         assert run("--table-name", sure, *flags, env={}).stderr == ""
 

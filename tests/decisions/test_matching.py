@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trials import trials
 
-from dynamic_dynamodb.decisions.matching import Match, Matcher, longer_names, plain_name
+from dynamic_dynamodb.decisions.matching import Match, Matcher, longer_names, plain_name, wildcards
 
 
 @pytest.mark.parametrize(
@@ -109,3 +113,56 @@ def test_plain_names(expression: str, name: str | None) -> None:
 )
 def test_longer_names(expression: str, names: list[str], longer: list[str]) -> None:
     assert longer_names(expression, names) == longer
+
+
+WILDCARDS = {
+    "^events-.*": ["events-*"],
+    "logs-.*": ["logs-*"],
+    "prod_[0-9]+$": ["prod_*"],
+    "orders": ["orders*"],
+    "^orders$": ["orders"],
+    "^a\\.b$": ["a.b"],
+    "a\\.b.*": ["a.b*"],
+    ".*": ["*"],
+    "[a-z]+": ["*"],
+    "^^a": ["*"],
+    "(?i)ab": ["*"],
+    "(?i)ab|cd": ["*"],
+    "\\Aab": ["*"],
+    "a-\\d": ["a-*"],
+    "ab?c": ["a*"],
+    "ab*": ["a*"],
+    "ab+": ["ab*"],
+    "ab{0,2}": ["a*"],
+    "a\\.?b": ["a*"],
+    "^a|b-c": ["a*", "b-c*"],
+    "^ab$|^cd$": ["ab", "cd"],
+    "a|": ["a*", "*"],
+    "^(a|b)-x": ["*"],
+    "^a-(x|y)": ["a-*"],
+    "a\\|b": ["a*"],
+    "a[b|c]|d": ["a*", "d*"],
+    "a[]|]x|y": ["a*", "y*"],
+    "a[^]|]x|y": ["a*", "y*"],
+    "a(?=b)c|d(e|f)": ["a*", "d*"],
+}
+
+
+@pytest.mark.parametrize("expression", WILDCARDS)
+def test_what_is_spelled_out_of_an_expression(expression: str) -> None:
+    assert wildcards(expression) == WILDCARDS[expression]
+
+
+@trials(test=200, soak=5000)
+@given(st.data())
+def test_no_name_that_an_expression_matches_is_left_out(data: st.DataObject) -> None:
+    pieces = st.sampled_from(
+        ["a", "b-", "_", r"\.", ".", "|", "(", ")", "[a|b]", "[^b]", "?", "*", "+", "{2}", "^", "$"]
+    )
+    expression = "".join(data.draw(st.lists(pieces, min_size=1, max_size=8)))
+    name = data.draw(st.text("ab-_.", min_size=1, max_size=6))
+    try:
+        matched = re.match(expression, name)
+    except re.error:
+        return
+    assert not matched or any(fnmatchcase(name, wildcard) for wildcard in wildcards(expression))

@@ -157,8 +157,9 @@ def policy(text: str, tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         ({}, "[table: .*]\n"),
         ({"TopicArns": [TOPIC]}, f"[table: .*]\nsns-topic-arn: {TOPIC}\nsns-message-types: scale-up\n"),
         ({"TableArns": TABLES}, "[table: ^orders$]\n[table: ^users$]\n"),
+        ({"TableArns": [*TABLES, f"{TABLES[0]}-*"]}, "[table: ^orders$]\n[table: ^users$]\n[table: ^orders-.*]\n"),
     ],
-    ids=["any configuration", "a topic", "tables by name"],
+    ids=["any configuration", "a topic", "tables by name", "tables by expression"],
 )
 def test_the_task_may_do_what_the_program_needs(parameters: Mapping[str, Any], text: str, tmp_path: Path) -> None:
     """A template cannot tell whether a name is an expression, so that ListTables is always there."""
@@ -243,7 +244,7 @@ def test_the_command_starts_the_program_with_the_configuration(place: Place) -> 
         place.hang_up(pid)
         place.end(pid, signal.SIGTERM)
         assert outside.wait(LONG) == 0
-        assert [left.name for left in place.folder.iterdir()] == [file.name]
+        assert {left.name for left in place.folder.iterdir()} == {file.name, "dynamic-dynamodb.default.lock"}
     finally:
         outside.kill()
         outside.wait()
