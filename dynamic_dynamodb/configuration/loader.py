@@ -334,6 +334,8 @@ class _Loader:
             elif reason := not_set(option, setting.text):
                 self.warnings.append(f"{where}: {reason}")
             else:
+                if setting.name in option.aliases:
+                    self.warnings.append(f"{where}: counts, though the original ignored it under this name")
                 value = self._convert(option, setting.text, where, in_file=True)
                 into.values.setdefault(own, value)
                 into.lines.setdefault(own, setting.line)

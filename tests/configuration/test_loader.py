@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import trials
 
-from dynamic_dynamodb.configuration import loader, options
+from dynamic_dynamodb.configuration import loader, options, sections
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.errors import ConfigError
@@ -271,7 +271,7 @@ def test_a_pair_may_come_from_flags_and_file_together(files: Files) -> None:
 
 
 def test_a_static_pair_beats_a_profile_and_says_so(files: Files) -> None:
-    pair = "aws-access-key-id: a\naws-secret-access-key: s\n"
+    pair = "aws-access-key-id: a\naws-secret-access-key-id: s\n"
     assert files.warnings(f"[global]\nprofile: p\n{pair}{T}") == [
         "FILE: [global] profile: the static key pair is used, not the profile"
     ]
@@ -1527,7 +1527,7 @@ def test_an_amount_of_0_in_the_defaults_is_said_once(files: Files) -> None:
 
 # Each problem and warning has its line
 
-PAIR = "aws-access-key-id: a\naws-secret-access-key: s\n"
+PAIR = "aws-access-key-id: a\naws-secret-access-key-id: s\n"
 LINES = {
     "a value": ("\n[table: t]\n\n# why\nreads-upper-threshold: x\n", ["5: [table: t] reads-upper-threshold"]),
     "the first line of a value": (f"{T}maintenance-windows: 01:00-02:00,\n  8-9\n", ["2: [table: t] maintenance"]),
@@ -1600,7 +1600,7 @@ def test_each_problem_and_warning_has_its_line(files: Files, name: str) -> None:
 
 def test_the_line_of_a_secret_that_others_can_read(files: Files) -> None:
     files.path.chmod(0o644)
-    files.path.write_text(f"[global]\naws-access-key-id: a\n\naws-secret-access-key: s\n{T}")
+    files.path.write_text(f"[global]\naws-access-key-id: a\n\naws-secret-access-key-id: s\n{T}")
     (warning,) = loader.load({"config": str(files.path)}).warnings
     assert warning.startswith(f"{files.path}:4: [global] aws-secret-access-key-id: holds a secret")
 
@@ -1658,6 +1658,55 @@ min-provisioned-reads: 1
     table = loaded.config["tables"]["^my_table$"]
     assert (table["circuit_breaker_timeout"], table["allow_scaling_down_reads_on_0_percent"]) == (500, True)
     assert table["gsis"]["^my_gsi$"]["reads_upper_threshold"] == 85
+
+
+# What the original passed over counts here: rows of section 9
+
+
+def test_the_secret_without_id_counts_and_says_so(files: Files) -> None:
+    text = f"[global]\naws-access-key-id: a\naws-secret-access-key: {KEY}\n{T}"
+    assert files.load(text).config["global"]["aws_secret_access_key"] == KEY
+    assert files.warnings(text) == [
+        "FILE: [global] aws-secret-access-key: counts, though the original ignored it under this name"
+    ]
+    assert files.warnings(text.replace("key:", "key-id:")) == []
+
+
+def test_spellings_that_the_original_passed_over_count(files: Files) -> None:
+    table = files.tables(
+        "[table: y ]\nReads-Upper-Threshold: 70\nmaintenance-windows: 22:00 - 06:00\n"
+        "[gsi:x table:y]\nwrites-upper-threshold: 71\n[gsi:  z  table:  y ]\nwrites-upper-threshold: 72\n"
+    )["y"]
+    assert (table["reads_upper_threshold"], table["maintenance_windows"]) == (70, "22:00 - 06:00")
+    assert {index: gsi["writes_upper_threshold"] for index, gsi in table["gsis"].items()} == {"x": 71, "z": 72}
+
+
+@pytest.mark.parametrize("axis", ["reads", "writes"])
+def test_decrease_consumed_options_are_those_of_an_index_too(files: Files, axis: Any) -> None:
+    text = f"decrease-consumed-{axis}-unit: units\ndecrease-consumed-{axis}-with: 7\n"
+    scale = f"decrease-consumed-{axis}-scale: {{10: 3}}\n"
+    index = files.tables(f"{T}[gsi: i table: t]\n{text}{scale}")["t"]["gsis"]["i"]
+    policy = sections.policy(index, axis)
+    assert (policy.decrease_consumed_unit, policy.decrease_consumed_with) == ("units", 7)
+    assert policy.decrease_consumed_scale == ((Fraction(10), Fraction(3)),)
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "expected"),
+    [
+        ("[table: t]\n", 10000),
+        ("circuit-breaker-timeout: 1\n[table: t]\n", 1),
+        ("circuit-breaker-timeout: 1\n[default_options]\ncircuit-breaker-timeout: 2\n[table: t]\n", 2),
+        ("circuit-breaker-timeout: 1\n[table: t]\ncircuit-breaker-timeout: 3\n", 3),
+    ],
+)
+@pytest.mark.parametrize("own", ["", "circuit-breaker-url: http://own/\n"])
+def test_the_timeout_of_a_breaker_is_that_of_the_nearest_section(
+    files: Files, timeouts: str, expected: int, own: str
+) -> None:
+    table = files.tables(f"[global]\ncircuit-breaker-url: http://global/\n{timeouts}{own}")["t"]
+    assert table["circuit_breaker_timeout"] == expected
+    assert table["circuit_breaker_url"] == ("http://own/" if own else "http://global/")
 
 
 # 1.8 --show-config

@@ -105,6 +105,7 @@ SCALE = {0: 0, 70: 30, 90: 50}
     Case("reached", {}, 100, 90, up(150, "reads 90.0 % of 100 >= 90 %: 100 -> 150 (+50 %)")),
     Case("the example", {}, 100, 95, up(150, "reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)")),
     Case("a hair above", {}, 100, "90.0004", up(150, "reads 90.0004 % of 100 >= 90 %: 100 -> 150 (+50 %)")),
+    Case("consumption is not rounded up", {}, 5, 4.1, same(5, "reads 82.0 % of 5: stays, above 30 %, below 90 %")),
     Case("just below", {}, 100, 89.96, same(100, "reads 89.96 % of 100: stays, above 30 %, below 90 %")),
     Case("a hair below", {}, 100, "89.9999999", same(100, "reads 89.9999999 % of 100: stays, above 30 %, below 90 %")),
     Case("between", {}, 100, 50, same(100, "reads 50.0 % of 100: stays, above 30 %, below 90 %")),
