@@ -19,7 +19,7 @@ from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier, ignore
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
-from dynamic_dynamodb.checks.tracking import Followed, Tracker, needs_window
+from dynamic_dynamodb.checks.tracking import Followed, Tracker, metrics_of, needs_window
 from dynamic_dynamodb.checks.updates import Updates
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Policy, Target, Throughput, Usage
@@ -171,15 +171,17 @@ class Scaler:
         self._state.memory(verdict.job.target).streaks = dict.fromkeys(AXES, 0)
 
     def _tell_cost(self, jobs: Sequence[Job], requests: Sequence[Request]) -> None:
-        metrics = sum(len(request.metrics) for request in requests)
-        indexes = sum(request.resource.target.index is not None for request in requests)
-        if metrics and self._state.once(Episode.COST_TOLD):
+        windows = sum(len(request.metrics) for request in requests)
+        least, most = (windows + sum(more) for more in zip(*map(metrics_of, jobs), strict=True)) if jobs else (0, 0)
+        indexes = sum(job.target.index is not None for job in jobs)
+        if least and self._state.once(Episode.COST_TOLD):
+            dollars = [f"${dollars_a_month(metrics, self.interval):.2f}" for metrics in (least, most)]
             log.info(
-                "a check asks CloudWatch for %d metrics of %s and %s: about $%.2f a month with one every %d s%s",
-                metrics,
-                count(len(requests) - indexes, "table"),
+                "a check asks CloudWatch for %s metrics of %s and %s: about %s a month with one every %d s%s",
+                least if least == most else f"{least} to {most}",
+                count(len(jobs) - indexes, "table"),
                 count(indexes, "index", "indexes"),
-                dollars_a_month(metrics, self.interval),
+                dollars[0] if least == most else " to ".join(dollars),
                 self.interval,
                 self._lookout.cost(jobs, self.interval),
             )

@@ -16,7 +16,6 @@ from dynamic_dynamodb.decisions import tracking, windows
 from dynamic_dynamodb.decisions.history import History, Sums
 from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage
 
-LEAST_METRICS, MOST_METRICS = 2, 6  # of one target and check: consumed alone; throttled and hot key ranges, too
 _MINUTE = timedelta(minutes=1)
 
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
@@ -37,6 +36,12 @@ def needs_window(job: Job) -> bool:
     policies = job.section.policies
     alarms = any(policy.upper_alarm_threshold or policy.lower_alarm_threshold for policy in policies)
     return alarms or len(tracked(job)) < len(policies)
+
+
+def metrics_of(job: Job) -> tuple[int, int]:
+    """How many metrics a check asks for to follow its load, at least and at most."""
+    axes = len(tracked(job))
+    return (len(AXES), len(AXES) + 2 * axes) if axes else (0, 0)  # consumed; throttled and hot key ranges, too
 
 
 class Tracker:

@@ -212,6 +212,8 @@ def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
     if saving < least:
         reason = f"saving {number(Fraction(math.floor(saving)))} % is under {number(least)} %"
         return _stay(policy, seen, reason, ripe=saving >= _SAVES_JOINING)
+    if not seen.throttling_known:
+        return _stay(policy, seen, f"{low} needed, but whether anything was throttled is known after a later check")
     units = max(low, min(math.ceil(_LOWEST_STEP * now), now - 1))  # of 3 units, .7 are 3 again
     why = max(needs, key=lambda need: need.units).why
     how = "" if units == low else f"; {low} in further steps"
@@ -238,10 +240,9 @@ def _reason_not_to_decrease(policy: Policy, seen: Situation) -> str:
         ),
         (
             since is not None and since < _AFTER_INCREASE,
-            f"increased {since} minutes ago, lowered {_AFTER_INCREASE} minutes after an increase at the earliest",
+            f"increased {since} min ago, and lowered {_AFTER_INCREASE} min after an increase at the earliest",
         ),
         (any(known.throttled[-_LOOKED_BACK:]), f"throttled in the last {_LOOKED_BACK} minutes"),
-        (not seen.throttling_known, "throttled events are asked for by a later check"),
     )
     return next((text for holds, text in reasons if holds), "")
 

@@ -198,8 +198,7 @@ STAY: list[tuple[str, Policy, Situation, str]] = [
         "soon after an increase",
         policy(),
         seen(100, of(9), last_increase=NOW - 19),
-        "reads 9.0 a second of 100: stays, increased 19 minutes ago, lowered 20 minutes after an increase "
-        "at the earliest",
+        "reads 9.0 a second of 100: stays, increased 19 min ago, and lowered 20 min after an increase at the earliest",
     ),
     (
         "throttled",
@@ -236,7 +235,7 @@ STAY: list[tuple[str, Policy, Situation, str]] = [
         "throttling not asked for",
         policy(),
         seen(100, of(9), throttling_known=False),
-        "reads 9.0 a second of 100: stays, throttled events are asked for by a later check",
+        "reads 9.0 a second of 100: stays, 10 needed, but whether anything was throttled is known after a later check",
     ),
     (
         "no down-scaling",
@@ -402,20 +401,17 @@ def after_an_hour(run: Run) -> list[int]:
     return [minute for minute, _ in run.changes if minute > 60]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
-    load=st.integers(1, 500) | st.integers(1, 1000).map(lambda half: half / 2),
+    load=st.integers(1, 1000).map(lambda half: half / 2),
     target=st.integers(20, 100),
     credit=st.integers(0, 100),
-    start=st.integers(1, 800),
+    headroom=st.sampled_from([1.0, 1.35, 2.0]),
 )
-def test_a_constant_load_is_left_alone(load: float, target: int, credit: int, start: int) -> None:
+def test_a_constant_load_is_left_alone(load: float, target: int, credit: int, headroom: float) -> None:
     rule = policy(target_utilization=Fraction(target), burst_credit=Fraction(credit), throttled_minutes_per_day=OFF)
-    begun = max(start, math.ceil(load))  # throttled for lack of capacity at first, it would learn
-    settled = simulate(rule, [load] * 400, begun)
-    # From above it goes down by 30 % a step, 4 steps at most at once: how far the start is off decides how long.
-    last = settled.provisioned[-1]
-    assert after_an_hour(simulate(rule, [load] * 150, last)) == []
+    run = simulate(rule, [load] * 240, math.ceil(load * 100 / target * headroom), headroom=headroom)
+    assert after_an_hour(run) == []
 
 
 def test_a_load_that_stops_is_not_run_away_from() -> None:

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from dynamic_dynamodb.decisions import tracking
 from dynamic_dynamodb.decisions.history import History
+from dynamic_dynamodb.decisions.learning import Learned
 from dynamic_dynamodb.decisions.model import Decision, Policy, Resource, Target, Throughput
 
 START = 29_600_000  # minutes since the epoch: 2026-04-12 13:20 UTC, a Sunday
@@ -61,9 +62,11 @@ def simulate(
     retry: float = 0,
     older: bool = False,
     every: int = 1,
+    headroom: float = 1.0,
 ) -> Run:
     """Let a policy follow `demand`, in units per second for each minute."""
-    run, history, decreases = Run(), History(), _Decreases(older=older)
+    run, history = Run(), History({"reads": Learned(headroom=headroom)})
+    decreases = _Decreases(older=older)
     consumed: list[float] = []
     held, back, bucket, coming, waits = provisioned, 0.0, 0.0, (0, 0), 0
     stamps: dict[str, datetime] = {}
