@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,10 @@ from dynamic_dynamodb.decisions.model import Resource, Table, Target, Throughput
 _LIST, _DESCRIBE = "ListTables", "DescribeTable"
 
 ACTIVE = "ACTIVE"  # the only status in which a table or index can be changed
+
+# What DynamoDB cannot have named is a bad answer, and as long as it likes.
+_NAME = re.compile("[A-Za-z0-9_.-]{3,255}")  # of a table or an index
+_STATUS = re.compile("[A-Za-z_]{1,50}")
 
 _MOST_PAGES = 1000  # of names; ten times as many tables as AWS allows
 
@@ -26,7 +31,7 @@ def list_tables(dynamodb: Any) -> list[str]:
     for _page in range(_MOST_PAGES):
         answer = call(_LIST, dynamodb.list_tables, **arguments)
         page = _field(answer, _LIST, list, "TableNames")
-        if not all(isinstance(name, str) for name in page):
+        if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in page):
             raise BadAnswerError(_LIST, "TableNames")
         known = len(names)
         names.update(dict.fromkeys(page))
@@ -43,7 +48,7 @@ def describe(dynamodb: Any, name: str) -> Table:
     """A table with its indexes. Raises AwsError."""
     answer = call(_DESCRIBE, dynamodb.describe_table, TableName=name)
     table = _field(answer, _DESCRIBE, dict, "Table")
-    status = _field(table, _DESCRIBE, str, "TableStatus")
+    status = _text(table, "TableStatus", _STATUS)
     billing = table.get("BillingModeSummary")  # missing where the table was never on demand
     on_demand = isinstance(billing, dict) and billing.get("BillingMode") == "PAY_PER_REQUEST"
     replicated = bool(table.get("Replicas"))
@@ -55,8 +60,8 @@ def describe(dynamodb: Any, name: str) -> Table:
     for index in _field(indexes, _DESCRIBE, list, "GlobalSecondaryIndexes"):
         target = Target(name, "(unnamed)")
         try:
-            target = Target(name, _field(index, _DESCRIBE, str, "IndexName"))
-            resources.append(_resource(target, _field(index, _DESCRIBE, str, "IndexStatus"), index))
+            target = Target(name, _text(index, "IndexName", _NAME))
+            resources.append(_resource(target, _text(index, "IndexStatus", _STATUS), index))
         except AwsError as error:
             problems.append((target, error))
     return Table(name, status, on_demand, replicated, tuple(resources), tuple(problems))
@@ -81,6 +86,13 @@ def _field(mapping: Any, operation: str, kind: type, name: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BadAnswerError(operation, name)
     return value
+
+
+def _text(description: Any, name: str, form: re.Pattern[str]) -> str:
+    text = str(_field(description, _DESCRIBE, str, name))
+    if not form.fullmatch(text):
+        raise BadAnswerError(_DESCRIBE, name)
+    return text
 
 
 def _units(granted: Mapping[str, Any], name: str) -> int:

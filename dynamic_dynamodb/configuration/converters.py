@@ -172,6 +172,12 @@ def _no_comment(text: str) -> str:
 
 def _to_path(_option: Option, text: str) -> str:
     try:
+        possible = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # half a surrogate pair
+        possible = False
+    if not possible:
+        raise ValueError(f"{quote(text)} holds a character that no path can hold")
+    try:
         return str(Path(os.path.expandvars(text)).expanduser())
     except RuntimeError as error:  # ~somebody: there is no such user
         raise ValueError(f"{quote(text)} names a home directory that there is not") from error

@@ -76,7 +76,7 @@ def exposed(path: str) -> int | None:
     """The mode of a file that more users than its owner may read; None for any other, and for a pipe."""
     try:
         found = Path(path).stat()  # of the file that a link leads to
-    except OSError:
+    except (OSError, ValueError):  # the latter: no file can have this name
         return None
     mode = stat.S_IMODE(found.st_mode)
     return mode if stat.S_ISREG(found.st_mode) and mode & (stat.S_IRGRP | stat.S_IROTH) else None

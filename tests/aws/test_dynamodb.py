@@ -45,8 +45,8 @@ class DynamoDB:
 
 
 def test_one_page() -> None:
-    dynamodb = DynamoDB({"TableNames": ["a", "b"]})
-    assert list_tables(dynamodb) == ["a", "b"]
+    dynamodb = DynamoDB({"TableNames": ["table-a", "table-b"]})
+    assert list_tables(dynamodb) == ["table-a", "table-b"]
     assert dynamodb.calls == [{}]
 
 
@@ -56,24 +56,32 @@ def test_no_table() -> None:
 
 def test_pages() -> None:
     dynamodb = DynamoDB(
-        {"TableNames": ["a", "b"], "LastEvaluatedTableName": "b"},
-        {"TableNames": ["c"], "LastEvaluatedTableName": "c"},
-        {"TableNames": ["c", "d"]},
+        {"TableNames": ["table-a", "table-b"], "LastEvaluatedTableName": "table-b"},
+        {"TableNames": ["table-c"], "LastEvaluatedTableName": "table-c"},
+        {"TableNames": ["table-c", "table-d"]},
     )
-    assert list_tables(dynamodb) == ["a", "b", "c", "d"]
-    assert dynamodb.calls == [{}, {"ExclusiveStartTableName": "b"}, {"ExclusiveStartTableName": "c"}]
+    assert list_tables(dynamodb) == ["table-a", "table-b", "table-c", "table-d"]
+    assert dynamodb.calls == [{}, {"ExclusiveStartTableName": "table-b"}, {"ExclusiveStartTableName": "table-c"}]
 
 
-@pytest.mark.parametrize("tokens", [["b", "b"], ["b", "a", "b"]], ids=["one", "two in turn"])
+@pytest.mark.parametrize(
+    "tokens", [["table-b", "table-b"], ["table-b", "table-a", "table-b"]], ids=["one", "two in turn"]
+)
 def test_a_token_that_repeats_ends(tokens: list[str]) -> None:
-    dynamodb = DynamoDB(*({"TableNames": ["a", "b"], "LastEvaluatedTableName": token} for token in tokens))
+    dynamodb = DynamoDB(*({"TableNames": ["table-a", "table-b"], "LastEvaluatedTableName": token} for token in tokens))
     with pytest.raises(AwsError, match="no usable end of its pages"):
         list_tables(dynamodb)
 
 
 @pytest.mark.parametrize(
     "answer",
-    [None, [], {}, {"TableNames": None}, {"TableNames": "a"}, {"TableNames": {"a": 1}}, {"TableNames": ["a", None]}],
+    [
+        *(None, [], {}, {"TableNames": None}, {"TableNames": "table"}, {"TableNames": {"table": 1}}),
+        *(
+            {"TableNames": ["table", name]}
+            for name in (None, 1, "", "ab", "x" * 256, "x" * 5000, "a b", "t\n", "t\xe4s")
+        ),
+    ],
 )
 def test_a_list_that_cannot_be_used(answer: Any) -> None:
     with pytest.raises(AwsError, match="no usable TableNames") as caught:
@@ -230,6 +238,10 @@ def test_a_throughput_of_an_index_that_cannot_be_used(granted: Any, field: str) 
         ("one", Target("my_table", "(unnamed)"), "IndexName"),
         ({}, Target("my_table", "(unnamed)"), "IndexName"),
         (index(None), Target("my_table", "(unnamed)"), "IndexName"),
+        (index("ab"), Target("my_table", "(unnamed)"), "IndexName"),
+        (index("x" * 256), Target("my_table", "(unnamed)"), "IndexName"),
+        (index("a b"), Target("my_table", "(unnamed)"), "IndexName"),
+        (index(IndexStatus="x" * 5000), INDEX, "IndexStatus"),
         (index(IndexStatus=None), INDEX, "IndexStatus"),
         ({"IndexName": "one"}, INDEX, "IndexStatus"),
         ({"IndexName": "one", "IndexStatus": "ACTIVE"}, INDEX, "ProvisionedThroughput"),
@@ -253,6 +265,8 @@ def test_an_index_that_cannot_be_used(bad: Any, target: Target, field: str) -> N
         ({"Table": []}, "Table"),
         (table(TableStatus=...), "TableStatus"),
         (table(TableStatus=1), "TableStatus"),
+        (table(TableStatus="x" * 5000), "TableStatus"),
+        (table(TableStatus="AC TIVE"), "TableStatus"),
         (table(ProvisionedThroughput=...), "ProvisionedThroughput"),
         (table(GlobalSecondaryIndexes={"one": index()}), "GlobalSecondaryIndexes"),
         (table(GlobalSecondaryIndexes=7), "GlobalSecondaryIndexes"),

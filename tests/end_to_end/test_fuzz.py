@@ -89,10 +89,6 @@ def check_said(done: Done) -> None:
     assert done.code == 0 or any("error: " in line for line in lines)
 
 
-_NUMBERS = {
-    "int": st.integers(1, 1440).map(str),
-    "float": st.decimals(1, 1_000_000, places=3, allow_nan=False).map(str),
-}
 _TIMES = st.tuples(st.integers(0, 23), st.integers(0, 59)).map(lambda time: f"{time[0]:02}:{time[1]:02}")
 _WORDS = st.text(string.ascii_letters + string.digits + "_.%#=:[]~ -", min_size=1, max_size=20).filter(
     lambda text: text == text.strip()
@@ -101,14 +97,17 @@ _WORDS = st.text(string.ascii_letters + string.digits + "_.%#=:[]~ -", min_size=
 
 def _texts(option: Option) -> st.SearchStrategy[str]:
     """Valid texts of an option."""
-    if option.kind in _NUMBERS:
-        return _NUMBERS[option.kind]
+    if option.kind == "int":
+        return st.integers(1, 1440).map(str)
+    if option.kind == "float":
+        return st.decimals(option.minimum or 1, min(option.maximum or 10**6, 10**6), places=3, allow_nan=False).map(str)
     if option.kind == "list":
         return st.lists(st.sampled_from(option.choices), min_size=1, unique=True).map(", ".join)
     scale = st.dictionaries(st.decimals(0, 200, places=2), st.decimals(0, 200, places=2), min_size=1, max_size=4)
     return {
         "choice": st.sampled_from(option.choices or ("-",)),
         "bool": st.sampled_from(["true", "false", "Yes", "no", "ON", "off", "1", "0"]),
+        "number or off": st.sampled_from(["off", "OFF", "0.5", "1440"]),
         "scale": scale.map(lambda steps: "{" + ", ".join(f"{key}: {value}" for key, value in steps.items()) + "}"),
         "windows": st.lists(st.tuples(_TIMES, _TIMES).map("-".join), min_size=1, max_size=3).map(",".join),
         "arn": st.just("arn:aws:sns:eu-west-1:123456789012:topic"),
@@ -292,6 +291,26 @@ def test_any_flags_are_accepted_or_refused(tmp_path: Path, flags: list[str]) -> 
         check_said(done)
     if done.code == 0 and done.out.startswith("{"):
         json.loads(done.out)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--show-config", "--config"),
+        ("--table-name", "table", "--show-config", "--log-file"),
+        ("--table-name", "table", "--show-config", "--log-config-file"),
+        ("--daemon", "status", "--pid-file-dir"),
+        ("--daemon", "stop", "--pid-file-dir"),
+        ("--daemon", "foreground", "--table-name", "table", "--run-once", "--pid-file-dir"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["\ud800", "a\ud800b/c", "a\0b"])
+def test_a_name_that_no_file_can_have(flags: tuple[str, ...], name: str) -> None:
+    done = main(*flags, name)
+    shown = name.encode("unicode_escape").decode()
+    error = f"{flags[-1]}: '{shown}' holds a character that no path can hold"
+    assert done == Done(2, "", f"dynamic-dynamodb: error: {error}\n")
 
 
 @trials(test=10, soak=200)
