@@ -267,3 +267,5 @@ def _warn(configuration: Configuration) -> None:
     places = configuration.config["logging"]
     if not places["log_file"] and not places["log_config_file"]:
         tell("nothing will be logged; set log-file in the [logging] section, or give --log-file PATH", "warning")
+    for doubt in logs.doubts(places):
+        tell(doubt, "warning")

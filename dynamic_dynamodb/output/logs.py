@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import logging.config
 import logging.handlers
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,11 @@ NAME = "dynamic-dynamodb"
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _OLD_FILES = 5
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}  # whatever they are: a terminal, a pipe, a file, a socket
 _LIBRARIES = ("boto3", "botocore", "urllib3")
+
+
+_log = logging.getLogger(NAME)
 
 
 def make_safe() -> None:
@@ -71,16 +77,43 @@ def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) ->
         _from_file(config["log_config_file"])
         _quiet_libraries()
         return
-    handlers: list[logging.Handler] = [_file(config["log_file"])] if config["log_file"] else []
-    if console:
-        handlers.append(_console())
+    file = _file(config["log_file"]) if config["log_file"] else None
     _forget_file()
     logger.setLevel(config["log_level"].upper())
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()
-    for handler in handlers or [logging.NullHandler()]:
-        logger.addHandler(handler)
+        if file and isinstance(old, _LogFile):
+            file.lost_before(old)
+    if file:
+        logger.addHandler(file)
+    if console and not (file and file.shown):
+        logger.addHandler(_console())
+    if file and not file.claim():
+        _log.warning("log-file %s: another process logs to it, too; give each instance a log-file", config["log_file"])
+    for doubt in doubts(config):
+        _log.warning("%s", doubt)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def doubts(config: Mapping[str, Any]) -> list[str]:
+    """What will go wrong with the log, though it can be written to."""
+    path = config["log_file"] and not config["log_config_file"] and Path(config["log_file"]).absolute()
+    if not path or not os.path.isfile(path) or _is_device(path) or _may_be_renamed(path):  # noqa: PTH113 - never raises
+        return []
+    return [f"log-file {path}: cannot be rotated at midnight, since its folder is not writable; it will grow"]
+
+
+def _may_be_renamed(path: Path) -> bool:
+    folder = path.parent.stat()
+    kept = folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, folder.st_uid, path.stat().st_uid)
+    return os.access(path.parent, os.W_OK | os.X_OK) and not kept
+
+
+def _is_device(path: Path) -> bool:
+    """A way to what is open already, as /dev/stdout is, and no file of its own that could be renamed."""
+    return path.parts[1:2] in (("dev",), ("proc",)) and path.parts[2:3] != ("shm",)
 
 
 def _mark(record: logging.LogRecord) -> bool:
@@ -122,7 +155,7 @@ class _Painted(logging.Formatter):
 # The log file
 
 
-def _file(path: str) -> logging.Handler:
+def _file(path: str) -> _LogFile:
     try:
         file = _LogFile(path, when="midnight", backupCount=_OLD_FILES, encoding="utf-8", errors="backslashreplace")
     except (OSError, ValueError) as error:
@@ -132,25 +165,155 @@ def _file(path: str) -> logging.Handler:
 
 
 class _LogFile(logging.handlers.TimedRotatingFileHandler):
-    """A file that cannot be written to is worth one line on stderr, not a traceback for each line of the log."""
+    """The log file: rotated at midnight into FILE.YYYY-MM-DD, where that is possible; else it goes on as it is.
 
-    _said = False
+    While it cannot be written to (a full disk) there is one line on stderr, not a traceback for each line of the log;
+    afterwards the log says how many lines were lost.
+    """
+
+    stream: Any  # logging's types know of none but its own
+    _lost = 0
+    _why = ""
+    _rotation_failed = False  # which was said
+
+    def lost_before(self, old: _LogFile) -> None:
+        """Go on counting for a handler that this one replaces."""
+        if old.baseFilename == self.baseFilename:
+            self._lost, self._why = old._lost, old._why
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is a standard stream, so that each line is on the console already."""
+        found = os.fstat(self.stream.fileno())
+        if os.path.samestat(found, Path(os.devnull).stat()):
+            return False
+        streams = (1, 2) if _is_device(Path(self.baseFilename)) else (2,)
+        return any(os.path.samestat(found, os.fstat(number)) for number in streams)
+
+    def claim(self) -> bool:
+        """Lock the file, so that others learn of us. Whether nobody else has."""
+        file = self.stream.fileno()
+        try:
+            if stat.S_ISREG(os.fstat(file).st_mode):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            pass
+        return True
 
     def _open(self) -> Any:
+        if self.baseFilename in _STREAMS:
+            return _Lines(os.dup(_STREAMS[self.baseFilename]))
         _refuse_planted(Path(self.baseFilename))
-        stream = super()._open()
-        mode = os.fstat(stream.fileno()).st_mode
+        file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        mode = os.fstat(file).st_mode
         if stat.S_ISREG(mode) and mode & _OTHERS_WRITE:  # it was there before
             with contextlib.suppress(PermissionError):  # somebody else's, who lets us write
-                os.fchmod(stream.fileno(), stat.S_IMODE(mode) & ~_OTHERS_WRITE)
-        return stream
+                os.fchmod(file, stat.S_IMODE(mode) & ~_OTHERS_WRITE)
+        return _Lines(file)
+
+    # Midnight
+
+    def computeRollover(self, currentTime: int) -> int:  # noqa: N802, N803 - logging's names
+        """The next midnight, on days of 23 and 25 hours, too."""
+        now = time.localtime(currentTime)
+        midnight = int(time.mktime((now.tm_year, now.tm_mon, now.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
+        while midnight <= currentTime:  # there are days without a midnight
+            midnight += 3600
+        return midnight
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - logging's name
+        return not _is_device(Path(self.baseFilename)) and bool(super().shouldRollover(record))
+
+    def doRollover(self) -> None:  # noqa: N802 - logging's name
+        """Rename the file of the day that has ended, and begin another.
+
+        A file with the name of that day is never overwritten: another process, which logs to the same file, has
+        rotated it. Then we only follow. When the file cannot be renamed, it is not closed either.
+        """
+        day = time.localtime(self.rolloverAt - 1)
+        old = f"{self.baseFilename}.{time.strftime(self.suffix, day)}"
+        self.rolloverAt = self.computeRollover(int(time.time()))
+        try:
+            _rename(self.baseFilename, old)
+        except FileExistsError:
+            self._begin_another()
+            _log.warning(
+                "log-file %s: another process has rotated it; give each instance a log-file", self.baseFilename
+            )
+        except OSError as error:
+            self._tell_not_rotated(error)
+        else:
+            self._begin_another()
+            for surplus in self.getFilesToDelete():
+                with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                    os.remove(surplus)  # noqa: PTH107
+
+    def _begin_another(self) -> None:
+        before, self.stream = self.stream, self._open()
+        if before is not None:
+            before.close()
+        self.claim()
+
+    def _tell_not_rotated(self, error: OSError) -> None:
+        if not self._rotation_failed:
+            self._rotation_failed = True
+            _log.warning(
+                "log-file %s: cannot be rotated: %s; the log goes on in this file, and each midnight it is tried again",
+                self.baseFilename,
+                _why(error),
+            )
+
+    # A full disk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lost = self._lost
+        super().emit(record)
+        if lost and lost == self._lost:
+            self._lost = 0
+            _log.warning("log-file %s: lines lost: %d (%s)", self.baseFilename, lost, self._why)
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        if not self._said:
-            self._said = True
-            why = _why(sys.exc_info()[1])
+        self._why = safe(_why(sys.exc_info()[1]))
+        self._lost += 1
+        if self._lost == 1:
             with contextlib.suppress(OSError):
-                sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {safe(why)}\n")
+                sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {self._why}\n")
+
+
+class _Lines:
+    """A file that takes a line or says that it does not; nothing waits in a buffer to be written later."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._cut = False  # whether the last line has no end, since the disk was full
+
+    def write(self, text: str) -> None:
+        left = ("\n" * self._cut + text).encode("utf-8", "backslashreplace")
+        while left:
+            done = os.write(self._file, left)
+            self._cut = done < len(left)
+            left = left[done:]
+
+    def flush(self) -> None:
+        """There is nothing to do."""
+
+    def fileno(self) -> int:
+        return self._file
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _rename(path: str, new: str) -> None:
+    """Raises FileExistsError where there is such a file, also one that another process makes at this moment."""
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        os.rename(path, new)  # noqa: PTH104
+    except BaseException:
+        os.unlink(new)  # noqa: PTH108
+        raise
 
 
 def _refuse_planted(path: Path) -> None:

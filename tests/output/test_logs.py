@@ -1,0 +1,217 @@
+"""The log file: midnight, folders where nothing can be renamed, other processes, streams, full disks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import resource
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from interpreter import before_all
+from place import Place, placed, until
+
+from dynamic_dynamodb.output import logs
+
+TWO_DAYS = 2 * 86_400
+# Root may write everywhere. Without its capabilities it may no more than the owner of its files.
+AN_ORDINARY_USER = """
+import ctypes
+import os
+
+if os.geteuid() == 0:
+    assert ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with placed(tmp_path) as made:
+        yield made
+
+
+def of_two_days_ago(path: Path) -> str:
+    """Make it, and return the date that it will be renamed to."""
+    path.write_text("of two days ago\n")
+    then = time.time() - TWO_DAYS
+    os.utime(path, (then, then))
+    return time.strftime("%Y-%m-%d", time.localtime(then))
+
+
+# Folders where nothing can be renamed
+
+
+@pytest.mark.parametrize("command", ["start", "foreground"])
+def test_a_folder_that_is_not_writable(place: Place, command: str) -> None:
+    """As /var/log is, where somebody has made the file beforehand: the log goes on, and says that it will grow."""
+    folder = place.home / "logs"
+    folder.mkdir()
+    place.log = folder / "dd.log"
+    of_two_days_ago(place.log)
+    folder.chmod(0o555)
+    place.configure(interval=1)
+    env = before_all(place.home, "sitecustomize", AN_ORDINARY_USER)
+    done = place.run(command, *(["--run-once"] if command == "foreground" else []), env=env)
+    doubt = f"log-file {place.log}: cannot be rotated at midnight, since its folder is not writable; it will grow"
+    assert done.returncode == 0, done.stderr
+    assert doubt in done.stderr
+    assert len(place.lines(f"WARNING - {doubt}")) == 1
+    place.wait_for("my-table - reads 50.0 %", count=3 if command == "start" else 1)
+    failed = f"log-file {place.log}: cannot be rotated: Permission denied; the log goes on in this file"
+    assert len(place.lines(failed)) == 1
+    assert place.text().startswith("of two days ago\n")
+    assert list(folder.iterdir()) == [place.log]
+
+
+def test_a_folder_that_is_writable_draws_no_warning(place: Place) -> None:
+    day = of_two_days_ago(place.log)
+    place.start()
+    place.wait_for("my-table - reads 50.0 %")
+    assert "rotated" not in place.text()
+    assert Path(f"{place.log}.{day}").read_text() == "of two days ago\n"
+
+
+# Midnight
+
+
+def handler(path: Path) -> logs._LogFile:
+    return logs._file(str(path))
+
+
+def say(one: logging.Handler, text: str) -> None:
+    """The handler's line, and what it says to all."""
+    logger = logging.getLogger(logs.NAME)
+    logger.addHandler(one)
+    try:
+        logger.warning("%s", text)
+    finally:
+        logger.removeHandler(one)
+
+
+def texts(path: Path) -> list[str]:
+    return [line.split(" - ")[-1] for line in path.read_text().splitlines()]
+
+
+def test_two_processes_on_one_file_lose_nothing(tmp_path: Path) -> None:
+    """The second to come finds the file of that day: it begins a new one as the first has done, and says so."""
+    path = tmp_path / "dd.log"
+    day = of_two_days_ago(path)
+    first, second = handler(path), handler(path)  # both have yesterday's file open
+    assert (first.claim(), second.claim()) == (True, False)
+    say(first, "of the first")
+    say(second, "of the second")
+    say(first, "of the first, again")
+    told = f"log-file {path}: another process has rotated it; give each instance a log-file"
+    assert Path(f"{path}.{day}").read_text() == "of two days ago\n"
+    assert texts(path) == ["of the first", told, "of the second", "of the first, again"]
+    first.close()
+    second.close()
+
+
+def test_a_dated_file_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "dd.log"
+    dated = Path(f"{path}.{of_two_days_ago(path)}")
+    dated.write_text("precious\n")
+    one = handler(path)
+    say(one, "text")
+    assert dated.read_text() == "precious\n"
+    assert path.read_text().startswith("of two days ago\n")
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "expected"),
+    [
+        ("UTC", "2026-01-31 12:00", "2026-02-01 00:00"),
+        ("UTC", "2026-12-31 23:59", "2027-01-01 00:00"),
+        ("UTC", "2026-01-31 00:00", "2026-02-01 00:00"),
+        ("Europe/Berlin", "2026-03-29 00:30", "2026-03-30 00:00"),  # a day of 23 hours
+        ("Europe/Berlin", "2026-10-25 00:30", "2026-10-26 00:00"),  # and one of 25
+        ("America/Sao_Paulo", "2018-11-03 12:00", "2018-11-04 01:00"),  # a day that begins at 1
+    ],
+)
+def test_the_next_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str, now: str, expected: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        one = handler(tmp_path / "dd.log")
+        found = one.computeRollover(int(datetime.strptime(now, "%Y-%m-%d %H:%M").timestamp()))  # noqa: DTZ007
+        assert datetime.fromtimestamp(found) == datetime.strptime(expected, "%Y-%m-%d %H:%M")  # noqa: DTZ006, DTZ007
+        one.close()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+# Several instances
+
+
+def test_the_second_of_two_instances_is_told(place: Place) -> None:
+    told = f"WARNING - log-file {place.log}: another process logs to it, too; give each instance a log-file"
+    pid = place.start()
+    for _ in range(2):
+        place.hang_up(pid)
+    assert not place.lines(told), "its own handler of before is no other process"
+    place.start(instance="other")
+    assert len(place.lines(told)) == 1
+
+
+# Standard streams
+
+
+@pytest.mark.parametrize("stderr", ["apart", "the same"])
+@pytest.mark.parametrize("stdout", ["pipe", "file"])
+def test_each_line_is_shown_once(place: Place, stdout: str, stderr: str) -> None:
+    place.configure(logging="log-file: /dev/stdout")
+    shown = place.home / "shown"
+    of_two_days_ago(shown)
+    with shown.open("a") as file:
+        out = subprocess.PIPE if stdout == "pipe" else file
+        err = subprocess.STDOUT if stderr == "the same" else subprocess.PIPE
+        done = place.run("foreground", "--run-once", stdout=out, stderr=err)
+    text = done.stdout if stdout == "pipe" else shown.read_text()
+    assert done.returncode == 0
+    assert text.count("my-table - reads 50.0 %") == 1
+    assert not done.stderr
+    assert [path for path in place.home.iterdir() if path.name.startswith("shown.")] == []
+
+
+def test_a_log_file_that_stderr_is_sent_to(place: Place) -> None:
+    with place.log.open("a") as file:
+        assert place.run("foreground", "--run-once", stderr=file).returncode == 0
+    assert len(place.lines("my-table - reads 50.0 %")) == 1
+
+
+def test_a_log_file_is_shown_on_stderr_too(place: Place) -> None:
+    done = place.run("foreground", "--run-once")
+    assert done.stderr == place.text() != ""
+
+
+# A full disk
+
+
+def test_how_many_lines_a_full_disk_has_cost(place: Place) -> None:
+    place.configure(interval=1)
+    pid = place.start()
+    place.wait_for("my-table - reads 50.0 %")
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (place.log.stat().st_size + 20, before[1]))
+    checks = place.server.calls["DescribeTable"]
+    until(lambda: place.server.calls["DescribeTable"] >= checks + 4)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    place.wait_for(r"WARNING - log-file \S+: lines lost: \d+ \(File too large\)")
+    assert place.run("stop").returncode == 0
+    (told,) = place.lines("lines lost: ")
+    found = re.search(r"lines lost: (\d+) ", told)
+    assert found
+    shown = [line for line in place.text().splitlines() if "my-table - reads 50.0 %" in line]
+    assert int(found[1]) >= 2
+    unsaid = place.server.calls["DescribeTable"] - len(shown) - int(found[1])
+    assert unsaid in (0, 1), "the last check may not have come to its line"
+    begun = [line for line in place.text().splitlines() if not re.match(r"[-\d]+ [:\d]+,\d+ - dynamic", line)]
+    assert len(begun) <= 1, "the line that was cut has an end of its own"
