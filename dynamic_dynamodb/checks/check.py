@@ -59,6 +59,7 @@ class Scaler:
     def reconfigure(self, config: Mapping[str, Any], clients: Clients) -> None:
         """Work by another config dict from the next check on. Streaks and the like of targets that stay are kept."""
         self.interval: int = config["global"]["check_interval"]  # seconds between two checks
+        self._state.tell_again(Episode.COST_TOLD, Episode.PAUSE_TOLD, Episode.LIST_TABLES_DENIED)
         self._clients = clients
         self._inventory = Inventory(config, clients.dynamodb, self._workers, self._state, self._clock)
         metrics = Metrics(clients.cloudwatch, self._workers)

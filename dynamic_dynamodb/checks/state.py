@@ -88,6 +88,10 @@ class State:
         """Whether this is the first time."""
         return self.begins(what, True, of)
 
+    def tell_again(self, *episodes: Episode) -> None:
+        """Forget that these were told, of no one thing: under a new configuration they say something else."""
+        self._said.get("", set()).difference_update(episodes)
+
     def fail(self, target: Target, error: Exception) -> None:
         """Log what went wrong with a target. It stays its own: the others go on."""
         self.failed = True

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from aws_server import AwsFault, AwsServer, HoldFault, MutateFault, always
 from conftest import SCRIPT, Run, environment, lives
+from interpreter import before_all
 from place import LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
 
 from dynamic_dynamodb.daemon import pidfile
@@ -429,6 +430,22 @@ def test_a_longer_interval(place: Place) -> None:
     assert len(place.lines("my-table - reads 50.0 %")) == 1
 
 
+def test_what_a_check_costs_is_told_of_each_configuration(place: Place) -> None:
+    place.configure(interval=1)
+    pid = place.start()
+    place.wait_for("my-table - reads 50.0 %", count=2)
+    table(place.server, "other-table")
+    place.configure(name="(my|other)-", interval=2)
+    place.hang_up(pid)
+    place.wait_for("other-table - reads 50.0 %", count=2)
+    told = [re.sub(".* - INFO - ", "", line) for line in place.lines("a check asks CloudWatch for")]
+    assert [line.partition(";")[0] for line in told] == [
+        "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $51.84 a month with one every 1 s",
+        "a check asks CloudWatch for 4 metrics of 2 tables and 0 indexes: about $51.84 a month with one every 2 s",
+    ]
+    assert [line[-3:] for line in place.lines("INFO - the next check begins in")] == ["1 s", "2 s"]
+
+
 STREAK = ("num-read-checks-before-scale-down: 3", "reads-lower-alarm-threshold: 30")
 TOPIC = ("sns-topic-arn: arn:aws:sns:us-east-1:123456789012:topic", "sns-message-types: low-throughput-alarm")
 
@@ -452,12 +469,16 @@ def test_what_is_remembered_of_resources_that_stay(place: Place) -> None:
     assert sorted(str(text).rsplit(" ", 1)[-1] for text in texts) == ["my-table", "other-table"], "one an episode"
 
 
-@pytest.mark.parametrize("what", ["region: eu-west-1", "endpoint-url: {url}", "aws-access-key-id: AKIDOTHER"])
+@pytest.mark.parametrize(
+    "what", ["region: eu-west-1", "endpoint-url: {url}", "aws-access-key-id: AKIDOTHER", "profile: other"]
+)
 def test_elsewhere_nothing_is_remembered(place: Place, what: str) -> None:
     """In another region or account a table of the same name is another table."""
     heat(place.server, "my-table", 20)
     place.configure(*STREAK, *TOPIC)
-    pid = place.start()
+    profiles = place.home / "credentials"
+    profiles.write_text("[other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = other\n")
+    pid = place.start(env={"AWS_SHARED_CREDENTIALS_FILE": str(profiles)})
     place.wait_for("hold, check 1 of 3")
     with AwsServer(place.server.world) as second:
         secret = "\naws-secret-access-key: other" if "access-key" in what else ""
@@ -552,9 +573,25 @@ def test_logrotate(place: Place) -> None:
     assert str(old) not in files
 
 
+# So that the garbage collector closes no connection: that is for whoever replaces the clients.
+KEEPER = """
+from dynamic_dynamodb.aws import connection
+
+made, connect = [], connection.connect
+
+
+def keep(*arguments, **more):
+    made.append(connect(*arguments, **more))
+    return made[-1]
+
+
+connection.connect = keep
+"""
+
+
 def test_many_at_once_and_one_after_the_other(place: Place) -> None:
     """Nothing piles up."""
-    pid = place.start()
+    pid = place.start(env=before_all(place.home, "sitecustomize", KEEPER))
     place.wait_for("my-table - reads 50.0 %")
 
     def files() -> int:
