@@ -28,6 +28,17 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "secret
 REGION = {"AWS_DEFAULT_REGION": "us-east-1"}
 ACCOUNT: Mapping[str, str] = {**CREDENTIALS, **REGION}
 
+
+def _ignore(_number: int, _frame: object) -> None:
+    pass
+
+
+# nohup and a script's `&` have the tests ignore these, and whatever they start would inherit that. A handler is reset
+# in every program that is started: that one has the signal's own effect, and the tests go on without the terminal.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _ignore)
+
 PATIENCE = 30.0  # seconds; where a test waits this long something is wrong
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -80,10 +91,6 @@ class Program:
     """The console script at work: what it has logged so far, and signals for it."""
 
     def __init__(self, arguments: tuple[str, ...], env: Mapping[str, str], **more: Any) -> None:
-        # Tests themselves may run in the background of a script, where SIGINT is ignored, and children inherit that.
-        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        if ignored:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(  # noqa: S603 - the program under test
             [str(SCRIPT), *arguments],
             env=environment(**env),
@@ -93,8 +100,6 @@ class Program:
             text=True,
             **more,
         )
-        if ignored:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -228,9 +228,7 @@ def test_a_daemon_that_hangs_is_killed_with_all_that_it_started(place: Place, do
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_daemon_without_a_start_that_said_so(place: Place, number: int) -> None:
-    # Shells let what they start in the background ignore Ctrl-C: not here.
-    restore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    process = place.begin("start", "--does", "await-go", **restore)
+    process = place.begin("start", "--does", "await-go")
     until((place.notes / "facts").exists)
     process.send_signal(number)
     process.communicate()
