@@ -175,6 +175,7 @@ _EXIT_CODES = f"""\
 | 3 | `--daemon status`: not running |
 | 4 | `--daemon status`: cannot be told |
 | {cli.INTERRUPTED} | ended by SIGINT (Ctrl-C) |
+| 143 | ended at once by a second SIGTERM, at least 2 s after the first |
 
 With `--run-once`, 1 says that a table or index could not be handled, or that there is none. What is left alone on
 purpose (on demand, not ACTIVE, an open circuit breaker, outside its maintenance windows, a decrease that DynamoDB
