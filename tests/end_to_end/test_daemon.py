@@ -44,7 +44,7 @@ def test_start_returns_when_the_daemon_runs(place: Place, command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     idle = f"dynamic-dynamodb: instance test is not running (pid file {place.pid_file()}); starting it\n"
     assert done.stdout == ("" if command == "start" else idle)
-    assert "region us-east-1 (AWS_DEFAULT_REGION), 1 table section, 0 gsi sections, a check every 300 s" in text
+    assert "region us-east-1 (the file), 1 table section, 0 gsi sections, a check every 300 s" in text
     assert place.pid_file().read_bytes() == b"%d\n" % place.pid()
     assert lives(place.pid())
     place.wait_for("my-table - reads 50.0 % of 100: stays")
@@ -122,7 +122,7 @@ def test_a_second_start_says_who_runs(place: Place) -> None:
 
 
 def test_all_problems_of_a_bad_configuration(place: Place) -> None:
-    place.configure("min-provisioned-reads: 0", "no-such-option: 1", general="bogus: 1")
+    place.configure("min-provisioned-reads: -1", "no-such-option: 1", general="bogus: 1")
     done = place.run("start")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 3
