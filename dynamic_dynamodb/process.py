@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dynamic_dynamodb.aws.calls import StoppedError, Workers
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.checks import loop
+from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.configuration import announcement
 from dynamic_dynamodb.configuration.loader import Configuration
@@ -114,7 +115,15 @@ class Runner:
     def _new_scaler(self) -> Scaler:
         command, merged = self._configuration.command, self._configuration.config
         on_and_on = not command["run_once"]
-        return Scaler(merged, self._open, self._workers, _now, dry_run=command["dry_run"], lookout=on_and_on)
+        return Scaler(
+            merged,
+            self._open,
+            self._workers,
+            _now,
+            dry_run=command["dry_run"],
+            lookout=on_and_on,
+            backfill=Backfill(self._signals.stopping) if on_and_on else None,
+        )
 
     def _check(self) -> bool:
         if self._configuration.command["run_once"]:

@@ -14,6 +14,7 @@ from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics, dollars_a_month
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics
+from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier, ignore
@@ -41,11 +42,14 @@ class Scaler:
         dry_run: bool = False,
         lookout: bool = False,
         watch: Callable[[Change], None] = ignore,
+        backfill: Backfill | None = None,
     ) -> None:
         """`lookout`: warn of throttled events that the configuration ignores; that is for whoever checks on and on.
 
-        `watch` is told of each change that DynamoDB accepted.
+        `watch` is told of each change that DynamoDB accepted. `backfill` reads, beside the checks, what CloudWatch
+        keeps of the past.
         """
+        self._backfill = backfill
         self._workers = workers
         self._watch = watch
         self._clock = clock
@@ -64,7 +68,9 @@ class Scaler:
         self._inventory = Inventory(config, clients.dynamodb, self._workers, self._state, self._clock)
         metrics = Metrics(clients.cloudwatch, self._workers)
         self._statistics = Statistics(metrics)
-        self._tracker = Tracker(metrics, self._state, self.interval)
+        if self._backfill is not None:
+            self._backfill.use(clients.cloudwatch)
+        self._tracker = Tracker(metrics, self._state, self.interval, self._backfill)
         self._notifier = Notifier(clients.sns, self._workers, self._clock, dry_run=self._dry_run, watch=self._watch)
         self._updates = Updates(
             clients.dynamodb,

@@ -10,6 +10,7 @@ from fractions import Fraction
 from dynamic_dynamodb.aws.cloudwatch import CONSUMED, KEY_RANGE, THROTTLED, Measured
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics, Query, Series, minute_of
+from dynamic_dynamodb.checks.backfill import Backfill, Wanted
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.decisions import tracking, windows
@@ -47,8 +48,9 @@ def metrics_of(job: Job) -> tuple[int, int]:
 class Tracker:
     """The histories of all targets that follow a target utilization; `interval` is in seconds."""
 
-    def __init__(self, metrics: Metrics, state: State, interval: int) -> None:
+    def __init__(self, metrics: Metrics, state: State, interval: int, backfill: Backfill | None = None) -> None:
         self._metrics = metrics
+        self._backfill = backfill
         self._state = state
         self._every = Fraction(interval, 60)
 
@@ -74,7 +76,16 @@ class Tracker:
         for target, (job, queries) in asked.items():
             if target not in failed:
                 self._take(job, minute, minute_of(queries[0].start), answers[target])
+        self._look_back(job for target, (job, _) in asked.items() if target not in failed)
         return failed
+
+    def _look_back(self, jobs: Iterable[Job]) -> None:
+        """Take over what has been read of the past, and have that of other targets read."""
+        if self._backfill is None:
+            return
+        for past in self._backfill.take():
+            self.history(past.target).remember(past.axis, past.season)
+        self._backfill.want(_wanted(job, self.history(job.target)) for job in jobs)
 
     def _queries(self, job: Job, minute: int) -> Iterator[Query]:
         history = self.history(job.target)
@@ -156,6 +167,12 @@ class Followed:
             self.tracker.usage(policy, self.job.resource, self.now) for policy in self.job.section.policies
         )
         return reads, writes
+
+
+def _wanted(job: Job, history: History) -> Wanted:
+    credit = {policy.axis: tracking.BUCKET * float(policy.burst_credit) / 100 for policy in tracked(job)}
+    end = (history.newest or 0) + 1
+    return Wanted(-sum(map(history.last, credit)), job.target, end, credit)
 
 
 def _query(target: Target, metric: str, first: int, end: int) -> Query:

@@ -46,7 +46,9 @@ def _first(configuration: Configuration) -> str:
 def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator[str]:
     sections = [*tables.values(), *(gsi for table in tables.values() for gsi in table["gsis"].values())]
     tracked = any(section[f"{axis}_scaling_policy"] == TRACKING for section in sections for axis in AXES)
-    if tracked and interval > _BEST_INTERVAL and not once:
+    if tracked and once:
+        yield f"{TRACKING} knows no recurring loads with --run-once: each process begins with an empty memory"
+    elif tracked and interval > _BEST_INTERVAL:
         yield (
             f"{TRACKING} follows the load minute by minute: check-interval: {_BEST_INTERVAL} is recommended, "
             f"it is {interval}"

@@ -154,6 +154,23 @@ class History:
             if axis in throttled:
                 one.throttled_to, one.checks, one.had_events = now - 1, 0, any(throttled[axis].values())
 
+    @property
+    def newest(self) -> int | None:
+        """The newest known minute."""
+        return self._newest
+
+    def last(self, axis: Axis) -> float:
+        """What was consumed in the newest known minute."""
+        values = self._axes[axis].consumed.values
+        return values[-1] if values else 0.0
+
+    def remember(self, axis: Axis, season: Season) -> None:
+        """Take over what the past was like; the minutes that are known here come on top."""
+        one = self._axes[axis]
+        for place, (consumed, throttled) in enumerate(zip(one.consumed.values, one.throttled.values, strict=True)):
+            season.add(one.consumed.first + place, consumed + throttled)
+        one.season = season
+
     def saw(self, now: int, resource: Resource, every: Fraction) -> None:
         """Take in what DescribeTable shows of the target, which is ACTIVE; `every`: minutes between two checks."""
         if self._sent is not None:

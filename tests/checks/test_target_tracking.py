@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from scripts import Scene, target
+from scripts import Scene, captured, target
 
+from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.simulation.refusal import RefusedError
 from dynamic_dynamodb.simulation.rules import AWS
 
 TRACKED = """
@@ -31,16 +34,21 @@ class Play:
         indexes = more.pop("indexes", {})
         self.scene = Scene(text, {"orders": units, **indexes}, rules=more.pop("rules", RULES), **more)
         self.world = self.scene.world
+        self.texts: list[str] = []  # of all checks, at info and above
+        self.fail_long_windows = False
         self.asked: Counter[str] = Counter()  # metrics, by name
         self.windows: dict[str, set[timedelta]] = {}
         self.scene.on_call = self._note
 
     def _note(self, operation: str, arguments: Mapping[str, Any]) -> None:
         if operation == "GetMetricData":
+            window = arguments["EndTime"] - arguments["StartTime"]
+            if self.fail_long_windows and window > timedelta(days=1):
+                raise RefusedError("InternalFailure", "try later")
             for query in arguments["MetricDataQueries"]:
                 name = query["MetricStat"]["Metric"]["MetricName"]
                 self.asked[name] += 1
-                self.windows.setdefault(name, set()).add(arguments["EndTime"] - arguments["StartTime"])
+                self.windows.setdefault(name, set()).add(window)
 
     def load(self, reads: float, writes: float = 90) -> Play:
         self.scene.load("orders", reads, writes)
@@ -53,6 +61,7 @@ class Play:
             self.world.advance(seconds)
             self.seen = self.scene.check()
             sent += self.seen.sent
+            self.texts += self.seen.texts()
         return sent
 
     @property
@@ -329,3 +338,62 @@ def test_both_axes_are_the_same(axis: str) -> None:
     play = Play().load(*((150, 90) if axis == "reads" else (90, 150)))
     play.run(10)
     assert play.units == ((167, 100) if axis == "reads" else (100, 167))
+
+
+# The past
+
+
+DAY = 1440  # minutes
+
+
+def nightly(moment: datetime) -> float:
+    """A batch of half an hour at 03:00."""
+    return 500 if moment.hour == 3 and moment.minute < 30 else 90
+
+
+def after_two_weeks(**more: Any) -> Play:
+    """A table with a load that recurs, whose program starts at 02:00 after two weeks."""
+    play = Play(rules=replace(RULES, retention=15 * 86_400), **more)
+    for axis in AXES:
+        play.world.set_load(target("orders"), axis, nightly)
+    play.world.advance(14 * 86_400)
+    moment = play.world.now
+    play.world.advance(((26 - moment.hour) % 24) * 3600 - moment.minute * 60 - moment.second)
+    return play
+
+
+def wait_for(backfill: Backfill) -> None:
+    until = time.monotonic() + 60
+    while not backfill._found:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_what_recurs_is_read_from_the_past_and_met_before_it_comes() -> None:
+    backfill = Backfill()
+    play = after_two_weeks(backfill=backfill)
+    play.run(1)
+    assert "reading the last 15 days of 1 table and 0 indexes from CloudWatch" in play.lines()
+    wait_for(backfill)
+    sent = play.run(58)
+    assert sent == [{"orders": (556, 556)}]  # before 03:00
+    assert "500 needed at this time on" in "\n".join(text for text in play.texts if "100 -> 556" in text)
+
+
+def test_without_the_past_it_is_late() -> None:
+    play = after_two_weeks()
+    assert play.run(59) == []
+
+
+def test_a_past_that_cannot_be_read_is_told_once_and_stops_nothing() -> None:
+    backfill = Backfill()
+    play = after_two_weeks(backfill=backfill)
+    play.fail_long_windows = True
+    with captured() as lines:
+        for _ in range(5):
+            play.world.advance(60)
+            assert play.scene.scaler.check()
+            time.sleep(0.2)
+    found = [line.text for line in lines if "cannot be read" in line.text]
+    assert len(found) == 1
+    assert "orders - its last 15 days cannot be read: GetMetricData failed" in found[0]

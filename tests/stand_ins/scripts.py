@@ -22,6 +22,7 @@ from typing import Any
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.configuration import loader
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
@@ -119,6 +120,7 @@ class Scene:
         dry_run: bool = False,
         lookout: bool = False,
         workers: Workers = WORKERS,
+        backfill: Backfill | None = None,
     ) -> None:
         self.world = World(start, rules=rules or Rules(capped=False))
         self.refuses: Refusals = {}
@@ -128,7 +130,15 @@ class Scene:
         for name, units in tables.items():
             self.add(name, units)
         clients = Clients(self.world.dynamodb, self.world.cloudwatch, self.world.sns)
-        self.scaler = Scaler(configuration(text), clients, workers, self.world.clock, dry_run=dry_run, lookout=lookout)
+        self.scaler = Scaler(
+            configuration(text),
+            clients,
+            workers,
+            self.world.clock,
+            dry_run=dry_run,
+            lookout=lookout,
+            backfill=backfill,
+        )
 
     def add(self, name: str, units: Units) -> None:
         """A table, or an index of a table that is there."""

@@ -1,0 +1,139 @@
+"""Reads the days that CloudWatch keeps, for loads that recur, beside the checks and without holding them up."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from dynamic_dynamodb.aws.calls import StoppedError, Workers
+from dynamic_dynamodb.aws.cloudwatch import CONSUMED, THROTTLED
+from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.series import Metrics, Query, Series
+from dynamic_dynamodb.decisions.model import Axis, Target
+from dynamic_dynamodb.decisions.recurring import Season
+from dynamic_dynamodb.output.wording import count
+
+log = logging.getLogger("dynamic-dynamodb")
+
+_DAYS = 15  # CloudWatch keeps 1-minute sums for so long
+_REST = 3.0  # times the CPU time that was spent: a quarter of one core at most
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
+_MINUTE = timedelta(minutes=1)
+
+
+class Wanted(NamedTuple):
+    """A target whose past is wanted, up to a minute; the least comes first."""
+
+    coolness: float  # the hottest first: less the units it consumed last
+    target: Target
+    end: int  # minute since the epoch
+    credit: Mapping[Axis, float]  # of each axis that follows its load: minutes that burst credit is counted on for
+
+    def __lt__(self, other: Wanted) -> bool:  # type: ignore[override]  # a dict has no order
+        return self.coolness < other.coolness
+
+
+class Past(NamedTuple):
+    """What the past of one axis was like."""
+
+    target: Target
+    axis: Axis
+    season: Season
+
+
+class Backfill:
+    """One target after another, in a thread that ends when there is nothing more to read."""
+
+    def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._stopping = stopping
+        self._workers = Workers(stopping, threads=1)
+        self._queue: list[Wanted] = []
+        self._known: set[Target] = set()  # read, or waiting to be
+        self._found: list[Past] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def use(self, cloudwatch: Any) -> None:
+        """Read from this client from now on."""
+        self._metrics = Metrics(cloudwatch, self._workers)
+
+    def want(self, targets: Iterable[Wanted]) -> None:
+        """Have the past of these targets read, each once."""
+        with self._lock:
+            for one in targets:
+                if one.target not in self._known:
+                    self._known.add(one.target)
+                    heapq.heappush(self._queue, one)
+            if self._queue and self._thread is None:
+                log.info("reading the last %d days of %s from CloudWatch", _DAYS, _named(self._queue))
+                self._thread = threading.Thread(target=self._work, name="backfill", daemon=True)
+                self._thread.start()
+
+    def take(self) -> list[Past]:
+        """What has been read since the last time."""
+        with self._lock:
+            found, self._found = self._found, []
+        return found
+
+    def _work(self) -> None:
+        while (one := self._next()) is not None:
+            began = time.thread_time()
+            try:
+                found = list(self._read(one))
+            except StoppedError:
+                return
+            except AwsError as error:
+                log.warning(
+                    "%s - its last %d days cannot be read: %s; what recurs is known in two days",
+                    one.target,
+                    _DAYS,
+                    error,
+                )
+            else:
+                with self._lock:
+                    self._found += found
+            self._rest(_REST * (time.thread_time() - began))
+
+    def _next(self) -> Wanted | None:
+        with self._lock:
+            if self._queue and not self._stopping():
+                return heapq.heappop(self._queue)
+            self._thread = None
+        return None
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stopping():
+            time.sleep(min(left, 0.1))
+
+    def _read(self, one: Wanted) -> Iterable[Past]:
+        """Raises AwsError."""
+        start, end = _EPOCH + (one.end - _DAYS * 24 * 60) * _MINUTE, _EPOCH + one.end * _MINUTE
+        queries = {
+            (axis, names[axis]): Query(one.target, names[axis], start, end)
+            for axis in one.credit
+            for names in (CONSUMED, THROTTLED)
+        }
+        found = self._metrics.read(list(queries.values()), end)
+        for axis, credit in one.credit.items():
+            consumed, throttled = (_sums(found[queries[axis, names[axis]]]) for names in (CONSUMED, THROTTLED))
+            season = Season(credit)
+            for minute in range(min([*consumed, *throttled], default=one.end), one.end):
+                season.add(minute, consumed.get(minute, 0.0) + throttled.get(minute, 0.0))
+            yield Past(one.target, axis, season)
+
+
+def _sums(answer: Series | AwsError) -> dict[int, float]:
+    if isinstance(answer, AwsError):
+        raise answer
+    return dict(answer)
+
+
+def _named(queue: Iterable[Wanted]) -> str:
+    indexes = [one.target.index is not None for one in queue]
+    return f"{count(indexes.count(False), 'table')} and {count(indexes.count(True), 'index', 'indexes')}"
