@@ -111,7 +111,7 @@ def _texts(option: Option) -> st.SearchStrategy[str]:
         "scale": scale.map(lambda steps: "{" + ", ".join(f"{key}: {value}" for key, value in steps.items()) + "}"),
         "windows": st.lists(st.tuples(_TIMES, _TIMES).map("-".join), min_size=1, max_size=3).map(",".join),
         "arn": st.just("arn:aws:sns:eu-west-1:123456789012:topic"),
-        "url": st.sampled_from(["http://a", "https://a:8443/b?c=%20#d", "http://[::1]/"]),
+        "url": st.sampled_from(["http://a", "https://a:8443/b?c=%20#d", "http://[::1]/", "http://u:p/?#%41q@a/b"]),
         "path": st.sampled_from(["/var/log/a.log", "a b", "%d"]),
         "str": _WORDS,
         "secret": _WORDS,
