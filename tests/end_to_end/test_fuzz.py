@@ -36,6 +36,7 @@ from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.checks.loop import attempt
 from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.options import Option
+from dynamic_dynamodb.configuration.regions import KNOWN
 from dynamic_dynamodb.output import masking
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
@@ -97,6 +98,8 @@ _WORDS = st.text(string.ascii_letters + string.digits + "_.%#=:[]~ -", min_size=
 
 def _texts(option: Option) -> st.SearchStrategy[str]:
     """Valid texts of an option."""
+    if option.name == "region":
+        return st.sampled_from(sorted(KNOWN))
     if option.kind == "int":
         return st.integers(1, 1440).map(str)
     if option.kind == "float":
