@@ -45,6 +45,21 @@ of the table, letter for letter as in its [table:] section. An index takes
 nothing over from its table's section.
 """
 
+_SCHEDULE = """
+A schedule: options that hold at certain times, above those of the section
+that it names letter for letter. It may hold any option of that section;
+"when" says when it holds, "time-zone" in which time zone (UTC if left out).
+
+    [schedule: rush-hour table: ^my_table$]
+    when: Mon-Fri 15:45-22:00
+    time-zone: America/New_York
+    min-provisioned-reads: 800
+
+Dates are written 2026-11-27 00:00 - 2026-11-30 24:00. An index has schedules
+of its own: [schedule: nights gsi: ^my_index$ table: ^my_table$]. What is to
+come is printed by --show-schedule.
+"""
+
 # Headings before an option, by its name.
 _HEADINGS = {
     "reads-upper-threshold": "Reads: when to scale, how much, and how far",
@@ -69,6 +84,9 @@ def example_config() -> str:
         *_section("default_options", _DEFAULT_OPTIONS, options.of_section(options.TABLE)),
         *_resource("table: ^my_table$", _TABLE, _TABLE_SHOWS),
         *_resource("gsi: ^my_index$ table: ^my_table$", _GSI, _GSI_SHOWS),
+        "",
+        "",
+        *_comment(_SCHEDULE.strip("\n")),
     ]
     return "\n".join(lines) + "\n"
 

@@ -17,7 +17,9 @@ _TYPES = {
     "secret": "Text",
     "str": "Text",
     "url": "http:// or https:// URL",
+    "when": "Weekdays with times, or dates; several with commas",
     "windows": "Times of the day, UTC",
+    "zone": "IANA name of a time zone",
 }
 _UNITS = {"%": " in %", "": "", "(UTC)": ""}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +10,7 @@ from facts import default_text, type_of
 
 from dynamic_dynamodb import cli
 from dynamic_dynamodb.configuration import options
-from dynamic_dynamodb.configuration.options import COMMAND_LINE, GLOBAL, LOGGING, OPTIONS, TABLE, Option
+from dynamic_dynamodb.configuration.options import COMMAND_LINE, GLOBAL, LOGGING, OPTIONS, SCHEDULE, TABLE, Option
 from dynamic_dynamodb.output import terminal
 
 _NOTE = """\
@@ -47,6 +48,8 @@ max-provisioned-writes: 200
 | `[default_options]` | what holds for all tables and indexes that do not say otherwise |
 | `[table: REGEX]` | one table, or all whose names the regular expression matches from their start |
 | `[gsi: REGEX table: REGEX]` | the same for indexes of such a table, whose expression is repeated letter for letter |
+| `[schedule: NAME table: REGEX]` | options that hold at certain times, above that section's ([why](schedules.md)) |
+| `[schedule: NAME gsi: REGEX table: REGEX]` | the same above those of a `gsi` section |
 
 A table belongs to the first section that matches it. An index takes nothing over from its table's section, only from
 `[default_options]`. Lines are `name: value` or `name = value`; `#` and `;` begin a comment on a line of its own, and
@@ -74,6 +77,7 @@ _CHAPTERS = {
     "maintenance-windows": "Maintenance windows",
     "lookback-window-start": "Look-back window",
     "sns-topic-arn": "Notifications",
+    "when": "Schedules",
 }
 # What a chapter's page has beyond the entries.
 _MORE = {
@@ -91,8 +95,14 @@ _MORE = {
     "Maintenance windows": "[Check by check](guards.md#maintenance-windows).",
     "Look-back window": "[Why so late](decisions.md#what-is-compared).",
     "Notifications": "[What is sent, and when](notifications.md).",
+    "Schedules": "[How they work, with recipes](schedules.md). A schedule may also hold any option of its section.",
 }
-_SECTIONS = {GLOBAL: "`[global]`", LOGGING: "`[logging]`", TABLE: "`[default_options]`, `[table:]`, `[gsi:]`"}
+_SECTIONS = {
+    GLOBAL: "`[global]`",
+    LOGGING: "`[logging]`",
+    TABLE: "`[default_options]`, `[table:]`, `[gsi:]`",
+    SCHEDULE: "`[schedule:]`",
+}
 
 
 def configuration() -> str:
@@ -127,11 +137,19 @@ def _both(option: Option) -> list[Option]:
 
 def _needed(both: list[Option]) -> list[Option]:
     """What an example has to set: half a key pair, and messages without a topic, are mistakes."""
-    together = [{"aws-access-key-id", "aws-secret-access-key-id"}, {"sns-topic-arn", "sns-message-types"}]
+    together = [
+        {"aws-access-key-id", "aws-secret-access-key-id"},
+        {"sns-topic-arn", "sns-message-types"},
+        {"when", "time-zone", "min-provisioned-reads"},
+    ]
+    if both[0].name == "min-provisioned-reads":
+        return both
     return next(([one for one in OPTIONS if one.name in names] for names in together if both[0].name in names), both)
 
 
 def _header(option: Option) -> list[str]:
+    if SCHEDULE in option.sections:
+        return ["[table: ^orders$]", "[schedule: sales-hours table: ^orders$]"]
     return [f"[{section}]" for section in (GLOBAL, LOGGING) if section in option.sections]
 
 
@@ -227,9 +245,14 @@ def _table(group: str, held: Sequence[Option]) -> Iterator[str]:
 def _flags() -> dict[str, list[str]]:
     """By option: its spellings, with what follows them, as the parser has them."""
     return {
-        action.dest: [f"{flag} {action.metavar}" if action.metavar else flag for flag in action.option_strings]
+        action.dest: [f"{flag} {_value_of(action)}".rstrip() for flag in action.option_strings]
         for action in cli.parser()._actions
     }
+
+
+def _value_of(action: argparse.Action) -> str:
+    shown = str(action.metavar or "")
+    return f"[{shown}]" if action.nargs == "?" else shown
 
 
 _NAMES = {option.name for option in OPTIONS if COMMAND_LINE not in option.sections and "-" in option.name}

@@ -90,10 +90,6 @@ def _main(argv: "Sequence[str]") -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    def print_help(self, file: "Any" = None) -> None:
-        # argparse's own ignores a disk that is full.
-        (file or sys.stdout).write(self.format_help())
-
     def error(self, message: str) -> "NoReturn":
         tell(_reworded(message), "error")
         sys.exit(MISUSED)
@@ -146,10 +142,11 @@ def _add_flag(group: "Any", option: options.Option) -> None:
     help_text = _help(option).replace("%", "%%")
     if option.kind == "switch":
         group.add_argument(*names, dest=option.name, action="store_true", help=help_text)
-    elif option.name == "config":  # several of them can be simulated
-        group.add_argument(*names, dest=option.name, metavar=_metavar(option), action="append", help=help_text)
-    else:
-        group.add_argument(*names, dest=option.name, metavar=_metavar(option), help=help_text)
+        return
+    more: dict[str, Any] = {"nargs": "?", "const": option.alone} if option.alone else {}
+    if option.name == "config":  # several of them can be simulated
+        more = {"action": "append"}
+    group.add_argument(*names, dest=option.name, metavar=_metavar(option), help=help_text, **more)
 
 
 def _metavar(option: options.Option) -> str:

@@ -10,13 +10,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dynamic_dynamodb.aws import iam
 from dynamic_dynamodb.aws.clients import Clients
-from dynamic_dynamodb.configuration import loader, options, regions
+from dynamic_dynamodb.configuration import loader, options, regions, timetable
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
 from dynamic_dynamodb.output import logs
@@ -71,6 +72,8 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequenc
     configuration = loader.load(flags, problems, _ask_boto)
     if configuration.command["show_config"]:
         return _print(configuration, loader.show)
+    if configuration.command["show_schedule"] is not None:
+        return _show_schedule(configuration)
     if configuration.command["print_iam_policy"]:
         for expression in iam.narrowed(configuration.config):
             tell(
@@ -92,6 +95,15 @@ def _print(configuration: Configuration, document: Callable[[dict[str, Any]], di
     for warning in configuration.warnings:
         tell(warning, "warning")
     sys.stdout.write(json.dumps(document(configuration.config), indent=2) + "\n")
+    return OK
+
+
+def _show_schedule(configuration: Configuration) -> int:
+    for warning in configuration.warnings:
+        tell(warning, "warning")
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    for line in timetable.lines(configuration.config["tables"], now, configuration.command["show_schedule"]):
+        sys.stdout.write(line + "\n")
     return OK
 
 

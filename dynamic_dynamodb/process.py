@@ -144,15 +144,13 @@ class Runner:
 
         Then see to the pid file: no check is made beside another daemon's.
         """
-        ended = time.monotonic()
-        while not self._signals.stopping():
+        ended, left = time.monotonic(), seconds
+        while left > 0 and not self._signals.stopping():
+            self._signals.sleep(left)
             if self._load is not None and self._signals.reload_asked():
                 self._reload(self._load)
-                seconds = self._scaler.interval
-            left = ended + seconds - time.monotonic()
-            if left <= 0:
-                break
-            self._signals.sleep(left)
+            # The configuration may be another, and schedules begin by the wall clock, which may be set.
+            left = self._scaler.pause(time.monotonic() - ended)
         if self._held is not None and not self._signals.stopping():
             self._held.renew()
 

@@ -64,7 +64,9 @@ def _table_arn(region: str | None, name: str) -> str:
 
 
 def _topics(sections: Iterable[Mapping[str, Any]]) -> Iterable[str | None]:
-    """The topics that something is sent to: without message types, nothing is."""
+    """The topics that something is sent to: without message types, nothing is. A schedule may set either."""
     for section in sections:
-        yield section["sns_topic_arn"] if section["sns_message_types"] else None
+        layers = [section, *section.get("schedules", {}).values()]
+        if any(layer.get("sns_message_types") for layer in layers):
+            yield from (layer.get("sns_topic_arn") for layer in layers)
         yield from _topics(section.get("gsis", {}).values())

@@ -54,6 +54,7 @@ class Scaler:
         self._watch = watch
         self._clock = clock
         self._dry_run = dry_run
+        self._checked: datetime | None = None  # when the last check began
         self._state = State()
         self._throttled: Mapping[Target, Fraction] = {}  # of indexes, by this check
         self._guards = Guards(self._state, workers)
@@ -91,7 +92,8 @@ class Scaler:
         self._clients.next_check()
         verdicts: list[Verdict] = []
         try:
-            jobs = self._inventory.take()
+            self._checked = self._clock()
+            jobs = self._inventory.take(self._checked)
             verdicts = self._decide(self._guards.closed(jobs or []))
         except AwsError as error:
             log.error("the check failed: %s", error)
@@ -120,10 +122,27 @@ class Scaler:
             level, side = (logging.WARNING, "longer") if too_long else (logging.INFO, "no longer more")
             log.log(level, "the check took %.0f s, %s than check-interval (%d s)", seconds, side, self.interval)
 
+    def pause(self, slept: float = 0.0) -> float:
+        """How many seconds are left until the next check, so many after the end of the last one.
+
+        It comes after the interval, or else when a schedule begins, by the wall clock; one that has begun while the
+        last check was under way was not seen by it.
+        """
+        left = self.interval - slept
+        begins = self._begins()
+        return left if begins is None else min(left, (begins - self._clock()).total_seconds())
+
+    def _begins(self) -> datetime | None:
+        """When the next schedule begins that the last check did not see."""
+        now = self._clock()
+        return self._inventory.next_beginning(min(self._checked or now, now))
+
     def tell_pause(self) -> None:
         """Say that nothing is to come for a while; at info the first time, so that nobody waits for an end."""
         level = logging.INFO if self._state.once(Episode.PAUSE_TOLD) else logging.DEBUG
-        log.log(level, "the next check begins in %d s", self.interval)
+        left = max(0, round(self.pause()))
+        why = ", when a schedule begins" if left < self.interval else ""
+        log.log(level, "the next check begins in %d s%s", left, why)
 
     # Measure and decide
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from dynamic_dynamodb.aws import dynamodb
@@ -32,6 +32,7 @@ class BacktrackingError(DynamicDynamoDBError):
         )
 
 
+_A_DAY = timedelta(days=1)
 _SHOWN = 5  # names in a message; a careless expression can match thousands
 
 
@@ -56,6 +57,14 @@ class _Seen(NamedTuple):
     at: datetime
 
 
+class _Next(NamedTuple):
+    """What was found to be the next beginning of a schedule, and between which moments that is so."""
+
+    since: datetime
+    until: datetime
+    begins: datetime | None
+
+
 class Inventory:
     """Lists tables and indexes afresh in each check: new ones are picked up, deleted ones dropped."""
 
@@ -74,13 +83,16 @@ class Inventory:
         self._workers = workers
         self._state = state
         self._clock = clock
+        self._moment = clock()  # a check goes by the schedules that hold when it begins
+        self._next = _Next(self._moment, self._moment, None)
         state.keep_sections(set(self._all_shown()))
 
-    def take(self) -> list[Job] | None:
+    def take(self, now: datetime) -> list[Job] | None:
         """The targets that may be changed now; of the others the log says why not. None: there is no table at all.
 
         Raises AwsError where the tables cannot be listed.
         """
+        self._moment = now
         listed = self._list()
         names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
         tables = self._describe(names)
@@ -89,6 +101,14 @@ class Inventory:
             return None
         self._match_indexes([seen.table for seen in tables], names)
         return [job for table in tables for job in self._jobs(table)]
+
+    def next_beginning(self, since: datetime) -> datetime | None:
+        """When the first schedule begins after this moment."""
+        if not self._next.since <= since < self._next.until:
+            found = [section.next_beginning(since) for section in self._sections.values()]
+            begins = min((begin for begin in found if begin is not None), default=None)
+            self._next = _Next(since, begins or since + _A_DAY, begins)
+        return self._next.begins
 
     def look_again(self, name: str, targets: Collection[Target]) -> list[Job]:
         """Those of one table's targets that may be changed now, described afresh; of the others the log says why not.
@@ -235,8 +255,7 @@ class Inventory:
             log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target)
         return True
 
-    @staticmethod
-    def _job(resource: Resource, section: Section, seen: _Seen) -> Iterator[Job]:
+    def _job(self, resource: Resource, section: Section, seen: _Seen) -> Iterator[Job]:
         if resource.target.index is not None:
             match = section.matcher.match(resource.target.index)
             if match is None:
@@ -245,7 +264,7 @@ class Inventory:
         if resource.status != dynamodb.ACTIVE:
             log.warning("%s - status %s: not changed in this check", resource.target, resource.status)
             return
-        yield Job(resource, section, seen.table.replicated, seen.at)
+        yield Job(resource, section.at(self._moment), seen.table.replicated, seen.at)
 
     # What the log says of the matching
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dynamic_dynamodb import __version__
 from dynamic_dynamodb.configuration import loader, options, regions
+from dynamic_dynamodb.configuration.converters import show_text, show_value
 from dynamic_dynamodb.configuration.doubts import TRACKING
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.decisions.model import AXES
@@ -25,6 +26,7 @@ def lines(configuration: Configuration) -> Iterator[str]:
         if set_here := _texts(kind, merged[kind]):
             yield f"[{kind}] {', '.join(set_here)}"
     yield from _sections(merged["tables"], merged["global"])
+    yield from _schedules(merged["tables"])
     yield from _rhythm(merged["tables"], merged["global"]["check_interval"], once=configuration.command["run_once"])
 
 
@@ -45,7 +47,9 @@ def _first(configuration: Configuration) -> str:
 
 def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator[str]:
     sections = [*tables.values(), *(gsi for table in tables.values() for gsi in table["gsis"].values())]
-    tracked = any(section[f"{axis}_scaling_policy"] == TRACKING for section in sections for axis in AXES)
+    sections += [schedule for section in sections for schedule in section["schedules"].values()]
+    keys = ("scaling_policy", *(f"{axis}_scaling_policy" for axis in AXES))
+    tracked = any(section.get(key) == TRACKING for section in sections for key in keys)
     if tracked and once:
         yield f"{TRACKING} knows no recurring loads with --run-once: each process begins with an empty memory"
     elif tracked and interval > _BEST_INTERVAL:
@@ -53,6 +57,27 @@ def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator
             f"{TRACKING} follows the load minute by minute: check-interval: {_BEST_INTERVAL} is recommended, "
             f"it is {interval}"
         )
+
+
+def _schedules(tables: Mapping[str, Any]) -> Iterator[str]:
+    """Each schedule, with what it sets, and what a table's schedules leave alone."""
+    found = []
+    for expression, table in tables.items():
+        found += [(f"table: {expression}", *item) for item in table["schedules"].items()]
+        for index, gsi in table["gsis"].items():
+            found += [(f"gsi: {index} table: {expression}", *item) for item in gsi["schedules"].items()]
+    for section, name, values in found[:_SHOWN]:
+        set_here = [
+            f"{option.name}: {show_text(show_value(option, values[option.key]))}"
+            for option in options.of_section(options.TABLE)
+            if option.key in values
+        ]
+        when = " ".join(values["when"].split())
+        yield f"[schedule: {name} {section}] {when} {values['time_zone']}: {', '.join(set_here)}"
+    if len(found) > _SHOWN:
+        yield f"{count(len(found) - _SHOWN, 'more schedule')}; --show-schedule has them all"
+    if any(table["schedules"] and table["gsis"] for table in tables.values()):
+        yield "the schedules of a table do not change its indexes; [schedule: NAME gsi: INDEX table: TABLE] does"
 
 
 def _sections(tables: Mapping[str, Any], general: Mapping[str, Any]) -> Iterator[str]:
@@ -74,13 +99,4 @@ def _sections(tables: Mapping[str, Any], general: Mapping[str, Any]) -> Iterator
 
 def _texts(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | None = None) -> list[str]:
     changed = loader.changed(kind, values, above)
-    return [f"{name}: {_text(value)}" for name, value in changed.items() if name not in _TOLD]
-
-
-def _text(value: Any) -> str:
-    """As it stands in a file, but that the words of a list have no commas: those are between the options here."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{threshold}: {amount}' for threshold, amount in value.items())}}}"
-    return " ".join(value) if isinstance(value, list) else str(value)
+    return [f"{name}: {show_text(value)}" for name, value in changed.items() if name not in _TOLD]

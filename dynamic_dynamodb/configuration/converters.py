@@ -10,7 +10,8 @@ import functools
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timezone, tzinfo
 from decimal import Decimal
 from difflib import get_close_matches
 from fractions import Fraction
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.options import Option
-from dynamic_dynamodb.decisions import windows
+from dynamic_dynamodb.decisions import schedules, windows
 from dynamic_dynamodb.decisions.model import OFF, Scale
 from dynamic_dynamodb.output.masking import mask_text, mask_url, password
 from dynamic_dynamodb.output.urls import well_formed
@@ -34,8 +35,9 @@ _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _LONGEST, _LONGEST_REGEX = 10_000, 100_000  # characters; memory and time are not for a file to exhaust
 _LONGEST_NAME = 100
+_NO_ZONES = ("posix", "right", "posixrules", "localtime")  # of a system, not of the IANA: with leap seconds, or its own
 _EMPTY = ("", '""')  # Python 2's ConfigParser read "" as empty
-_SEVERAL_LINES = ("scale", "windows", "list")  # kinds whose values read well over several lines
+_SEVERAL_LINES = ("scale", "windows", "list", "when")  # kinds whose values read well over several lines
 
 
 def show_value(option: Option, value: Any) -> Any:
@@ -51,6 +53,15 @@ def show_value(option: Option, value: Any) -> Any:
     if option.kind == "list":
         return list(value)
     return plain(value) if isinstance(value, Fraction) else value
+
+
+def show_text(value: Any) -> str:
+    """What `show_value` gave, for a line of several options: as in a file, but without the commas of a list."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{threshold}: {amount}' for threshold, amount in value.items())}}}"
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 def plain(number: Fraction) -> int | float:
@@ -270,6 +281,44 @@ def _to_windows(_option: Option, text: str) -> str:
     return text
 
 
+def _to_when(_option: Option, text: str) -> str:
+    schedules.parse(text, timezone.utc)  # what only its own zone can tell is looked at together with that
+    return text
+
+
+def _to_zone(_option: Option, text: str) -> str:
+    if time_zone(text) is None:
+        raise ValueError(f"{quote(text)} is no time zone{did_you_mean_zone(text)}")
+    return text
+
+
+def time_zone(name: str) -> tzinfo | None:
+    """The time zone of an IANA name; None where there is none."""
+    if name == "UTC":
+        return timezone.utc
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - few have schedules
+
+    if name.split("/", 1)[0] in _NO_ZONES:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # OSError: a folder, or a name that no file can have
+        return None
+
+
+@functools.lru_cache  # a file may hold the same mistake many times
+def did_you_mean_zone(text: str) -> str:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - it looks into each of its files
+
+    word = text[:_LONGEST_NAME].strip().replace(" ", "_").lower()
+    zones = {zone.lower(): zone for zone in sorted(available_timezones())}
+    cities = {lower.rsplit("/", 1)[-1]: zone for lower, zone in zones.items() if "/" in zone}
+    meant = zones.get(word) or cities.get(word)
+    close = get_close_matches(word, zones, 1, 0.7) or get_close_matches(word.rsplit("/", 1)[-1], cities, 1, 0.7)
+    meant = meant or (zones.get(close[0]) or cities[close[0]] if close else None)
+    return f"; did you mean {meant}?" if meant else "; write an IANA name, like America/New_York"
+
+
 def _to_words(option: Option, text: str) -> tuple[str, ...]:
     return tuple(word for word in words(text) if word in option.choices)
 
@@ -299,7 +348,9 @@ _CONVERTERS: dict[str, Callable[[Option, str], Any]] = {
     "secret": _to_text,
     "str": _to_text,
     "url": _to_url,
+    "when": _to_when,
     "windows": _to_windows,
+    "zone": _to_zone,
 }
 
 

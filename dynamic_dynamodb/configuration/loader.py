@@ -10,11 +10,11 @@ import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from difflib import get_close_matches
-from fractions import Fraction
 from typing import Any, TypeAlias
 
-from dynamic_dynamodb.configuration import doubts, inifile, options, regions
+from dynamic_dynamodb.configuration import doubts, inifile, options, regions, schedules
 from dynamic_dynamodb.configuration.converters import (
     check_regex,
     convert,
@@ -24,6 +24,7 @@ from dynamic_dynamodb.configuration.converters import (
     secret_in,
     show_value,
 )
+from dynamic_dynamodb.configuration.merging import merge, plan
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.configuration.regions import AskBoto
 from dynamic_dynamodb.decisions.model import AXES
@@ -34,10 +35,12 @@ Values: TypeAlias = dict[str, Any]  # option name -> checked value; None where t
 
 _FEW = 100  # problems; beyond them thousands of names are not compared with thousands of others
 
-_NUMBERS = ("float", "number or off")  # kinds
 _DEFAULT = "DEFAULT"
 _DEFAULT_OPTIONS = "default_options"
 _EXPRESSION = re.compile(r"(table|gsi)\s*:")
+_SCHEDULE = re.compile(r"schedule\s*:")
+_OF_TABLE, _OF_INDEX = re.compile(r"table\s*:\s*(.*)", re.DOTALL), re.compile(r"gsi\s*:\s*(.*)", re.DOTALL)
+_SCHEDULE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _INDEX_AFTER_TABLE = re.compile(r"(\S.*?)[\s,]+gsi\s*:\s*(\S.*)", re.DOTALL)  # no name holds blank and colon
 _PLAIN_SECTIONS = {"global": options.GLOBAL, "logging": options.LOGGING, _DEFAULT_OPTIONS: options.TABLE}
 # [default_options] serves indexes too, but whatever a table may hold an index may hold.
@@ -63,14 +66,18 @@ def _unknown_to_boto(_profile: str | None) -> tuple[Collection[str], bool]:
 
 
 def load(
-    flags: Mapping[str, str | bool], problems: Sequence[str] = (), ask_boto: AskBoto = _unknown_to_boto
+    flags: Mapping[str, str | bool],
+    problems: Sequence[str] = (),
+    ask_boto: AskBoto = _unknown_to_boto,
+    now: datetime | None = None,
 ) -> Configuration:
     """Merge the flags that were given (option name -> text) with the file that they name.
 
     `problems` are those the caller found already. `ask_boto` is asked about a region that is not among our own.
+    `now`: which schedules are to come is told from then on; unset: from the present.
     Raises ConfigError with every problem of flags and file together.
     """
-    loader = _Loader(problems, ask_boto)
+    loader = _Loader(problems, ask_boto, now)
     configuration = loader.load(flags)
     if loader.problems:
         raise ConfigError(loader.in_order(loader.problems))
@@ -97,7 +104,11 @@ def show(config: Mapping[str, Any]) -> dict[str, Any]:
         "tables": {
             regex: {
                 **_show_section(table, options.TABLE),
-                "gsis": {index: _show_section(gsi, options.GSI) for index, gsi in table["gsis"].items()},
+                "schedules": _show_schedules(table),
+                "gsis": {
+                    index: {**_show_section(gsi, options.GSI), "schedules": _show_schedules(gsi)}
+                    for index, gsi in table["gsis"].items()
+                },
             }
             for regex, table in config["tables"].items()
         },
@@ -112,6 +123,13 @@ def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
     }
 
 
+def _show_schedules(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {key: show_value(_BY_KEY[key], value) for key, value in values.items()}
+        for name, values in section["schedules"].items()
+    }
+
+
 def changed(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The options of a section of the config dict that are not at their default, by name, each as `show` has it.
 
@@ -120,7 +138,7 @@ def changed(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | Non
     inherited = above or {}
     return {
         name: show_value(option, values[key])
-        for option, name, key, fallback, default in _plan(kind)
+        for option, name, key, fallback, default in plan(kind)
         if values[key] != (values[fallback] if fallback else inherited.get(key, default))
     }
 
@@ -131,6 +149,8 @@ def _unknown_option(name: str, known: Sequence[str]) -> str:
         return f"unknown option{_meant(name, known)}"
     if home == options.COMMAND_LINE:
         return "does not belong into a file; give it on the command line"
+    if home == options.SCHEDULE:
+        return "belongs into a schedule alone; move it into a [schedule: NAME table: TABLE] section"
     where = "a [table:], [gsi:] or [default_options]" if home == options.TABLE else f"the [{home}]"
     return f"does not belong here; move it into {where} section"
 
@@ -183,19 +203,25 @@ class _Section:
 _NOTHING = _Section()
 _FLAGS = {option.name: option.flag for option in options.OPTIONS}
 _OPTIONS = {option.name: option for option in options.OPTIONS}
+_BY_KEY = {option.key: option for option in options.OPTIONS}
 
 # The options that each kind of section may hold, by all their names.
 _KNOWN = {
     section: {name: option for option in options.of_section(section) for name in (option.name, *option.aliases)}
-    for section in (options.GLOBAL, options.LOGGING, options.TABLE)
+    for section in (options.GLOBAL, options.LOGGING, options.TABLE, options.SCHEDULE)
 }
-_KNOWN[_DEFAULT] = {name: option for known in _KNOWN.values() for name, option in known.items()}
+_KNOWN[_DEFAULT] = {
+    name: option for kind, known in _KNOWN.items() if kind != options.SCHEDULE for name, option in known.items()
+}
+_KNOWN[options.SCHEDULE] |= _KNOWN[options.TABLE]
 
 
 def _known(header: str) -> Mapping[str, Option] | None:
     """The options of a section; None where there is no such section."""
     if header == _DEFAULT or header in _PLAIN_SECTIONS:
         return _KNOWN[_PLAIN_SECTIONS.get(header, _DEFAULT)]
+    if _SCHEDULE.match(header):
+        return _KNOWN[options.SCHEDULE]
     return _KNOWN[options.TABLE] if _EXPRESSION.match(header) else None
 
 
@@ -208,12 +234,14 @@ def _unclosed(section: _Section) -> str:
 class _Loader:
     """One reading of flags and file; `problems` and `warnings` fill on the way."""
 
-    def __init__(self, problems: Sequence[str], ask_boto: AskBoto) -> None:
+    def __init__(self, problems: Sequence[str], ask_boto: AskBoto, now: datetime | None = None) -> None:
         self.problems = list(problems)
+        self._now = now or datetime.now(timezone.utc)
         self._ask_boto = ask_boto
         self.warnings: list[str] = []
         self.path = ""
         self._homes: dict[tuple[str | None, str], _Section] = {}  # by the table of an index, and the expression
+        self._scheduled: dict[tuple[str | None, str], dict[str, _Section]] = {}  # their schedules, by name
 
     def load(self, flags: Mapping[str, str | bool]) -> Configuration:
         command = self.command(flags)
@@ -230,6 +258,7 @@ class _Loader:
         self._find_region(config["global"], [given, general, inherited])
         self._check_credentials([given, general, inherited])
         tables = self._tables(sections, [inherited, shared], config["global"])
+        self._schedules(sections, tables, [inherited, shared], config["global"])
         config["tables"] = self._flag_table(command["table_name"], given, config["global"]) or tables
         if not config["tables"] and not self.problems:
             self.problems.append(
@@ -283,7 +312,7 @@ class _Loader:
             return {}
         table = _merge(options.TABLE, [given], general)
         self._cross_check(table, [given])
-        return {regex: {**table, "gsis": {}}}
+        return {regex: {**table, "gsis": {}, "schedules": {}}}
 
     # File
 
@@ -331,6 +360,7 @@ class _Loader:
                 self.problems.append(f"{where}: is set twice in this section, first on line {earlier.line}{spelled}")
             if option is None:
                 self._refuse(setting.name, known, where)
+                into.lines.setdefault(own, setting.line)
             elif reason := not_set(option, setting.text):
                 self.warnings.append(f"{where}: {reason}")
             else:
@@ -359,7 +389,7 @@ class _Loader:
                 if word.strip() != kind:
                     continue
                 layers = [section, *below]
-                values = _merge(kind, layers, general)
+                values = {**_merge(kind, layers, general), "schedules": {}}
                 self._cross_check(values, layers)
                 if kind == options.TABLE:
                     self._add(tables, expression.strip(), {**values, "gsis": {}}, section)
@@ -368,21 +398,13 @@ class _Loader:
         return tables
 
     def _add_gsi(self, tables: dict[str, Any], expression: str, values: dict[str, Any], section: _Section) -> None:
-        # Either expression may hold " table: ", so every place where it stands is tried.
-        splits = [
-            (expression[: match.start()].strip(), expression[match.end() :].strip())
-            for match in re.finditer(r"(?:^|\s)\s*table\s*:", expression)
-        ]
+        splits = _splits(expression)
         if not splits:
             self.problems.append(f"{section.where}: names no table; write [gsi: INDEX table: NAME]{_unclosed(section)}")
             return
         index, table = next((split for split in splits if split[1] in tables), splits[0])
         if table not in tables:
-            known = list(tables) if len(self.problems) < _FEW else []
-            self.problems.append(
-                f"{section.where}: there is no section [table: {table}]{did_you_mean(table, known)} "
-                "(it must be named letter for letter)"
-            )
+            self._miss(section, "", table, tables)
         self._add(tables[table]["gsis"] if table in tables else {}, index, values, section, table)
 
     def _add(
@@ -403,6 +425,127 @@ class _Loader:
         if first is not section:  # "[table: x]" and "[table:x]"
             self.problems.append(f"{section.where}: appears twice in this file, first on line {first.line}")
         into[regex] = values
+
+    def _miss(self, section: _Section, begun: str, name: str, there_are: Iterable[str], end: str = "") -> None:
+        known = list(there_are) if len(self.problems) < _FEW else []
+        self.problems.append(
+            f"{section.where}: there is no section [{begun or 'table: '}{name}{end}]{did_you_mean(name, known)} "
+            "(it must be named letter for letter)"
+        )
+
+    # Schedules
+
+    def _schedules(
+        self,
+        sections: Mapping[str, _Section],
+        tables: Mapping[str, Any],
+        below: Sequence[_Section],
+        general: Mapping[str, Any],
+    ) -> None:
+        for header, section in sections.items():
+            if _SCHEDULE.match(header):
+                self._add_schedule(header.split(":", 1)[1].strip(), section, tables)
+        for (table, expression), own in self._scheduled.items():
+            values = tables[expression] if table is None else tables[table]["gsis"][expression]
+            layers = [self._homes[table, expression], *below]
+            values["unresolved"] = schedules.unresolved([layer.values for layer in layers], values)
+            for name, section in own.items():
+                given = {_OPTIONS[option].key: value for option, value in section.values.items()}
+                values["schedules"][name] = {"when": None, "time_zone": "UTC", **given}
+            self._check_schedules(list(own.values()), layers, general)
+
+    def _add_schedule(self, words: str, section: _Section, tables: Mapping[str, Any]) -> None:
+        self._check_own(section)
+        name, rest = [*words.split(maxsplit=1), "", ""][:2]
+        of_table, of_index = _OF_TABLE.match(rest), _OF_INDEX.match(rest)
+        splits = _splits(of_index[1]) if of_index else []
+        if not _SCHEDULE_NAME.fullmatch(name) or not (of_table or splits):
+            self.problems.append(
+                f"{section.where}: is not [schedule: NAME table: TABLE] or [schedule: NAME gsi: INDEX table: TABLE]; "
+                f"a NAME has letters, digits, dots, dashes and underscores{_unclosed(section)}"
+            )
+        elif home := self._home(of_table[1] if of_table else None, splits, section, tables):
+            first = self._scheduled.setdefault(home, {}).setdefault(name, section)
+            if first is not section:
+                self.problems.append(
+                    f"{section.where}: there are two schedules {name} of this section, the first on line {first.line}"
+                )
+
+    def _home(
+        self, table: str | None, splits: Sequence[tuple[str, str]], section: _Section, tables: Mapping[str, Any]
+    ) -> tuple[str | None, str] | None:
+        """The section that a schedule names; None where there is none, which is a problem then."""
+        if table is not None:
+            if table in tables:
+                return None, table
+            self._miss(section, "", table, tables)
+            return None
+        index, of_table = next((split for split in splits if split[1] in tables), splits[0])
+        index, of_table = next(
+            (split for split in splits if split[0] in tables.get(split[1], _NO_TABLE)["gsis"]), (index, of_table)
+        )
+        if of_table not in tables:
+            self._miss(section, "", of_table, tables)
+        elif index not in tables[of_table]["gsis"]:
+            self._miss(section, "gsi: ", index, tables[of_table]["gsis"], f" table: {of_table}")
+        else:
+            return of_table, index
+        return None
+
+    def _check_own(self, section: _Section) -> None:
+        """What a schedule lacks."""
+        if "when" not in section.values:
+            self.problems.append(f"{section.where}: has no when; write when: Mon-Fri 15:45-22:00, or dates")
+        if not section.lines.keys() - set(schedules.OWN):
+            self.problems.append(f"{section.where}: sets no option; write those that shall hold then")
+
+    def _check_schedules(self, own: Sequence[_Section], layers: Sequence[_Section], general: Mapping[str, Any]) -> None:
+        """What of the schedules of one section is wrong, or doubtful, when they hold."""
+        written = list(self._written(own))
+        windows = any("maintenance-windows" in layer.values for layer in (*own, *layers))
+        course = schedules.turns(written, self._now, alone=not windows)
+        merged: dict[tuple[int, ...], dict[str, Any]] = {}
+        told: dict[schedules.Finding, str] = {}  # with the first time of each
+        for at, holding in course:
+            if holding in merged:
+                continue
+            held = [written[place] for place in holding]
+            merged[holding] = self._check_turn(held, layers, general, at, told)
+        self.warnings += told.values()
+        if windows:
+            self.warnings += schedules.unheard(written, course, merged)
+
+    def _check_turn(
+        self,
+        held: Sequence[schedules.Written],
+        layers: Sequence[_Section],
+        general: Mapping[str, Any],
+        at: datetime,
+        told: dict[schedules.Finding, str],
+    ) -> dict[str, Any]:
+        """The options while these schedules hold, checked."""
+        layers = [*(one.source for one in held if isinstance(one.source, _Section)), *layers]
+        values = _merge(options.TABLE, layers, general)
+        found = dict(schedules.clashes(values, held, at))
+        for finding, text in (*schedules.lower_minimums(held, at), *found.items()):
+            told.setdefault(finding, text)
+        self._cross_check(values, layers, told=[name for name, *_ in found])
+        return values
+
+    def _written(self, own: Sequence[_Section]) -> Iterator[schedules.Written]:
+        """Those whose times can be read."""
+        for section in own:
+            zone = section.values.get("time-zone", "UTC")
+            if section.values.get("when") is None or zone is None:  # a problem already
+                continue
+            try:
+                one = schedules.Written(section, schedules.read(section.values["when"], zone))
+            except ValueError as error:
+                self.problems.append(f"{section.at('when')}: {error}")
+                continue
+            if ended := one.when.ended(self._now):
+                self.warnings.append(f"{section.at('when')}: is in the past: it ended at {one.moment(ended)}")
+            yield one
 
     # Values
 
@@ -448,8 +591,11 @@ class _Loader:
         if all(homes) and profile:
             self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")
 
-    def _cross_check(self, values: dict[str, Any], layers: Sequence[_Section]) -> None:
-        """What no option can be asked alone. Each finding is told where one of its options is set, the strongest."""
+    def _cross_check(self, values: dict[str, Any], layers: Sequence[_Section], told: Collection[str] = ()) -> None:
+        """What no option can be asked alone. Each finding is told where one of its options is set, the strongest.
+
+        `told`: minimums above a maximum that are told already.
+        """
         given = {name for layer in layers for name in layer.values}
         values["never"] = tuple(key for key, _names, _message in doubts.never(values, given))
         for found, into in (
@@ -457,8 +603,24 @@ class _Loader:
             (doubts.of_section(values, given, own=layers[0].values), self.warnings),
         ):
             for names, message in found:
+                if names[0] in told:
+                    continue
                 home = next(layer for layer in layers if any(name in layer.values for name in names))
                 into.append(f"{home.at(*names)}: {message}")
+
+
+_NO_TABLE: Mapping[str, Any] = {"gsis": {}}
+
+
+def _splits(expression: str) -> list[tuple[str, str]]:
+    """The expressions of an index and of its table.
+
+    Either may hold " table: ", so every place where it stands is a possible end of the first.
+    """
+    return [
+        (expression[: match.start()].strip(), expression[match.end() :].strip())
+        for match in re.finditer(r"(?:^|\s)\s*table\s*:", expression)
+    ]
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -476,35 +638,7 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...]
 
 
 def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Each option's effective value by key.
-
-    That is the strongest layer's, else the one of the option that it falls back to, else `above`'s, else the default.
-    """
-    given: Values = {}
-    for layer in reversed(layers):
-        given.update(layer.values)
-    merged: dict[str, Any] = {}
-    for _, name, key, fallback, default in _plan(kind):
-        if name in given:
-            merged[key] = given[name]
-        elif fallback:
-            merged[key] = merged[fallback]
-        else:
-            merged[key] = default if above is None else above.get(key, default)
-    return merged
-
-
-@functools.cache
-def _plan(kind: str) -> tuple[tuple[Option, str, str, str, Any], ...]:
-    """Each option of a section, its name, key, fallback's key and default, for files of thousands of sections."""
-    return tuple(
-        (option, option.name, option.key, (option.fallback or "").replace("-", "_"), _default(option))
-        for option in options.of_section(kind)
-    )
-
-
-def _default(option: Option) -> Any:
-    return Fraction(option.default) if option.kind in _NUMBERS and isinstance(option.default, int) else option.default
+    return merge(kind, [layer.values for layer in layers], above)
 
 
 def _lines(found: Sequence[str]) -> tuple[str, ...]:
@@ -518,7 +652,7 @@ def _did_you_mean_section(name: str) -> str:
 
 @functools.lru_cache  # a file may hold the same mistake many times
 def _closest_section(word: str) -> str:
-    sections = (*_PLAIN_SECTIONS, "table: NAME", "gsi: INDEX table: NAME")
+    sections = (*_PLAIN_SECTIONS, "table: NAME", "gsi: INDEX table: NAME", "schedule: NAME table: TABLE")
     words = {section.split(":", 1)[0]: section for section in sections}
     close = get_close_matches(word, words, n=1, cutoff=0.6)
     return (

@@ -38,6 +38,7 @@ LOGGING = "logging"
 TABLE = "table"
 GSI = "gsi"
 RESOURCE = (TABLE, GSI)
+SCHEDULE = "schedule"  # beside these options it may hold those of tables and indexes
 
 # The groups of --help, in their order there.
 GENERAL_GROUP = "general options"
@@ -63,7 +64,7 @@ class Option:
 
     name: str
     # "switch", "str", "path", "regex", "url", "secret", "choice", "int", "float", "bool", "scale", "windows", "arn",
-    # "list" or "number or off".
+    # "list", "number or off", "when" or "zone".
     kind: str = "str"
     sections: tuple[str, ...] = RESOURCE
     since: str = "new"  # the release of the original that brought it
@@ -77,6 +78,7 @@ class Option:
     zero_unsets: bool = False  # 0 counts as not set, as it did in the original
     group: str | None = None  # of --help; None: it has no flag, and only a file can set it
     short: str | None = None  # a second spelling of the flag
+    alone: str = ""  # the value of its flag where none follows it; otherwise one has to
     aliases: tuple[str, ...] = ()
     axis: str | None = None  # "reads" or "writes", where it speaks of one
     field: str | None = None  # its name in decisions.model.Policy, where it speaks of an axis
@@ -190,6 +192,18 @@ _COMMAND_LINE_OPTIONS = (
     Switch("show-config", since="2.4.0", example="--config dynamic-dynamodb.conf --show-config").means(
         "Print the merged, validated configuration as JSON on stdout and exit, without touching AWS. "
         "Secrets are masked."
+    ),
+    Whole(
+        "show-schedule",
+        sections=(COMMAND_LINE,),
+        unit="days",
+        maximum=366,
+        group=GENERAL_GROUP,
+        alone="7",
+        example="--config dynamic-dynamodb.conf --show-schedule 14",
+    ).means(
+        "Print which schedules hold now, and which begin and end in the next 7 days (or as many as are named), "
+        "with the options that they set, and exit."
     ),
     Switch("version", since="0.4.0", example="--version").means("Print the version and exit 0."),
     Choice(
@@ -524,6 +538,15 @@ _SHARED_RESOURCE_OPTIONS = (
     ),
 )
 
+_SCHEDULE_OPTIONS = (
+    Option("when", kind="when", sections=(SCHEDULE,), example="Mon-Fri 15:45-22:00, Sat 10:00-18:00").means(
+        "When the schedule holds: weekdays with times, or dates; several with commas. The end is excluded."
+    ),
+    Option("time-zone", kind="zone", sections=(SCHEDULE,), default="UTC", example="America/New_York").means(
+        "The time zone of these times, by its IANA name."
+    ),
+)
+
 
 def _for_axis(declared: Option, axis: str) -> Option:
     """The option of one axis, `{reads}` and `{read}` replaced by its name in all texts."""
@@ -544,6 +567,7 @@ OPTIONS: tuple[Option, ...] = (
     *(_for_axis(option, "reads") for option in _AXIS_OPTIONS),
     *(_for_axis(option, "writes") for option in _AXIS_OPTIONS),
     *_SHARED_RESOURCE_OPTIONS,
+    *_SCHEDULE_OPTIONS,
 )
 
 # Names that stand in old example files though no release ever read them,

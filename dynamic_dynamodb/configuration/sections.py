@@ -1,12 +1,14 @@
-"""The sections of the config dict, ready for the decisions: policies, windows, matchers."""
+"""The sections of the config dict, ready for the decisions: policies, windows, matchers, schedules."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.configuration import options
+from dynamic_dynamodb.configuration.schedules import Calendar, Present
 from dynamic_dynamodb.decisions import windows
 from dynamic_dynamodb.decisions.matching import Matcher
 from dynamic_dynamodb.decisions.model import AXES, Axis, Policy
@@ -21,6 +23,8 @@ class Section:
     windows: tuple[windows.Window, ...]
     gsis: Mapping[str, Section]
     matcher: Matcher  # of index names to `gsis`
+    calendar: Calendar | None = None  # where it has schedules
+    _seen: dict[str, tuple[Present, Section]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Section:
@@ -29,15 +33,50 @@ class Section:
         return cls(
             values,
             (policy(values, "reads"), policy(values, "writes")),
-            windows.parse(values["maintenance_windows"]) if values["maintenance_windows"] else (),
+            _windows(values),
             {expression: cls.of(gsi) for expression, gsi in gsis.items()},
             Matcher(gsis),
+            Calendar(values) if values.get("schedules") else None,
         )
 
+    def at(self, now: datetime) -> Section:
+        """With the options of the schedules that hold now above its own."""
+        if self.calendar is None:
+            return self
+        seen = self._seen.get("")
+        if seen is None or not seen[0].since <= now < seen[0].until:
+            present = self.calendar.present(now)
+            seen = self._seen[""] = (present, self._with(present))
+        return seen[1]
 
-def policy(section: Mapping[str, Any], axis: Axis) -> Policy:
-    """What a table or gsi section of the config dict says about one axis."""
-    return Policy(axis=axis, **{field: section[key] for field, key in _POLICY_KEYS[axis]})
+    def _with(self, present: Present) -> Section:
+        values = present.values
+        reads, writes = (policy(values, axis, present.told) for axis in AXES)
+        return replace(self, values=values, policies=(reads, writes), windows=_windows(values))
+
+    def next_beginning(self, now: datetime) -> datetime | None:
+        """When the next schedule of its own, or of one of its indexes, begins."""
+        own = [] if self.calendar is None else [self.calendar.next_beginning(now)]
+        found = [*own, *(gsi.next_beginning(now) for gsi in self.gsis.values())]
+        return min((begin for begin in found if begin is not None), default=None)
+
+
+def _windows(values: Mapping[str, Any]) -> tuple[windows.Window, ...]:
+    return windows.parse(values["maintenance_windows"]) if values["maintenance_windows"] else ()
+
+
+def policy(section: Mapping[str, Any], axis: Axis, told: Mapping[str, str] | None = None) -> Policy:
+    """What a table or gsi section of the config dict says about one axis.
+
+    `told`: by the key of an option, the schedule that sets it.
+    """
+    told = told or {}
+    return Policy(
+        axis=axis,
+        min_told=told.get(f"min_provisioned_{axis}", ""),
+        max_told=told.get(f"max_provisioned_{axis}", ""),
+        **{field: section[key] for field, key in _POLICY_KEYS[axis]},
+    )
 
 
 _POLICY_KEYS = {

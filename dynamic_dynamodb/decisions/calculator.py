@@ -299,11 +299,15 @@ def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
 def minimum(policy: Policy) -> str:
     if policy.min_provisioned is None:
         return "1 is the least there is"
-    return f"min-provisioned-{policy.axis} is {policy.min_provisioned}"
+    return _by_schedule(f"min-provisioned-{policy.axis} is {policy.min_provisioned}", policy.min_told)
 
 
 def maximum(policy: Policy) -> str:
-    return f"max-provisioned-{policy.axis} is {policy.max_provisioned}"
+    return _by_schedule(f"max-provisioned-{policy.axis} is {policy.max_provisioned}", policy.max_told)
+
+
+def _by_schedule(text: str, told: str) -> str:
+    return f"{text} ({told})" if told else text
 
 
 # Limits

@@ -85,6 +85,9 @@ class Policy:
     target_utilization: Fraction = Fraction(90)
     burst_credit: Fraction = Fraction(0)  # percent of the estimated burst credit to count on
     throttled_minutes_per_day: Fraction | str = Fraction(1)  # to settle near by learning; OFF: never learn
+    # For the reasons: which schedule sets these, and until when.
+    min_told: str = ""
+    max_told: str = ""
 
     @property
     def tracks(self) -> bool:

@@ -1075,7 +1075,7 @@ UNKNOWN = {
     "no section at all like it": (
         "[x]\n[table: t]\n",
         "FILE: [x]: unknown section; there are [global], [logging], [default_options], [table: NAME], "
-        "[gsi: INDEX table: NAME]",
+        "[gsi: INDEX table: NAME], [schedule: NAME table: TABLE]",
     ),
     "gsi without its table": (
         "[table: ^t$]\n[gsi: i table: t]\n",
@@ -1741,7 +1741,7 @@ def test_show_config(tmp_path: Path, run: Run) -> None:
     }
     assert printed["logging"] == {"log_level": "debug", "log_file": None, "log_config_file": None}
     table = printed["tables"]["^t"]
-    assert list(table) == [*(option.key for option in options.of_section("table")), "gsis"]
+    assert list(table) == [*(option.key for option in options.of_section("table")), "schedules", "gsis"]
     expected = {
         "reads_upper_threshold": 87.5,
         "writes_upper_threshold": 90,
@@ -1761,7 +1761,7 @@ def test_show_config(tmp_path: Path, run: Run) -> None:
     assert {key: table[key] for key in expected} == expected
     index = table["gsis"]["^i"]
     assert (index["circuit_breaker_timeout"], index["reads_upper_threshold"]) == (1.5, 90)
-    assert list(index) == [option.key for option in options.of_section("gsi")]
+    assert list(index) == [*(option.key for option in options.of_section("gsi")), "schedules"]
 
 
 def test_defaults_that_fall_back_to_another_option_are_resolved(files: Files) -> None:

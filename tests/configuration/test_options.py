@@ -82,7 +82,9 @@ def test_reads_and_writes_have_the_same_options() -> None:
 @pytest.mark.parametrize("axis", model.AXES)
 def test_the_fields_of_a_policy_are_the_options_of_an_axis(axis: model.Axis) -> None:
     fields = {option.field: option for option in OPTIONS if option.axis == axis}
-    assert list(fields) == [field.name for field in dataclasses.fields(model.Policy) if field.name != "axis"]
+    assert list(fields) == [
+        field.name for field in dataclasses.fields(model.Policy) if field.name not in ("axis", "min_told", "max_told")
+    ]
 
 
 def test_the_defaults_of_a_policy_are_those_of_the_options() -> None:
@@ -209,6 +211,13 @@ def test_the_example_holds_every_option_of_its_sections() -> None:
     ]
     for name, kind in (("global", "global"), ("logging", "logging"), ("default_options", "table")):
         assert held[name] == [option.name for option in OPTIONS if kind in option.sections]
+
+
+def test_the_schedule_of_the_example_is_valid(tmp_path: Path) -> None:
+    first = LINES.index("#     [schedule: rush-hour table: ^my_table$]")
+    text = TEXT + "\n" + "\n".join(line[6:] for line in LINES[first : first + 4])
+    (schedule,) = _load(tmp_path / "example.conf", text).config["tables"]["^my_table$"]["schedules"].values()
+    assert schedule["min_provisioned_reads"] == 800
 
 
 def test_the_example_is_wrapped_at_80_columns() -> None:

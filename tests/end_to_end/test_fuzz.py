@@ -18,6 +18,7 @@ import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +37,6 @@ from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.checks.loop import attempt
 from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.options import Option
-from dynamic_dynamodb.configuration.regions import KNOWN
 from dynamic_dynamodb.output import masking
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
@@ -91,6 +91,14 @@ def check_said(done: Done) -> None:
 
 
 _TIMES = st.tuples(st.integers(0, 23), st.integers(0, 59)).map(lambda time: f"{time[0]:02}:{time[1]:02}")
+_DAYS = ("Mon", "tuesday", "Wed-Fri", "Sat-mon", "Sun, Tue", "daily")
+_RANGES = st.one_of(
+    st.tuples(st.sampled_from(_DAYS), _TIMES, _TIMES)
+    .filter(lambda parts: parts[1] != parts[2])
+    .map(lambda parts: f"{parts[0]} {parts[1]}-{parts[2]}"),
+    st.dates(date(2026, 1, 1), date(2030, 1, 1)).map(str),
+    st.dates(date(2026, 1, 1), date(2030, 1, 1)).map(lambda day: f"{day} 12:00 - {day}"),
+)
 _WORDS = st.text(string.ascii_letters + string.digits + "_.%#=:[]~ -", min_size=1, max_size=20).filter(
     lambda text: text == text.strip()
 )
@@ -98,8 +106,6 @@ _WORDS = st.text(string.ascii_letters + string.digits + "_.%#=:[]~ -", min_size=
 
 def _texts(option: Option) -> st.SearchStrategy[str]:
     """Valid texts of an option."""
-    if option.name == "region":
-        return st.sampled_from(sorted(KNOWN))
     if option.kind == "int":
         return st.integers(1, 1440).map(str)
     if option.kind == "float":
@@ -112,9 +118,11 @@ def _texts(option: Option) -> st.SearchStrategy[str]:
         "bool": st.sampled_from(["true", "false", "Yes", "no", "ON", "off", "1", "0"]),
         "number or off": st.sampled_from(["off", "OFF", "0.5", "1440"]),
         "scale": scale.map(lambda steps: "{" + ", ".join(f"{key}: {value}" for key, value in steps.items()) + "}"),
+        "when": st.lists(_RANGES, min_size=1, max_size=3).map(", ".join),
+        "zone": st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]),
         "windows": st.lists(st.tuples(_TIMES, _TIMES).map("-".join), min_size=1, max_size=3).map(",".join),
         "arn": st.just("arn:aws:sns:eu-west-1:123456789012:topic"),
-        "url": st.sampled_from(["http://a", "https://a:8443/b?c=%20#d", "http://[::1]/", "http://u:p/?#%41q@a/b"]),
+        "url": st.sampled_from(["http://a", "https://a:8443/b?c=%20#d", "http://[::1]/"]),
         "path": st.sampled_from(["/var/log/a.log", "a b", "%d"]),
         "str": _WORDS,
         "secret": _WORDS,
@@ -149,13 +157,17 @@ def _written_back(printed: dict[str, Any]) -> str:
         return {
             names[key]: _text(value)
             for key, value in values.items()
-            if key not in ("gsis", *_KEY_PAIR) and value is not None
+            if key not in ("gsis", "schedules", *_KEY_PAIR) and value is not None
         }
 
     sections = {"global": body(printed["global"]), "logging": body(printed["logging"])}
     for regex, table in printed["tables"].items():
-        sections[f"table: {regex}"] = body(table)
-        sections |= {f"gsi: {index} table: {regex}": body(gsi) for index, gsi in table["gsis"].items()}
+        own = {f"table: {regex}": table}
+        own |= {f"gsi: {index} table: {regex}": gsi for index, gsi in table["gsis"].items()}
+        for header, values in own.items():
+            sections[header] = body(values)
+            scheduled = values["schedules"].items()
+            sections |= {f"schedule: {name} {header}": body(schedule) for name, schedule in scheduled}
     return _ini(sections)
 
 
@@ -173,6 +185,7 @@ _KEY_PAIR = ("aws_access_key_id", "aws_secret_access_key")
 _PIECES = st.sampled_from(
     [
         "[global]", "[DEFAULT]", "[default_options]", "[table: t]", "[table:t]", "[gsi: i table: t]", "[gsi: table: ]",
+        "[schedule: s table: t]", "[schedule: s gsi: i table: t]", "when: Mon-Fri 15:45-22:00", "time-zone: ", "daily ",
         "[", "]", "\n", "\n ", "\n\t", " ;", "#", "rem ", ":", "=", ": ", "{", "}", "{0: 1}", "reads-upper-threshold",
         "increase-consumed-reads-scale: ", "circuit-breaker-url: ", "maintenance-windows: ", "duplicate", "duplicate 2",
         "log-file: ~x/", "$", "\0", "\x0b", "\x1c", "\x85", "\u2028", "\ufeff", "%", "(", "(?i)", "-", "1e5", "\ud800",
@@ -214,6 +227,14 @@ def _mutated(text: str, chance: random.Random) -> str:
     return "\n".join(lines)
 
 
+_NAMES = {option.name: option for option in options.OPTIONS}
+
+
+def _schedules() -> st.SearchStrategy[dict[str, str]]:
+    held = st.tuples(_bodies("schedule"), _bodies("table"), _texts(_NAMES["when"]))
+    return held.map(lambda parts: {"when": parts[2], "enable-reads-up-scaling": "true", **parts[0], **parts[1]})
+
+
 @st.composite
 def _generated_files(draw: st.DrawFn) -> str:
     """Files of valid options, one of them perhaps with another text."""
@@ -223,6 +244,9 @@ def _generated_files(draw: st.DrawFn) -> str:
         "default_options": draw(_bodies("table")),
         "gsi: ^i:]$ table: ^t[ab]$": draw(_bodies("gsi")),
         "table: ^t[ab]$": draw(_bodies("table")),
+        "schedule: a table: ^t[ab]$": draw(_schedules()),
+        "schedule: b table: ^t[ab]$": draw(_schedules()),
+        "schedule: a gsi: ^i:]$ table: ^t[ab]$": draw(_schedules()),
         "table: u": {},
     }
     if draw(st.integers(0, 3)) == 0:
@@ -231,7 +255,6 @@ def _generated_files(draw: st.DrawFn) -> str:
     return _ini(sections)
 
 
-_NAMES = {option.name: option for option in options.OPTIONS}
 _FILES = st.one_of(
     _generated_files(),
     st.builds(_mutated, st.sampled_from(REAL_FILES), st.randoms(use_true_random=False)),

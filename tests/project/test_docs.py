@@ -220,7 +220,7 @@ def test_commands_within_text(page: str, command: str, folder: Path, capsys: pyt
 
 # What commands print
 
-RUN = {"--version", "--help", "--show-config", "--print-iam-policy", "--run-once"}
+RUN = {"--version", "--help", "--show-config", "--print-iam-policy", "--run-once", "--simulate"}
 
 
 def runs(command: Command) -> bool:

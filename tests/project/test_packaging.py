@@ -163,7 +163,7 @@ def test_metadata_says_what_this_is(metadata: Message) -> None:
     assert (metadata["License-Expression"] or metadata["License"]) == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
     requirements = {re.split(r"[<>=!~ ]", text)[0] for text in metadata.get_all("Requires-Dist", [])}
-    assert requirements == {"boto3", "urllib3", "python-daemon", "lockfile"}
+    assert requirements == {"boto3", "urllib3", "python-daemon", "lockfile", "tzdata"}
     description = metadata.get_payload()
     assert isinstance(description, str)
     assert description.startswith("# Dynamic DynamoDB")

@@ -36,6 +36,7 @@ PASSED_ON = {
     "configuration.converters": {"not_set"},
     "configuration.regions": {"doubt"},
     "configuration.doubts": {"of_text", "of_section", "_of_thresholds", "_of_decrease", "_of_url", "_never"},
+    "configuration.schedules": {"lower_minimums", "clashes", "unheard"},
     "output.logs": {"doubts"},
     "decisions.throttling": {"hot_range"},
 }
