@@ -249,8 +249,9 @@ class Scaler:
         if job.section.values["always_decrease_rw_together"] and not job.writes_managed:
             decisions = calculator.join(decisions, policies, usages)
         decisions = tell_throttling(self._state, job.target, usages, decisions, self._throttled)
-        used = decreases_used(job.resource)
-        notes = (used,) if any(decision.direction == "down" for decision in decisions) else ()
+        down = any(decision.direction == "down" for decision in decisions)
+        used = decreases_used(job.resource) if down else ""
+        notes = (used,) if down else ()
         return Verdict(job, measured, streaks, decisions, self._change(job, decisions, used), notes=notes)
 
     def _both(self, job: Job, usages: tuple[Usage, Usage], streaks: Mapping[Axis, int]) -> tuple[Decision, Decision]:

@@ -46,7 +46,7 @@ def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
     """
     if not policy.enable_autoscaling:
         return _stay(policy, usage, 0, f"enable-{policy.axis}-autoscaling is false")
-    if policy.num_checks_reset_percent > 0 and usage.consumed_percent >= policy.num_checks_reset_percent:
+    if policy.num_checks_reset_percent and usage.consumed_percent >= policy.num_checks_reset_percent:
         streak = 0
     increase = _increase(policy, usage)
     proposal = _up(policy, usage, increase) if increase else _down_or_stay(policy, usage, streak)

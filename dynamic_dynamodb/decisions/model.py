@@ -125,17 +125,17 @@ class Usage:
     @cached_property
     def rate(self) -> Fraction:
         """Capacity units consumed per second, on average."""
-        return self.consumed / self.seconds
+        return Fraction(self.consumed.numerator, self.consumed.denominator * self.seconds)
 
     @cached_property
     def consumed_percent(self) -> Fraction:
         """Consumption in percent of what is provisioned; may exceed 100 (burst capacity)."""
-        return 100 * self.rate / self.provisioned
+        return Fraction(100 * self.consumed.numerator, self.consumed.denominator * self.seconds * self.provisioned)
 
     @property
     def throttled_all(self) -> Fraction:
         """All events of the window that capacity cures, also those that the last increase answered: they hold, too."""
-        return self.throttled + self.answered
+        return self.throttled + self.answered if self.answered else self.throttled
 
     @property
     def throttled_ever(self) -> Fraction:

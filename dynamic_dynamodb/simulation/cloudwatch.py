@@ -22,6 +22,7 @@ from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, gi
 MOST_QUERIES = 500  # of one GetMetricData
 _MOST_DATAPOINTS = 100_800  # of one page of GetMetricData
 _MOST_STATISTICS = 1_440  # datapoints of one GetMetricStatistics
+_MINUTE = 60  # seconds
 _NAMESPACE = "AWS/DynamoDB"
 _SCANS = ("TimestampDescending", "TimestampAscending")
 _DATA_TYPES = {
@@ -102,7 +103,7 @@ class CloudWatch:
             position = _Position.of_request(arguments)
             series = (self._series(query, window, scan) for query in queries[position.query :])
             results, position = _page(series, position, most, self._account.rules.results_per_page)
-            more = {"NextToken": position.token} if position.query < len(queries) else {}
+            more = {"NextToken": position.token(arguments)} if position.query < len(queries) else {}
             return success(MetricDataResults=results, Messages=[*self._account.metric_messages], **more)
 
     def get_metric_statistics(
@@ -149,9 +150,12 @@ class CloudWatch:
         """The sums of each period that has any datapoint, oldest first; periods begin with the window."""
         if query.target is None or query.namespace != _NAMESPACE:
             return []
+        found = datapoints(self._account, query.target, query.metric, *window)
+        if query.period == _MINUTE:
+            return found
         period, combine = timedelta(seconds=query.period), _STATISTICS[query.statistic]
         sums: dict[datetime, float] = {}
-        for minute, value in datapoints(self._account, query.target, query.metric, *window):
+        for minute, value in found:
             begin = window.start + (minute - window.start) // period * period
             sums[begin] = combine(sums[begin], value) if begin in sums else value
         return list(sums.items())
@@ -165,30 +169,29 @@ class _Position(NamedTuple):
 
     query: int
     point: int
-    request: int  # a checksum of what was asked: a token is good for its own request only
 
     @classmethod
     def of_request(cls, arguments: Mapping[str, Any]) -> _Position:
         """Raises RefusedError for a token that was not made for this request."""
-        asked = {name: value for name, value in arguments.items() if name != "NextToken"}
-        request = zlib.crc32(repr(sorted(asked.items())).encode())
         token = arguments.get("NextToken")
         if token is None:
-            return cls(0, 0, request)
+            return cls(0, 0)
         numbers = token.split("-")
-        if len(numbers) != 3 or not all(number.isdecimal() for number in numbers) or int(numbers[2]) != request:
+        position = cls(*map(int, numbers[:2])) if len(numbers) == 3 and "".join(numbers).isdecimal() else None
+        if position is None or position.token(arguments) != token:
             raise RefusedError("InvalidNextToken", f"The token {token} is not valid for this request.")
-        return cls(int(numbers[0]), int(numbers[1]), request)
+        return position
 
-    @property
-    def token(self) -> str:
-        return f"{self.query}-{self.point}-{self.request}"
+    def token(self, arguments: Mapping[str, Any]) -> str:
+        """With a checksum of what was asked: it is good for its own request only."""
+        asked = {name: value for name, value in arguments.items() if name != "NextToken"}
+        return f"{self.query}-{self.point}-{zlib.crc32(repr(sorted(asked.items())).encode())}"
 
 
 def _page(series: Iterator[_Series], position: _Position, points: int, results: int) -> tuple[list[Answer], _Position]:
     """As many results as fit on one page, and where the next begins. A series that is cut is PartialData so far."""
     page: list[Answer] = []
-    number, offset, request = position
+    number, offset = position
     for one in series:
         if len(page) == results or (points == 0 and len(one.points) > offset):
             break
@@ -200,7 +203,7 @@ def _page(series: Iterator[_Series], position: _Position, points: int, results: 
         if not whole:
             break
         number, offset = number + 1, 0
-    return page, _Position(number, offset, request)
+    return page, _Position(number, offset)
 
 
 def _result(query: _Query, points: Sequence[tuple[datetime, float]], status: str) -> Answer:

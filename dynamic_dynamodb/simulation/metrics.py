@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -104,7 +104,7 @@ def _spans(account: Account, capacity: Capacity, axis: Axis, minute: datetime) -
 
 def datapoints(
     account: Account, target: Target, metric: str, start: datetime, end: datetime
-) -> Iterator[tuple[datetime, float]]:
+) -> list[tuple[datetime, float]]:
     """The 1-minute sums that can be seen now, of the minutes that begin in [start, end), oldest first."""
     visible = account.now - timedelta(seconds=account.rules.metric_delay)  # minutes that had ended by then
     horizon = account.horizon
@@ -112,26 +112,24 @@ def datapoints(
     if first < horizon:
         first += MINUTE
     count = min(math.ceil((end - first) / MINUTE), (visible - first) // MINUTE)
-    values = _values(account, target, metric, first, count)
+    minutes = [first + number * MINUTE for number in range(count)]
+    values = _values(account, target, metric, minutes) if minutes else []
     literals = account.literals.get((target, metric))
-    for number in range(count):
-        minute = first + number * MINUTE
-        value = literals[minute] if literals and minute in literals else values[number]
-        if value is not None:
-            yield minute, value
+    if literals:
+        values = [literals.get(minute, value) for minute, value in zip(minutes, values, strict=True)]
+    return [(minute, value) for minute, value in zip(minutes, values, strict=True) if value is not None]
 
 
-def _values(account: Account, target: Target, metric: str, first: datetime, count: int) -> list[float | None]:
+def _values(account: Account, target: Target, metric: str, minutes: Sequence[datetime]) -> list[float | None]:
     """One number a minute; None where nothing is published, as for a minute without traffic."""
     capacity = account.find(target)
-    minutes = (first + number * MINUTE for number in range(count))
-    if capacity is None or metric not in {*_METRICS, *_PROVISIONED}:
-        return [None] * count
+    if capacity is None or not (metric in _METRICS or metric in _PROVISIONED):
+        return [None] * len(minutes)
     if metric in _PROVISIONED:
         return [_provisioned(capacity, _PROVISIONED[metric], minute) for minute in minutes]
     axis, sum_ = _METRICS[metric]
     settle(account, capacity, axis)
-    series = capacity.ledgers[axis].slice(sum_, first, count)
+    series = capacity.ledgers[axis].slice(sum_, minutes[0], len(minutes))
     if series is None:
         series = [sum_(*served(account, target, axis, minute)) for minute in minutes]
     return [value or None for value in series]
