@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
@@ -14,7 +14,7 @@ from dynamic_dynamodb.decisions.model import AXES, Axis, Target
 log = logging.getLogger("dynamic-dynamodb")
 
 
-class Episode(Enum):
+class Episode(IntEnum):  # an int, because each check looks up a dozen and other enums hash slowly
     """What the log tells when it begins, and not again at every check while it lasts."""
 
     BREAKER_OPEN = auto()  # of a target

@@ -49,10 +49,11 @@ class Size:
     sections: int = 2000
     decisions: int = 20_000
     matching: tuple[int, int] = (10_000, 200)  # names, sections
+    rehearsed: tuple[int, int] = (50, 14)  # tables, days
 
 
 FULL = Size()
-TINY = Size((1, 2, 3), (0, 0.001), 1, (2, 20), 1, 10, 100, (50, 5))
+TINY = Size((1, 2, 3), (0, 0.001), 1, (2, 20), 1, 10, 100, (50, 5), (2, 1))
 LARGE = 10_000
 
 
@@ -77,6 +78,7 @@ class Bench:
         self._startup()
         self._pure()
         self._cost()
+        self._rehearsals()
         _table("Targets", ("", "at most", "measured", "met"), self._targets)
         _say(f"Took {time.perf_counter() - begun:.0f} s.\n")
 
@@ -252,6 +254,31 @@ class Bench:
         _table(
             "What the checks cost at CloudWatch ($0.01 a thousand metrics)", ("", "metrics a check", *headings), rows
         )
+
+    def _rehearsals(self) -> None:
+        many, days = self.size.rehearsed
+        rows, seconds = [], []
+        for tables, processes, policy in (
+            (1, 1, "thresholds"),
+            (1, 1, "target-tracking"),
+            (many, 2, "thresholds"),
+        ):
+            plan = {"tables": tables, "days": days, "processes": processes, "policy": policy}
+            found = json.loads(_child("rehearsals.py", json.dumps(plan)))
+            name = f"{_counted(tables, 0)}, {policy}, {processes} process{'es' if processes > 1 else ''}"
+            numbers = [f"{found['seconds']:.1f}", f"{found['cpu']:.1f}", f"{found['megabytes']:.0f}"]
+            rows.append([name, *numbers, f"{100 * found['loop']:.0f} %"])
+            seconds.append(found)
+        one, tracking, fifty = seconds
+        _table(
+            f"A simulation of {days} days, 60-second checks, rivals included",
+            ("", "seconds", "CPU seconds", "MB", "in the loop itself"),
+            rows,
+        )
+        self._target(f"{days} days of 1 table, s", 4, one["seconds"], ".1f")
+        self._target("the same with target tracking, to that", 2, tracking["seconds"] / one["seconds"], ".2f")
+        self._target(f"{days} days of {many} tables on two processes, s", 60, fifty["seconds"], ".0f")
+        self._target(f"MB of {many} tables", 300, fifty["megabytes"], ".0f")
 
     def _target(self, what: str, most: float, measured: float, form: str) -> None:
         met = "yes" if measured <= most else "NO"

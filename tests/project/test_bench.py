@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import urllib.request
@@ -24,7 +25,8 @@ def run(*arguments: str) -> str:
 
 def headings(text: str) -> list[str]:
     """What the tables are called, without their sizes."""
-    return [line.split(" (")[0] for line in text.splitlines() if line.startswith("### ")]
+    lines = (re.sub(r"\d+ days", "some days", line) for line in text.splitlines())
+    return [line.split(" (")[0] for line in lines if line.startswith("### ")]
 
 
 def rows(text: str, heading: str) -> list[list[str]]:
@@ -46,6 +48,7 @@ def test_all_tables_are_printed_and_quoted_in_the_documentation(printed: str) ->
         "### Start-up",
         "### Without calls",
         "### What the checks cost at CloudWatch",
+        "### A simulation of some days, 60-second checks, rivals included",
         "### Targets",
     ]
     quoted = headings(DOCUMENT.read_text("utf-8"))
