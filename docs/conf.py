@@ -16,6 +16,7 @@ exclude_patterns = ["_build", "demo"]
 
 # Links are written as a code host wants them: files, and headings by their text.
 myst_heading_anchors = 4
+suppress_warnings = ["myst.header"]  # in troubleshooting.md a heading of the third level is a line of the log
 nitpicky = True
 smartquotes = False  # they make one dash of the two of a flag
 myst_enable_extensions = ["attrs_inline"]

@@ -90,6 +90,10 @@ def _main(argv: "Sequence[str]") -> int:
 
 
 class _Parser(argparse.ArgumentParser):
+    def print_help(self, file: "Any" = None) -> None:
+        # argparse's own ignores a disk that is full.
+        (file or sys.stdout).write(self.format_help())
+
     def error(self, message: str) -> "NoReturn":
         tell(_reworded(message), "error")
         sys.exit(MISUSED)

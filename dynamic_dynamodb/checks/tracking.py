@@ -14,7 +14,7 @@ from dynamic_dynamodb.checks.backfill import Backfill, Wanted
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.decisions import tracking, windows
-from dynamic_dynamodb.decisions.history import History, Sums
+from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage
 
 _MINUTE = timedelta(minutes=1)
@@ -100,14 +100,12 @@ class Tracker:
     def _take(self, job: Job, minute: int, since: int, answers: Mapping[str, Series | AwsError]) -> None:
         sums = {metric: dict(answer) for metric, answer in answers.items() if isinstance(answer, Series)}
         consumed = {axis: sums[metric] for axis, metric in CONSUMED.items()}
-        throttled = {
-            axis: _above(sums[metric], sums.get(KEY_RANGE[axis], {}))
-            for axis, metric in THROTTLED.items()
-            if metric in sums
-        }
+        throttled, hot = (
+            {axis: sums[metric] for axis, metric in names.items() if metric in sums} for names in (THROTTLED, KEY_RANGE)
+        )
         history = self.history(job.target)
         history.saw(minute, job.resource, self._every)
-        history.take(minute, since, consumed, throttled)
+        history.take(minute, since, consumed, throttled, hot)
         history.learn(tracked(job))
 
     def decide(self, policy: Policy, resource: Resource, now: datetime, *, joins: bool = False) -> Decision:
@@ -186,8 +184,3 @@ def _throttled(query: Query, answer: Series | AwsError) -> bool:
 def _errors(answers: Mapping[str, Series | AwsError]) -> list[AwsError]:
     """The first error, if there is one."""
     return [answer for answer in answers.values() if isinstance(answer, AwsError)][:1]
-
-
-def _above(events: Sums, key_range: Sums) -> Sums:
-    """The throttled events that more capacity cures: those above what a hot key range had, never below 0."""
-    return {minute: max(0.0, number - key_range.get(minute, 0.0)) for minute, number in events.items()}

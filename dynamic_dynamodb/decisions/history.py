@@ -72,6 +72,7 @@ class _Axis:
         self.steps: deque[_Step] = deque(maxlen=KEPT)
         self.throttled_to: int | None = None  # the newest minute whose throttled events were asked for
         self.had_events = False  # in the last answer
+        self.hot = 0.0  # events of hot key ranges in it
         self.checks = 0  # since they were asked for
         self.last_increase: int | None = None  # ours
         self.last_decrease: int | None = None
@@ -134,10 +135,18 @@ class History:
 
     # What comes in
 
-    def take(self, now: int, since: int, consumed: Mapping[Axis, Sums], throttled: Mapping[Axis, Sums]) -> None:
+    def take(
+        self,
+        now: int,
+        since: int,
+        consumed: Mapping[Axis, Sums],
+        throttled: Mapping[Axis, Sums],
+        hot: Mapping[Axis, Sums] | None = None,
+    ) -> None:
         """Take in a complete answer of CloudWatch for the minutes from `since` to before `now`.
 
-        `throttled` has the axes whose throttled events were asked for, less those of hot key ranges.
+        `throttled` has the axes whose throttled events were asked for. Of these, `hot` are those of hot key ranges:
+        more capacity does not cure them, and they do not count.
         """
         points = [minute for sums in (*consumed.values(), *throttled.values()) for minute in sums if minute < now]
         if self._newest is not None and since > self._newest + 1:  # nobody asked for the minutes between
@@ -148,11 +157,17 @@ class History:
             self._begin(min(points))
         self._newest = max([*points, self._newest or 0, now - CERTAIN - 1])
         for axis, one in self._axes.items():
-            for ring, sums in ((one.consumed, consumed), (one.throttled, throttled)):
+            of_range = (hot or {}).get(axis, {})
+            curable = {
+                minute: max(0.0, events - of_range.get(minute, 0.0))
+                for minute, events in throttled.get(axis, {}).items()
+            }
+            for ring, sums in ((one.consumed, consumed.get(axis, {})), (one.throttled, curable)):
                 ring.extend_to(self._newest)
-                ring.raise_to(sums.get(axis, {}))
+                ring.raise_to(sums)
             if axis in throttled:
                 one.throttled_to, one.checks, one.had_events = now - 1, 0, any(throttled[axis].values())
+            one.hot = sum(throttled.get(axis, {}).values()) - sum(curable.values())
 
     @property
     def newest(self) -> int | None:
@@ -244,6 +259,7 @@ class History:
             last_increase=minute_of(stamp) if one.last_increase is None and stamp else one.last_increase,
             last_decrease=one.last_decrease,
             waits=waits,
+            hot=one.hot,
             throttling_known=one.throttled_to == now - 1,
             soon=one.season.soon(now) if one.season else None,
             later=one.season.later(now) if one.season else None,

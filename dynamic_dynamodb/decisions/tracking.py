@@ -62,6 +62,7 @@ class Situation:
     last_increase: int | None = None
     last_decrease: int | None = None
     waits: str = ""  # why no decrease may be asked for now; empty where it may
+    hot: float = 0.0  # events that a hot key range had, in the last answer: no capacity cures these
     throttling_known: bool = True  # whether throttled events were asked for in this check
     soon: Expected | None = None
     later: Expected | None = None
@@ -104,6 +105,7 @@ def usage(seen: Situation) -> Usage:
         consumed=exact(last),
         throttled=exact(seen.minutes.throttled[-_LOOKED_BACK:]),
         seconds=60 * max(1, len(last)),
+        hot=exact([seen.hot]),
     )
 
 

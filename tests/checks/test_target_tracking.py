@@ -230,6 +230,7 @@ def test_a_hot_key_range_is_not_followed() -> None:
         for name in ("ReadThrottleEvents", "ReadKeyRangeThroughputThrottleEvents"):
             play.world.put_metric(target("orders"), name, moment, 500)
     assert play.run(40) == []
+    assert "1500 reads throttled, 1500 of them by a hot key range, which more capacity does not cure" in play.lines()
 
 
 # What CloudWatch is asked for
@@ -397,3 +398,25 @@ def test_a_past_that_cannot_be_read_is_told_once_and_stops_nothing() -> None:
     found = [line.text for line in lines if "cannot be read" in line.text]
     assert len(found) == 1
     assert "orders - its last 15 days cannot be read: GetMetricData failed" in found[0]
+
+
+# Somebody else changes the table meanwhile
+
+
+def test_another_hand_is_decided_about_again_from_the_same_minutes() -> None:
+    """Reads were raised to 400 between our DescribeTable and our call: they stay there."""
+    play = Play().load(90, 90)
+    play.run(10)
+    play.load(90, 150)
+    play.run(2)
+
+    def meanwhile(operation: str, _: Mapping[str, Any]) -> None:
+        if operation == "GetMetricData" and not raised:
+            raised.append(operation)
+            play.world.set_throughput(target("orders"), 400, 100)
+            play.world.advance(11)  # the description is old when the change is sent
+
+    raised: list[str] = []
+    play.scene.on_call = meanwhile
+    assert play.run(1) == [{"orders": (400, 169)}]
+    assert "changed by another hand since it was described: reads 100 -> 400; decided again" in play.lines()

@@ -262,7 +262,6 @@ def test_a_malformed_credentials_file(run: Run, server: AwsServer, tmp_path: Pat
         ("AWS_ENDPOINT_URL", "nonsense"),
         ("AWS_ENDPOINT_URL", "http://[::1"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:99999"),
-        ("AWS_DEFAULT_REGION", "us-east-1\n"),
         ("AWS_CA_BUNDLE", "/no/such/file"),
     ],
 )

@@ -69,7 +69,7 @@ def increased(world: World) -> frozenset[str]:
 
 def world_of(names: Sequence[str], idle: str | None = None) -> World:
     """Tables that ask for 150 reads instead of 100; one asks for less writes, too."""
-    world = World(clock=lambda: datetime.now(timezone.utc), rules=Rules(update_seconds=0))
+    world = World(clock=lambda: datetime.now(timezone.utc), rules=Rules(update_seconds=0, account_quota=None))
     for name in names:
         world.add_table(name, 100, 100)
         world.set_load(Target(name), "reads", 95)

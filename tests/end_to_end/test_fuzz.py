@@ -37,6 +37,7 @@ from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.checks.loop import attempt
 from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.options import Option
+from dynamic_dynamodb.configuration.regions import KNOWN
 from dynamic_dynamodb.output import masking
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
@@ -106,6 +107,8 @@ _WORDS = st.text(string.ascii_letters + string.digits + "_.%#=:[]~ -", min_size=
 
 def _texts(option: Option) -> st.SearchStrategy[str]:
     """Valid texts of an option."""
+    if option.name == "region":
+        return st.sampled_from(sorted(KNOWN))
     if option.kind == "int":
         return st.integers(1, 1440).map(str)
     if option.kind == "float":
@@ -122,7 +125,7 @@ def _texts(option: Option) -> st.SearchStrategy[str]:
         "zone": st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]),
         "windows": st.lists(st.tuples(_TIMES, _TIMES).map("-".join), min_size=1, max_size=3).map(",".join),
         "arn": st.just("arn:aws:sns:eu-west-1:123456789012:topic"),
-        "url": st.sampled_from(["http://a", "https://a:8443/b?c=%20#d", "http://[::1]/"]),
+        "url": st.sampled_from(["http://a", "https://a:8443/b?c=%20#d", "http://[::1]/", "http://u:p/?#%41q@a/b"]),
         "path": st.sampled_from(["/var/log/a.log", "a b", "%d"]),
         "str": _WORDS,
         "secret": _WORDS,
