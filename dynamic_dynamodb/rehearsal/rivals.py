@@ -292,7 +292,7 @@ class _Choices:
                 made[after] = _merge(made.get(after), [(units, cost, decreases + 1, increases)])
         self._begun = True
         self._ways = {
-            key: [(level, cost + level * minutes, down, up) for level, cost, down, up in ways]
+            key: _worth_it([(level, cost + level * minutes, down, up) for level, cost, down, up in ways])
             for key, ways in made.items()
         }
 
@@ -355,11 +355,14 @@ def _raise(ways: _Ways, units: int) -> _Ways:
 
 def _merge(one: _Ways | None, other: _Ways) -> _Ways:
     """The better ways of both."""
-    if not one:
-        return other
+    return _worth_it(sorted([*one, *other])) if one else other
+
+
+def _worth_it(ways: _Ways) -> _Ways:
+    """Of ways with ascending levels those that cost less than all lower ones."""
     made: _Ways = []
     best = math.inf
-    for way in sorted([*one, *other]):
+    for way in ways:
         if way[1] < best:
             made.append(way)
             best = way[1]
