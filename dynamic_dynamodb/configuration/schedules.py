@@ -64,6 +64,15 @@ def unresolved(layers: Sequence[Mapping[str, Any]], merged: Mapping[str, Any]) -
     return {name: merged[key] for _, name, key, fallback, _ in plan(options.TABLE) if name in given or not fallback}
 
 
+def outrank(section: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Set options of a section of the config dict, by key, whatever it and its schedules say."""
+    section |= values
+    for schedule in section["schedules"].values():
+        schedule |= {key: value for key, value in values.items() if key in schedule}
+    if "unresolved" in section:
+        section["unresolved"] |= {_NAMES[key]: value for key, value in values.items()}
+
+
 @dataclass(frozen=True)
 class Present:
     """What holds between two moments."""

@@ -14,6 +14,7 @@ from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.checks import loop
 from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.configuration.schedules import outrank
 from dynamic_dynamodb.decisions.model import AXES, Change, Target, Throughput
 from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load
 from dynamic_dynamodb.rehearsal.schemes import Course, Move
@@ -125,7 +126,7 @@ def offline(config: Mapping[str, Any]) -> dict[str, Any]:
     made = copy.deepcopy(dict(config))
     for table in made["tables"].values():
         for values in (table, *table["gsis"].values()):
-            values.update(circuit_breaker_url=None, sns_topic_arn=None)
+            outrank(values, {"circuit_breaker_url": None, "sns_topic_arn": None})
     return made
 
 
