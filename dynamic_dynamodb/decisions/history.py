@@ -24,6 +24,7 @@ KEPT = 75  # minutes: an hour of burst credit, and what may come late
 CERTAIN = 10  # minutes after the end of a minute until it is certain that nothing more is published for it
 LEAST = 5  # minutes to ask for in any case: a datapoint may still grow
 _LONGEST_UPDATE = 10  # minutes
+_SAME = 2  # minutes between our clock and DynamoDB's stamp of the same update
 _VALID = 2  # intervals for which a check speaks
 _BUSY = 0.95  # of what is provisioned: from there on throttled events are asked for in each check
 _EVERY_FIFTH = 5  # otherwise
@@ -106,6 +107,8 @@ class History:
         self._folded: int | None = None  # the newest minute that was learned from
         self._speaks: dict[Axis, deque[tuple[int, int]]] = {axis: deque(maxlen=4 * CERTAIN) for axis in AXES}
         self._sent: int | None = None
+        self._stamp: int | None = None  # the LastIncreaseDateTime that DescribeTable showed last
+        self._others: int | None = None  # when somebody else increased an axis last
         self._update = Fraction(1)
 
     def learned(self, axis: Axis) -> Learned:
@@ -191,10 +194,21 @@ class History:
         if self._sent is not None:
             took = now - self._sent - every / 2
             self._update, self._sent = min(max(took, Fraction(1)), Fraction(_LONGEST_UPDATE)), None
+        self._note_increase(resource)
         stamps = [minute_of(stamp) for stamp in (resource.last_increase, resource.last_decrease) if stamp]
         since = max(stamps) + math.ceil(self._update) if stamps else None
         for axis, one in self._axes.items():
             one.saw(getattr(resource.provisioned, axis), since, now)
+
+    def _note_increase(self, resource: Resource) -> None:
+        """One stamp serves both axes: where an increase of ours has set it, it says nothing of the other axis."""
+        stamp = minute_of(resource.last_increase) if resource.last_increase else None
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        ours = (one.last_increase for one in self._axes.values())
+        if not any(own is not None and stamp is not None and abs(own - stamp) <= _SAME for own in ours):
+            self._others = stamp
 
     def accepted(self, now: int, axis: Axis, *, increase: bool) -> None:
         """DynamoDB has accepted a change of ours to this axis."""
@@ -248,7 +262,6 @@ class History:
         """What a decision about one axis rests on; `waits`: why no decrease may be asked for now."""
         one = self._axes[policy.axis]
         newest = now - 1 if self._newest is None else self._newest
-        stamp = resource.last_increase
         return Situation(
             provisioned=getattr(resource.provisioned, policy.axis),
             minutes=one.minutes(newest, with_provisioned=policy.burst_credit > 0),
@@ -256,7 +269,7 @@ class History:
             every=every,
             update=self._update,
             effective=one.steps[-1].since if one.steps else now,
-            last_increase=minute_of(stamp) if one.last_increase is None and stamp else one.last_increase,
+            last_increase=self._others if one.last_increase is None else one.last_increase,
             last_decrease=one.last_decrease,
             waits=waits,
             hot=one.hot,

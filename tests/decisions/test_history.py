@@ -148,13 +148,26 @@ def test_how_long_an_update_takes(took: int, every: int, update: Fraction) -> No
     assert history.situation(READS, resource(90), NOW + took, Fraction(every)).update == update
 
 
+def last_increases(history: History, shown: Resource) -> list[int | None]:
+    return [history.situation(rule, shown, NOW, EVERY).last_increase for rule in (READS, WRITES)]
+
+
 def test_the_last_increase_is_ours_else_the_stamp() -> None:
-    history = History()
-    shown = resource(increase=NOW - 50)
-    assert history.situation(READS, shown, NOW, EVERY).last_increase == NOW - 50
+    history, shown = History(), resource(increase=NOW - 50)
+    history.saw(NOW - 20, shown, EVERY)
+    assert last_increases(history, shown) == [NOW - 50, NOW - 50]
     history.accepted(NOW - 10, "reads", increase=True)
-    assert history.situation(READS, shown, NOW, EVERY).last_increase == NOW - 10
-    assert history.situation(WRITES, shown, NOW, EVERY).last_increase == NOW - 50
+    assert last_increases(history, shown) == [NOW - 10, NOW - 50]
+
+
+@pytest.mark.parametrize(("stamp", "writes"), [(NOW - 10, None), (NOW - 9, None), (NOW - 3, NOW - 3)])
+def test_a_stamp_of_our_own_increase_says_nothing_of_the_other_axis(stamp: int, writes: int | None) -> None:
+    history = History()
+    history.saw(NOW - 20, resource(), EVERY)
+    history.accepted(NOW - 10, "reads", increase=True)
+    shown = resource(150, increase=stamp)
+    history.saw(NOW, shown, EVERY)
+    assert last_increases(history, shown) == [NOW - 10, writes]
 
 
 # Learning
