@@ -34,6 +34,7 @@ setup(
     package_data={"dynamic_dynamodb": ["py.typed"]},
     python_requires=">=3.10",
     install_requires=["boto3>=1.34", "urllib3>=2.0", "python-daemon>=3.0", "lockfile>=0.12", "tzdata>=2024.1"],
+    extras_require={"report": ["matplotlib>=3.8"]},  # for the pictures of --report and --chart
     entry_points={"console_scripts": ["dynamic-dynamodb = dynamic_dynamodb.cli:main"]},
     classifiers=[
         "Development Status :: 5 - Production/Stable",

@@ -287,6 +287,18 @@ _COMMAND_LINE_OPTIONS = (
         group=SIMULATION_GROUP,
         example="--table-name '^orders$' --simulate sales-day --output json",
     ).means("What --simulate prints on stdout: a table, or JSON."),
+    Path(
+        "report",
+        sections=(COMMAND_LINE,),
+        group=SIMULATION_GROUP,
+        example="--config dynamic-dynamodb.conf --simulate cloudwatch --report report.html",
+    ).means("Write the table and a chart of each table and index to this HTML file. Needs matplotlib."),
+    Path(
+        "chart",
+        sections=(COMMAND_LINE,),
+        group=SIMULATION_GROUP,
+        example="--table-name '^orders$' --simulate sales-day --chart orders.png",
+    ).means("Draw the chart of one table or index to this .png or .svg file. Needs matplotlib."),
 )
 
 _GLOBAL_OPTIONS = (

@@ -18,7 +18,7 @@ from dynamic_dynamodb.decisions.matching import plain_name
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output import logs
-from dynamic_dynamodb.rehearsal import history, prices, shop, tracefile
+from dynamic_dynamodb.rehearsal import history, pictures, prices, shop, tracefile
 from dynamic_dynamodb.rehearsal.demand import Demand, Load
 from dynamic_dynamodb.rehearsal.document import document
 from dynamic_dynamodb.rehearsal.progress import Bar
@@ -41,13 +41,18 @@ def run(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect,
     the [global] part of a config dict; `level`: what to log, if anything.
     Raises ConfigError, and AwsError with CloudWatch as the source.
     """
+    pictures.check(command)
     rates = prices.read(command["prices"]) if command["prices"] else prices.BUILT_IN
     demand = _demand(schemes, command, connect)
+    pictures.check_number(command, demand)
     if command["save_trace"]:
         tracefile.save(command["save_trace"], demand)
     with _bar("rehearsing") as bar:
-        result = rehearse(schemes, demand, rates, progress=bar.at, entered=_log_to_stderr(level))
+        keep, entered = pictures.wanted(command), _log_to_stderr(level)
+        result = rehearse(schemes, demand, rates, keep=keep, progress=bar.at, entered=entered)
     _print(result, command["output"])
+    with _bar("drawing") as bar:
+        pictures.draw(command, result, bar.at)
     return OK
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.wording import count
+from dynamic_dynamodb.rehearsal.demand import Demand
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
 
@@ -29,16 +30,26 @@ def _lines(rehearsal: Rehearsal) -> Iterator[str]:
     yield ""
     yield from _resources(rehearsal.resources)
     yield ""
-    yield from _notes(rehearsal)
+    for note in notes(rehearsal):
+        yield from _wrapped(note)
 
 
 def _head(rehearsal: Rehearsal, days: float) -> Iterator[str]:
     demand = rehearsal.demand
-    tables = sum(one.target.index is None for one in rehearsal.resources)
-    indexes = len(rehearsal.resources) - tables
+    yield from _wrapped(f"{_tail(demand.source, WIDTH // 2)}: {extent(rehearsal.resources, days)}")
+    yield span(demand)
+
+
+def extent(resources: Sequence[Outcomes], days: float) -> str:
+    """How many tables and indexes over how many days."""
+    tables = sum(one.target.index is None for one in resources)
+    indexes = len(resources) - tables
     what = count(tables, "table") + (f" and {count(indexes, 'index', 'indexes')}" if indexes else "")
-    yield from _wrapped(f"{_tail(demand.source, WIDTH // 2)}: {what}, {_short(days)} {'day' if days == 1 else 'days'}")
-    yield f"from {demand.start:%Y-%m-%d %H:%M} to {demand.end:%Y-%m-%d %H:%M} UTC"
+    return f"{what}, {_short(days)} {'day' if days == 1 else 'days'}"
+
+
+def span(demand: Demand) -> str:
+    return f"from {demand.start:%Y-%m-%d %H:%M} to {demand.end:%Y-%m-%d %H:%M} UTC"
 
 
 def _money(totals: Sequence[Outcome]) -> Iterator[str]:
@@ -46,34 +57,43 @@ def _money(totals: Sequence[Outcome]) -> Iterator[str]:
     yield f"{'':{_NAME}}{'unit hours':>24}{'dollars':>12}{'by hour':>12}"
     yield f"{'':{_NAME}}{'reads':>12}{'writes':>12}{'':>12}{'maximum':>12}{'':>6}"
     for one in totals:
-        sums = one.total
-        of_first = f"{100 * sums.dollars / first:5.0f}%" if first else ""
-        hours = (
-            f"{'':>24}"
-            if one.kind == "on-demand"
-            else f"{_rounded(sums.read_unit_hours):>12}{_rounded(sums.write_unit_hours):>12}"
-        )
-        yield (
-            f"{_cut(one.name, _NAME)}{hours}{_dollars(sums.dollars):>12}{_dollars(sums.dollars_hour_maximum):>12}"
-            f"{of_first:>6}"
-        )
+        yield _row(one, money(one, first), (12, 12, 12, 12, 6))
+
+
+def money(one: Outcome, first: float) -> list[str]:
+    """Unit hours of reads and writes, dollars by average and by maximum, percent of the first scheme's dollars."""
+    sums = one.total
+    hours = (sums.read_unit_hours, sums.write_unit_hours)
+    return [
+        *("" if one.kind == "on-demand" else _rounded(units) for units in hours),
+        dollars(sums.dollars),
+        dollars(sums.dollars_hour_maximum),
+        f"{100 * sums.dollars / first:.0f}%" if first else "",
+    ]
 
 
 def _service(totals: Sequence[Outcome], days: float) -> Iterator[str]:
     yield f"{'':{_NAME}}{'throttled':>14}{'':>9}{'min a':>8}{'used':>6}{'changes a day':>17}"
     yield f"{'':{_NAME}}{'units':>14}{'%':>9}{'day':>8}{'%':>6}{'up':>6}{'down':>6}{'no':>5}"
     for one in totals:
-        sums = one.total
-        used = "" if sums.utilization_percent is None else f"{sums.utilization_percent:.0f}"
-        changes = (
-            f"{_short(sums.increases / days):>6}{_short(sums.decreases / days):>6}{_short(sums.refused / days):>5}"
-            if one.kind != "on-demand"
-            else ""
-        )
-        yield (
-            f"{_cut(one.name, _NAME)}{_rounded(sums.throttled_units):>14}{sums.throttled_percent:9.4f}"
-            f"{_short(sums.throttled_minutes / days):>8}{used:>6}{changes}"
-        )
+        yield _row(one, service(one, days), (14, 9, 8, 6, 6, 6, 5))
+
+
+def service(one: Outcome, days: float) -> list[str]:
+    """Throttled units, their percent, minutes a day; percent used; increases, decreases and refusals a day."""
+    sums = one.total
+    changes = (sums.increases, sums.decreases, sums.refused)
+    return [
+        _rounded(sums.throttled_units),
+        f"{sums.throttled_percent:.4f}",
+        _short(sums.throttled_minutes / days),
+        "" if sums.utilization_percent is None else f"{sums.utilization_percent:.0f}",
+        *("" if one.kind == "on-demand" else _short(number / days) for number in changes),
+    ]
+
+
+def _row(one: Outcome, cells: Sequence[str], widths: Sequence[int]) -> str:
+    return _cut(one.name, _NAME) + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
 
 def _resources(resources: Sequence[Outcomes]) -> Iterator[str]:
@@ -84,33 +104,38 @@ def _resources(resources: Sequence[Outcomes]) -> Iterator[str]:
         name = one.target.table + (f"/{one.target.index}" if one.target.index else "")
         chosen = one.outcomes[0]
         amounts = "".join(
-            f"{_dollars(by_kind[kind].total.dollars):>10}"
+            f"{dollars(by_kind[kind].total.dollars):>10}"
             for kind in ("configuration", "target-tracking", "on-demand", "least")
         )
         yield f"{_cut(name, _OF_RESOURCE)}{amounts}{chosen.total.throttled_percent:9.3f}%"
-        if one.on_demand:
-            yield "  on demand in reality, rehearsed as provisioned"
-        for bound in chosen.bounds:
-            if bound.percent >= _WORTH_SAYING:
-                yield f"  {bound.axis} at the {bound.limit}, {bound.percent:.0f} % of the time"
-        if chosen.total.refused:
-            yield f"  {count(chosen.total.refused, 'change')} refused: no decrease left, or a quota reached"
+        yield from (f"  {remark}" for remark in remarks(one))
 
 
-def _notes(rehearsal: Rehearsal) -> Iterator[str]:
+def remarks(one: Outcomes) -> Iterator[str]:
+    """What bounds the result of the first scheme."""
+    chosen = one.outcomes[0]
+    if one.on_demand:
+        yield "on demand in reality, rehearsed as provisioned"
+    for bound in chosen.bounds:
+        if bound.percent >= _WORTH_SAYING:
+            yield f"{bound.axis} at the {bound.limit}, {bound.percent:.0f} % of the time"
+    if chosen.total.refused:
+        yield f"{count(chosen.total.refused, 'change')} refused: no decrease left, or a quota reached"
+
+
+def notes(rehearsal: Rehearsal) -> Iterator[str]:
     demand, prices = rehearsal.demand, rehearsal.prices
     elsewhere = demand.region not in (None, prices.region)
     unknown = "" if demand.region else " (the region of this demand is not known)"
-    yield from _wrapped(
+    yield (
         f"Prices: {prices.region}, {prices.date} ({prices.source})"
         + (f", not {demand.region}'s; give --prices FILE" if elsewhere else unknown)
         + ". AWS does not say whether an hour counts by its average or by its maximum: both are shown."
     )
-    yield from _wrapped("The least: never below any minute, no burst, no min or max. A bound, not a promise.")
+    yield "The least: never below any minute, no burst, no min or max. A bound, not a promise."
     if demand.gap_minutes:
-        yield from _wrapped(f"{demand.gap_minutes:,} minutes were missing, and held at the value before them.")
-    for note in demand.notes:
-        yield from _wrapped(note)
+        yield f"{demand.gap_minutes:,} minutes were missing, and held at the value before them."
+    yield from demand.notes
 
 
 # Words
@@ -136,7 +161,7 @@ def _tail(name: str, width: int) -> str:
     return safe(name if len(name) <= width else f"...{name[3 - width :]}")
 
 
-def _dollars(amount: float) -> str:
+def dollars(amount: float) -> str:
     return f"{amount:,.2f}" if amount < 1e6 else f"{amount:,.0f}"
 
 

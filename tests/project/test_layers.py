@@ -40,6 +40,7 @@ PACKAGES = {
     "checks.breaker": {"urllib3"},
     "daemon.daemonizer": {"daemon"},
     "daemon.pidfile": {"lockfile"},
+    "rehearsal.chart": {"matplotlib"},
 }
 # They bring boto3, which takes longer to import than anything else.
 SLOW_TO_IMPORT = {"aws.connection", "aws.credentials", "aws.sources"}

@@ -162,8 +162,10 @@ def test_metadata_says_what_this_is(metadata: Message) -> None:
     assert metadata["Version"] == __version__
     assert (metadata["License-Expression"] or metadata["License"]) == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
-    requirements = {re.split(r"[<>=!~ ]", text)[0] for text in metadata.get_all("Requires-Dist", [])}
-    assert requirements == {"boto3", "urllib3", "python-daemon", "lockfile", "tzdata"}
+    needed = {re.split(r"[<>=!~ ;]", text)[0]: "extra" in text for text in metadata.get_all("Requires-Dist", [])}
+    always = {"boto3", "urllib3", "python-daemon", "lockfile", "tzdata"}
+    assert needed == {**dict.fromkeys(always, False), "matplotlib": True}
+    assert metadata.get_all("Provides-Extra") == ["report"]
     description = metadata.get_payload()
     assert isinstance(description, str)
     assert description.startswith("# Dynamic DynamoDB")

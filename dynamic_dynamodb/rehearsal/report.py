@@ -1,0 +1,186 @@
+"""`--report`: a rehearsal as one HTML file, which needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.output.masking import safe
+from dynamic_dynamodb.output.wording import count
+from dynamic_dynamodb.rehearsal import chart, page, table
+from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load
+from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
+from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
+from dynamic_dynamodb.rehearsal.schemes import Kind, Move
+
+_MONEY = ("", "read unit hours", "write unit hours", "dollars", "dollars by hour maximum", "of the first")
+_SERVICE = (
+    "",
+    "units throttled",
+    "% throttled",
+    "minutes throttled a day",
+    "% used",
+    "increases a day",
+    "decreases a day",
+    "refused a day",
+)
+_COLUMNS: tuple[tuple[Kind, str], ...] = (
+    ("configuration", "this"),
+    ("recorded", "as recorded"),
+    ("target-tracking", "AWS target tracking"),
+    ("on-demand", "on demand"),
+    ("least", "the least"),
+)
+
+
+def write(path: str, rehearsal: Rehearsal, progress: Callable[[float], None] = lambda _: None) -> None:
+    """Raises OSError."""
+    Path(path).write_text("".join(f"{line}\n" for line in _page(rehearsal, progress)), "utf-8")
+
+
+def _page(rehearsal: Rehearsal, progress: Callable[[float], None]) -> Iterator[str]:
+    demand = rehearsal.demand
+    days = demand.minutes / 1440
+    title = _text(f"What {rehearsal.totals[0].name} would have done: {demand.source}")
+    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{title}</title>\n<style>{page.STYLE}</style>\n</head>"
+    yield f'<body data-minutes="{demand.minutes}">\n<h1>{title}</h1>'
+    yield f"<p>{_text(table.extent(rehearsal.resources, days))}, {table.span(demand)}</p>"
+    yield '<div class="sides"><div>'
+    first = rehearsal.totals[0].total.dollars
+    yield from _table(_MONEY, [(one, table.money(one, first)) for one in rehearsal.totals])
+    yield f"</div><div>{_costs(rehearsal.totals)}</div></div>"
+    yield from _table(_SERVICE, [(one, table.service(one, days)) for one in rehearsal.totals])
+    resources = _sorted(rehearsal)
+    yield from _resources(rehearsal, resources)
+    for note in table.notes(rehearsal):
+        yield f"<p>{_text(note)}</p>"
+    loads = {load.target: load for load in demand.loads}
+    for number, one in enumerate(resources):
+        yield from _section(demand, loads[one.target], one, number)
+        progress((number + 1) / len(resources))
+    yield f'<div id="tip"></div>\n<script>{page.SCRIPT}</script>\n</body>\n</html>'
+
+
+# Numbers
+
+
+def _table(head: Sequence[str], rows: Sequence[tuple[Outcome, Sequence[str]]]) -> Iterator[str]:
+    yield f'<div class="wide"><table><thead>{_cells(head, "th")}</thead><tbody>'
+    for one, cells in rows:
+        opening = '<tr class="chosen">' if one.kind == "configuration" else "<tr>"
+        yield opening + _cells([one.name, *cells], "td").removeprefix("<tr>")
+    yield "</tbody></table></div>"
+
+
+def _cells(texts: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{_text(text)}</{tag}>" for text in texts) + "</tr>"
+
+
+def _costs(outcomes: Sequence[Outcome]) -> str:
+    """A bar for each scheme, with its dollars beside it."""
+    most = max(one.total.dollars for one in outcomes) or 1
+    rows = [
+        f"<tr><td>{_text(one.name)}{_bar(100 * one.total.dollars / most, one.kind)}</td>"
+        f"<td>{table.dollars(one.total.dollars)}</td></tr>"
+        for one in outcomes
+    ]
+    head = "<thead><tr><th></th><th>dollars</th></tr></thead>"
+    return f'<table class="costs">{head}<tbody>{"".join(rows)}</tbody></table>'
+
+
+def _bar(percent: float, kind: Kind) -> str:
+    colour = chart.DEMAND if kind == "configuration" else chart.OTHERS
+    return f'<svg aria-hidden="true"><rect width="{percent:.1f}%" height="9" fill="{colour}"/></svg>'
+
+
+# Tables and indexes
+
+
+def _compared(rehearsal: Rehearsal) -> Kind:
+    """What the first scheme saves against: what was recorded, or else AWS's own."""
+    return "recorded" if any(one.kind == "recorded" for one in rehearsal.totals) else "target-tracking"
+
+
+def _dollars(one: Outcomes, kind: Kind) -> float:
+    return next(outcome.total.dollars for outcome in one.outcomes if outcome.kind == kind)
+
+
+def _saved(one: Outcomes, kind: Kind) -> float:
+    return _dollars(one, kind) - one.outcomes[0].total.dollars
+
+
+def _sorted(rehearsal: Rehearsal) -> list[Outcomes]:
+    kind = _compared(rehearsal)
+    return sorted(rehearsal.resources, key=lambda one: (-_saved(one, kind), one.target.table, one.target.index or ""))
+
+
+def _resources(rehearsal: Rehearsal, resources: Sequence[Outcomes]) -> Iterator[str]:
+    compared = _compared(rehearsal)
+    shown = [(kind, text) for kind, text in _COLUMNS if kind != "recorded" or compared == "recorded"]
+    against = "what was recorded" if compared == "recorded" else "AWS target tracking"
+    head = _cells(["dollars", *(text for _, text in shown), "saves", "throttled"], "th")
+    yield "<h2>Tables and indexes</h2>"
+    yield f"<p>Sorted by what {_text(rehearsal.totals[0].name)} saves against {against}.</p>"
+    yield f'<div class="wide"><table><thead>{head}</thead><tbody>'
+    for number, one in enumerate(resources):
+        cells = [*(table.dollars(_dollars(one, kind)) for kind, _ in shown), table.dollars(_saved(one, compared))]
+        cells.append(f"{one.outcomes[0].total.throttled_percent:.3f}%")
+        below = "".join(f"<small>{_text(remark)}</small>" for remark in table.remarks(one))
+        name = f'<td><a href="#r{number}">{_name(one)}</a>{below}</td>'
+        yield f"<tr>{name}{_cells(cells, 'td').removeprefix('<tr>')}"
+    yield "</tbody></table></div>"
+
+
+def _section(demand: Demand, load: Load, one: Outcomes, number: int) -> Iterator[str]:
+    configurations = [outcome for outcome in one.outcomes if outcome.kind == "configuration"]
+    yield f'<section id="r{number}"><h2>{_name(one)}</h2>'
+    if remarks := "; ".join(table.remarks(one)):
+        yield f"<p>{_text(remarks[0].upper() + remarks[1:])}.</p>"
+    yield '<div class="sides"><div>'
+    for outcome in configurations:
+        if len(configurations) > 1:
+            yield f"<h3>{_text(outcome.name)}</h3>"
+        yield f"<div>{page.KEY}{chart.inline(demand, load, outcome, _words(one, outcome))}"
+        yield f"{_changes(demand, outcome.moves)}</div>"
+    yield f"</div><div>{_costs(one.outcomes)}</div></div></section>"
+
+
+def _words(one: Outcomes, outcome: Outcome) -> str:
+    """For those who hear the page."""
+    sums = outcome.total
+    return safe(
+        f"Reads and writes of {one.target.table}{'/' + one.target.index if one.target.index else ''} over time: "
+        f"{count(sums.increases, 'increase')}, {count(sums.decreases, 'decrease')}, "
+        f"{count(sums.throttled_minutes, 'minute')} with throttling"
+    )
+
+
+def _changes(demand: Demand, moves: Sequence[Move]) -> str:
+    """All of them, one a line. The script finds a line by its minute."""
+    if not moves:
+        return "<p>No changes.</p>"
+    at = ",".join(f"{(move.at - demand.start) / MINUTE:.4g}" for move in moves)
+    lines = "".join(f"<li>{move.at:%m-%d %H:%M} {_text(_reason(move))}\n" for move in moves)
+    return f'<details><summary>{count(len(moves), "change")}</summary><ol data-at="{at}">\n{lines}</ol></details>'
+
+
+def _reason(move: Move) -> str:
+    """Of the axes that change."""
+    reasons = []
+    for axis, name in enumerate(AXES):
+        before, after = move.before[axis], move.after[axis]
+        if before != after:
+            reasons.append(move.reasons[axis] or f"{name} {before} -> {after}")
+    return "; ".join(reasons)
+
+
+def _name(one: Outcomes) -> str:
+    return _text(one.target.table + (f"/{one.target.index}" if one.target.index else ""))
+
+
+def _text(text: str) -> str:
+    return escape(safe(text))
