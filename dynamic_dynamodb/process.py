@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(logs.NAME)
 
 OK, FAILED = 0, 1
+_LOOKS_AT_CLOCK = 60.0  # seconds: schedules begin by the wall clock, which may be set meanwhile
 
 # Of [global]. Under another region, endpoint or account a name stands for another table.
 _WHERE = ("region", "endpoint_url", "profile", "aws_access_key_id")
@@ -146,10 +147,9 @@ class Runner:
         """
         ended, left = time.monotonic(), seconds
         while left > 0 and not self._signals.stopping():
-            self._signals.sleep(left)
+            self._signals.sleep(min(left, _LOOKS_AT_CLOCK))
             if self._load is not None and self._signals.reload_asked():
                 self._reload(self._load)
-            # The configuration may be another, and schedules begin by the wall clock, which may be set.
             left = self._scaler.pause(time.monotonic() - ended)
         if self._held is not None and not self._signals.stopping():
             self._held.renew()
