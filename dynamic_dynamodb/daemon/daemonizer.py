@@ -21,7 +21,9 @@ from typing import NoReturn
 
 from daemon import DaemonContext
 
-from dynamic_dynamodb.daemon.pidfile import DaemonError, Instance
+from dynamic_dynamodb.daemon import proc
+from dynamic_dynamodb.daemon.files import DaemonError
+from dynamic_dynamodb.daemon.pidfile import Instance
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.terminal import PROGRAM, tell
@@ -55,7 +57,7 @@ def start(body: Body, *, timeout: float = TO_START) -> int:
     try:
         child = os.fork()
     except OSError as error:
-        return _fail([f"no daemon can be started: {error.strerror}"])
+        return _fail([f"cannot start a daemon: {error.strerror}"])
     if child == 0:
         os.close(reader)
         _become_daemon(body, writer)
@@ -83,14 +85,14 @@ def stop(instance: Instance, *, timeout: float = TO_END, and_then: str = "") -> 
                 return _nothing_to_stop(instance, and_then)
             found.terminate()
             until = time.monotonic() + timeout
-            while not found.gone():
+            while not found.ended():
                 if time.monotonic() > until:
                     raise DaemonError(
-                        f"process {found.pid} has not ended {timeout:g} s after it was told to (SIGTERM); "
-                        "its log may say what it waits for"
+                        f"process {found.pid} is still running {timeout:g} s after SIGTERM; "
+                        "its log may show what it is waiting for"
                     )
                 time.sleep(_PAUSE)
-            _say(f"instance {instance.name} has ended (process {found.pid}){and_then}")
+            _say(f"instance {instance.name} has stopped (process {found.pid}){and_then}")
             return OK
     except DaemonError as error:
         return _fail([f"instance {instance.name}: {error}"])
@@ -108,10 +110,10 @@ def status(instance: Instance) -> int:
         with instance.holder() as found:
             if found is None:
                 original = instance.original()
-                _say(_not_running(instance) + (f"; process {original} of the original is" if original else ""))
+                _say(_not_running(instance) + (f"; {original}" if original else ""))
                 return NOT_RUNNING
-            since = f", since {found.since}" if found.since else ""
-            _say(f"instance {instance.name} is running: process {found.pid}{since}")
+            since = proc.since(found.pid)
+            _say(f"instance {instance.name} is running: process {found.pid}" + (f", since {since}" if since else ""))
             return OK
     except DaemonError as error:
         _fail([f"instance {instance.name}: {error}"])
@@ -125,8 +127,8 @@ def _not_running(instance: Instance) -> str:
 
 def _nothing_to_stop(instance: Instance, and_then: str) -> int:
     original = instance.original()
-    if original is not None:
-        raise DaemonError(f"is not running; {instance.of_the_original(original)}")
+    if original:
+        raise DaemonError(f"is not running; {original}")
     _say(_not_running(instance) + and_then)
     return OK
 
@@ -185,7 +187,7 @@ class _Starter:
         try:
             self._tell(_READY + b"\n")
         except BrokenPipeError as error:
-            raise DaemonError("the command that started the daemon was ended before the daemon was ready") from error
+            raise DaemonError("the command that was starting the daemon ended before the daemon was ready") from error
         self._let_go()
 
     def failed(self, reasons: list[str]) -> None:
@@ -199,7 +201,7 @@ class _Starter:
     def ended(self, code: int) -> None:
         """Say that the body has returned: an end to whom it is attached, a failure to `start`."""
         if self._writer is not None:
-            self.failed([f"the daemon ended before it was ready, with exit code {code}"])
+            self.failed([f"the daemon exited with code {code} before it was ready"])
 
     def _tell(self, message: bytes) -> None:
         while self._writer is not None and message:
@@ -256,7 +258,7 @@ class _Birth:
         if not ended:
             group = self._group
             self.kill()
-            return [f"the daemon (process group {group or 'unknown'}) was not ready in {timeout:g} s: killed"]
+            return [f"the daemon (process group {group or 'unknown'}) was not ready after {timeout:g} s and was killed"]
         self._reap()
         heard = [line for line in self._heard.splitlines() if not line.startswith(_GROUP)]
         if heard == [_READY]:

@@ -18,7 +18,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from typing import Any
 import pytest
 from conftest import lives
 
-from dynamic_dynamodb.daemon import daemonizer, pidfile, systemd
+from dynamic_dynamodb.daemon import daemonizer, files, pidfile, systemd
 
 PROGRAM = Path(__file__).parents[1] / "stand_ins" / "daemon_program.py"
 SOAK = bool(os.environ.get("SOAK"))
@@ -74,6 +73,11 @@ class Place:
         pid = int(self.path.read_text())
         assert lives(pid)
         return pid
+
+    def running(self) -> int | None:
+        """The pid of the live process that has the name."""
+        with self.instance.holder() as found:
+            return found.pid if found else None
 
     def facts(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.notes / "facts").read_text())
@@ -141,7 +145,7 @@ def test_start_returns_when_the_daemon_runs_and_says_nothing(place: Place) -> No
     pid = place.start()
     assert place.path.read_bytes() == b"%d\n" % pid
     assert place.facts()["pid"] == pid
-    assert place.instance.running() == pid
+    assert place.running() == pid
 
 
 def test_the_daemon_is_detached(place: Place) -> None:
@@ -174,7 +178,7 @@ def test_nothing_that_others_may_write_to(place: Place, command: str, umask: str
 def test_a_relative_folder_means_the_users(place: Place) -> None:
     words = [sys.executable, str(PROGRAM), "start", "run", str(place.notes)]
     assert subprocess.run(words, cwd=place.home, check=False).returncode == 0  # noqa: S603
-    assert place.instance.running()
+    assert place.running()
     assert place.run("stop").returncode == 0
     assert not place.path.exists()
 
@@ -185,8 +189,8 @@ def test_a_relative_folder_means_the_users(place: Place) -> None:
         ("fail-daemon", ["the moon is in the wrong house"]),
         ("fail-config", ["first problem", "second problem: schön"]),
         ("fail-unforeseen", ["unforeseen error: ValueError: nobody thought of this in two lines"]),
-        ("fail-exit", ["the daemon ended before it was ready, with exit code 5"]),
-        ("return", ["the daemon ended before it was ready, with exit code 0"]),
+        ("fail-exit", ["the daemon exited with code 5 before it was ready"]),
+        ("return", ["the daemon exited with code 0 before it was ready"]),
         ("die", ["the daemon died before it was ready"]),
         ("term", ["the daemon died before it was ready"]),
         ("fail-long", [f"problem {number}" for number in range(20_000)]),
@@ -219,7 +223,8 @@ def test_a_daemon_that_hangs_is_killed_with_all_that_it_started(place: Place, do
     assert 1.4 < time.monotonic() - began < LONG
     assert done.returncode == 1
     assert re.fullmatch(
-        r"dynamic-dynamodb: error: the daemon \(process group \d+\) was not ready in 1\.5 s: killed\n", done.stderr
+        r"dynamic-dynamodb: error: the daemon \(process group \d+\) was not ready after 1\.5 s and was killed\n",
+        done.stderr,
     )
     assert len(place.born()) == 2, "the daemon, and a child of its own"
     until(lambda: not any(map(lives, place.born())))
@@ -236,7 +241,7 @@ def test_no_daemon_without_a_start_that_said_so(place: Place, number: int) -> No
         until(lambda: not any(map(lives, place.born())))
     (place.notes / "go").touch()
     until(lambda: not any(map(lives, place.born())))
-    assert place.instance.running() is None
+    assert place.running() is None
 
 
 @pytest.mark.parametrize("command", ["start", "foreground"])
@@ -245,10 +250,10 @@ def test_a_second_one_is_refused(place: Place, command: str) -> None:
     done = place.run(command)
     assert done.returncode == 1
     assert done.stderr == (
-        f"dynamic-dynamodb: error: instance test is running already: process {pid} holds {place.path}; "
-        "--instance NAME gives another one a name of its own\n"
+        f"dynamic-dynamodb: error: instance test is already running: process {pid} holds {place.path}; "
+        "to run another one, give it a different name with --instance NAME\n"
     )
-    assert place.instance.running() == pid
+    assert place.running() == pid
     assert place.run("start", "--instance", "other").returncode == 0
     assert place.path.read_text() == f"{pid}\n"
 
@@ -258,7 +263,7 @@ def test_a_folder_that_is_missing(place: Place) -> None:
     done = place.run("start")
     assert done.returncode == 1
     assert done.stderr == (
-        f"dynamic-dynamodb: error: lock file {place.lock}: cannot be made: No such file or directory "
+        f"dynamic-dynamodb: error: lock file {place.lock}: cannot be created: No such file or directory "
         "(see --pid-file-dir)\n"
     )
     assert place.run("status").returncode == 3
@@ -270,12 +275,12 @@ def test_a_folder_that_is_not_writable(shared: Place) -> None:
     shared.folder.chmod(0o755)
     done = shared.run("start", "--user", str(NOBODY))
     assert done.returncode == 1
-    assert "cannot be made: Permission denied (see --pid-file-dir)" in done.stderr
+    assert "cannot be created: Permission denied (see --pid-file-dir)" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "a\n", "ä", "a\0"])
 def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(pidfile.DaemonError, match="--instance"):
+    with pytest.raises(files.DaemonError, match="--instance"):
         pidfile.Instance(name, tmp_path)
 
 
@@ -350,7 +355,7 @@ def test_a_fork_of_the_holder_leaves_the_file(place: Place) -> None:
     pid = place.start("--does", "fork")
     time.sleep(0.3)
     assert place.path.exists()
-    assert place.instance.running() == pid
+    assert place.running() == pid
 
 
 # stop, restart, status
@@ -360,7 +365,7 @@ def test_stop(place: Place) -> None:
     pid = place.start()
     done = place.run("stop")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"dynamic-dynamodb: instance test has ended (process {pid})\n"
+    assert done.stdout == f"dynamic-dynamodb: instance test has stopped (process {pid})\n"
     until(lambda: not lives(pid))
     assert not place.path.exists()
     again = place.run("stop")
@@ -385,8 +390,8 @@ def test_stop_does_not_kill(place: Place) -> None:
     pid = place.start("--does", "deaf")
     done = place.run("stop", "--timeout", "0.5")
     assert done.returncode == 1
-    assert f"process {pid} has not ended 0.5 s after it was told to (SIGTERM)" in done.stderr
-    assert place.instance.running() == pid
+    assert f"process {pid} is still running 0.5 s after SIGTERM" in done.stderr
+    assert place.running() == pid
 
 
 def test_a_daemon_can_be_stopped_though_its_launcher_blocked_the_signal(place: Place) -> None:
@@ -397,15 +402,15 @@ def test_a_daemon_can_be_stopped_though_its_launcher_blocked_the_signal(place: P
 def test_restart(place: Place) -> None:
     first = place.run("restart")  # nothing runs
     assert (first.returncode, first.stderr) == (0, "")
-    pid = place.instance.running()
+    pid = place.running()
     assert place.run("restart").returncode == 0
-    assert place.instance.running() not in {None, pid}
+    assert place.running() not in {None, pid}
 
 
 def test_restart_starts_nothing_beside_a_daemon_that_does_not_end(place: Place) -> None:
     pid = place.start("--does", "deaf")
     assert place.run("restart", "--timeout", "0.5").returncode == 1
-    assert place.instance.running() == pid
+    assert place.running() == pid
     assert len(place.born()) == 1
 
 
@@ -449,11 +454,11 @@ def test_the_original_is_left_alone(place: Place, original: int) -> None:
     for command in ("start", "restart", "foreground", "stop"):
         done = place.run(command)
         assert (done.returncode, done.stdout) == (1, "")
-        assert f"process {original}, which {place.path} names, looks like the original" in done.stderr
-        assert f"end it with kill {original}" in done.stderr
+        assert f"process {original}, named in {place.path}, looks like the original" in done.stderr
+        assert f"stop it with `kill {original}`" in done.stderr
     done = place.run("status")
     assert done.returncode == 3
-    assert done.stdout == not_running(place).rstrip() + f"; process {original} of the original is\n"
+    assert done.stdout.startswith(not_running(place).rstrip() + f"; process {original}, named in {place.path}, looks")
     assert place.path.read_text() == f"{original}\n"
 
 
@@ -500,7 +505,7 @@ def test_stale_files_are_replaced_and_nobody_is_signalled(
 ) -> None:
     text = content.format(stranger=stranger).encode() if isinstance(content, str) else content
     place.path.write_bytes(text)
-    assert place.instance.running() is None
+    assert place.running() is None
     assert daemonizer.status(place.instance) == 3
     assert daemonizer.stop(place.instance) == 0
     assert capsys.readouterr().out == not_running(place) * 2
@@ -575,7 +580,7 @@ def test_things_that_are_no_files(place: Place) -> None:
     os.mkfifo(place.path)
     for command, code in (("start", 1), ("stop", 1), ("status", 4)):
         done = place.run(command)
-        assert (done.returncode, done.stderr[-17:]) == (code, "is no plain file\n")
+        assert (done.returncode, done.stderr[-22:]) == (code, "is not a regular file\n")
     place.path.unlink()
     place.path.mkdir()
     assert place.run("start").returncode == 1
@@ -592,59 +597,66 @@ def test_a_lock_in_the_hand_of_a_stranger(place: Place, stranger: int, content: 
         tries = [(place.begin(command), code) for command, code in (("start", 1), ("stop", 1), ("status", 4))]
         for process, code in tries:
             error = process.communicate(timeout=LONG)[1]
-            assert f"lock file {place.lock}: is held by a process that the pid file does not name" in error
-            assert "--pid-file-dir takes a folder where nobody else can hold it" in error
+            assert f"lock file {place.lock}: is locked by a process that the pid file does not name" in error
+            assert "choose a folder that nobody else can use with --pid-file-dir" in error
             assert process.returncode == code
     assert place.path.exists() == (content is not None)
     place.start()
 
 
 HOLDS = """
-import fcntl, sys, time
-file = open(sys.argv[1])
-if sys.argv[2] == "holds":
-    fcntl.flock(file, fcntl.LOCK_EX)
+import fcntl, os, sys, time
+lock = open(sys.argv[1])
+fcntl.flock(lock, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.readline()
+if os.path.exists(sys.argv[2]):
+    os.unlink(sys.argv[2])
+pid_file = open(sys.argv[2], "x")
+print(os.getpid(), file=pid_file, flush=True)
+fcntl.flock(pid_file, fcntl.LOCK_EX)
+time.sleep(600)
+"""
+TRIES = """
+import sys, time
+files = [open(name) for name in sys.argv[1:]]
 print(flush=True)
 time.sleep(600)
 """
 
 
 @contextlib.contextmanager
-def with_the_lock_file(place: Place, how: str) -> Iterator[int]:
-    """A process that has the lock file open, and holds it or not; its pid."""
-    words = [sys.executable, "-c", HOLDS, str(place.lock), how]
-    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:  # noqa: S603
+def with_the_files(place: Place, program: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has done something with the lock file and the pid file."""
+    words = [sys.executable, "-c", program, str(place.lock), str(place.path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            yield process.pid
+            yield process
         finally:
             process.kill()
 
 
-def test_the_holder_is_looked_at_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stale pid file may name one that only tries to start, until the one that has the lock writes its own."""
-    monkeypatch.setattr(pidfile, "_PAUSE", 1.0)  # it is no time in which another process can be slow
-    monkeypatch.setattr(pidfile, "_PATIENCE", LONG)
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_holder_that_has_not_written_its_pid_yet(place: Place, stale: bool) -> None:
+    """Until then a stale pid file may name anybody, also one that only tries to start."""
     place.lock.touch()
-    with with_the_lock_file(place, "tries") as tries, with_the_lock_file(place, "holds") as holds:
-        place.path.write_text(f"{tries}\n")
-        written = threading.Timer(0.3, place.path.write_text, [f"{holds}\n"])
-        written.start()
-        assert place.instance.running() == holds
-        written.join()
-
-
-def test_a_holder_that_has_not_written_its_pid_yet(place: Place) -> None:
-    place.lock.touch()
-    with with_the_lock_file(place, "holds") as holds:
+    with contextlib.ExitStack() as stack:
+        if stale:
+            place.path.touch()
+            tries = stack.enter_context(with_the_files(place, TRIES))
+            place.path.write_text(f"{tries.pid}\n")
+        holds = stack.enter_context(with_the_files(place, HOLDS))
         looks = place.begin("status"), place.begin("start")
         time.sleep(0.5)
-        place.path.write_text(f"{holds}\n")
+        assert holds.stdin is not None
+        holds.stdin.write(b"\n")
+        holds.stdin.flush()
         heard = [look.communicate(timeout=LONG) for look in looks]
         assert [look.returncode for look in looks] == [0, 1]
-        assert f"is running: process {holds}, since" in heard[0][0]
-        assert f"process {holds} holds {place.path}" in heard[1][1]
+        assert f"is running: process {holds.pid}, since" in heard[0][0]
+        assert f"process {holds.pid} holds {place.path}" in heard[1][1]
 
 
 def test_a_pid_file_in_the_hand_of_a_stranger(place: Place, stranger: int) -> None:
@@ -669,7 +681,11 @@ def test_what_may_be_planted_in_place_of_the_lock_file(place: Place, planted: st
         os.mkfifo(place.lock)
     else:
         place.lock.mkdir()
-    expected = {"hard link": "is a hard link to another file", "pipe": "is no plain file", "folder": "is no plain file"}
+    expected = {
+        "hard link": "is a hard link to another file",
+        "pipe": "is not a regular file",
+        "folder": "is not a regular file",
+    }
     for command in ("start", "foreground"):
         done = place.run(command)
         assert done.returncode == 1
@@ -688,6 +704,17 @@ def test_the_lock_file_stays_and_is_taken_over(place: Place) -> None:
     assert place.lock.stat().st_ino == made.st_ino
     assert stat.S_IMODE(place.lock.stat().st_mode) == 0o644
     assert place.lock.read_bytes() == b""
+
+
+def test_the_pid_file_is_locked_as_long_as_the_daemon_lives(place: Place) -> None:
+    """`pkill -L --pidfile` asks for that, and signals nobody where there is no lock."""
+    pid = place.start()
+    with place.path.open() as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not lives(pid))
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def test_a_daemon_is_found_without_its_lock_file(place: Place) -> None:
@@ -721,7 +748,7 @@ def test_foreground_with_closed_streams(place: Place) -> None:
     process = subprocess.Popen(words)  # noqa: S603
     place.begun.append(process)  # type: ignore[arg-type]
     until((place.notes / "facts").exists)
-    until(place.instance.running)
+    until(place.running)
     files = place.facts()["files"]
     assert [files[str(number)] for number in range(3)] == ["/dev/null"] * 3
     process.terminate()
@@ -734,7 +761,7 @@ def test_foreground_with_closed_streams(place: Place) -> None:
 def test_foreground_stays_attached(place: Place) -> None:
     process = place.begin("foreground", cwd=place.home)
     until((place.notes / "facts").exists)
-    assert place.instance.running() == process.pid
+    assert place.running() == process.pid
     assert place.path.read_text() == f"{process.pid}\n"
     assert place.facts()["session"] == os.getsid(0)
     assert place.facts()["folder"] == str(place.home)
@@ -789,12 +816,12 @@ def test_the_daemon_of_another_user(shared: Place) -> None:
     done = shared.run("stop", *other)
     assert done.returncode == 1
     assert done.stderr == (
-        f"dynamic-dynamodb: error: instance test: process {pid} belongs to another user, and cannot be told to end\n"
+        f"dynamic-dynamodb: error: instance test: process {pid} belongs to another user; you may not stop it\n"
     )
     done = shared.run("start", *other)
     assert done.returncode == 1
     assert f"process {pid} holds" in done.stderr
-    assert shared.instance.running() == pid
+    assert shared.running() == pid
 
 
 @as_root
@@ -804,7 +831,7 @@ def test_the_stale_file_of_another_user(shared: Place, mode: int) -> None:
     shared.path.chmod(mode)
     done = shared.run("start", "--user", str(NOBODY))
     assert done.returncode == 1
-    reason = "cannot be opened" if mode == 0o600 else "is user 0's and cannot be replaced"
+    reason = "cannot be opened" if mode == 0o600 else "belongs to user 0 and cannot be replaced"
     assert f"pid file {shared.path}: {reason}: " in done.stderr
     assert shared.path.read_text() == "4194303\n"
     os.chown(shared.path, NOBODY, NOBODY)
@@ -844,7 +871,7 @@ def test_of_eight_starters_one_wins(place: Place, stale: bool) -> None:
         heard = [starter.communicate(timeout=LONG)[1] for starter in starters]
         codes = Counter(starter.returncode for starter in starters)
         assert codes == {0: 1, 1: 7}, heard
-        pid = place.instance.running()
+        pid = place.running()
         assert place.path.read_text() == f"{pid}\n"
         assert sum(f"process {pid} holds" in text for text in heard) == 7, heard
         assert sum(map(lives, place.born())) == 1

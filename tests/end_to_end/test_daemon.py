@@ -22,7 +22,7 @@ from conftest import SCRIPT, Run, environment, lives
 from interpreter import before_all
 from place import LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
 
-from dynamic_dynamodb.daemon import pidfile
+from dynamic_dynamodb.daemon import proc
 from dynamic_dynamodb.decisions.model import Target, Throughput
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 from dynamic_dynamodb.process import Runner
@@ -54,12 +54,12 @@ DENIED = "(Permission denied|Read-only file system)"  # there even for root: /sy
 
 
 def failing_starts() -> Iterator[Any]:
-    yield pytest.param(("--pid-file-dir", "/sys"), 1, rf"lock file /sys/\S+: cannot be made: {DENIED}.*", id="sys")
+    yield pytest.param(("--pid-file-dir", "/sys"), 1, rf"lock file /sys/\S+: cannot be created: {DENIED}.*", id="sys")
     yield pytest.param(("--log-file", "/sys/dd"), 1, rf"log-file /sys/dd: cannot be written: {DENIED}", id="sys-log")
     yield pytest.param(
         ("--pid-file-dir", "{home}/missing"),
         1,
-        r"lock file {home}/missing/\S+: cannot be made: No such file.*",
+        r"lock file {home}/missing/\S+: cannot be created: No such file.*",
         id="folder",
     )
     yield pytest.param(
@@ -113,7 +113,7 @@ def test_a_second_start_says_who_runs(place: Place) -> None:
         done = place.run(command, "--log-file", str(place.home / "other.log"))
         assert (done.returncode, done.stdout) == (1, "")
         (error,) = done.stderr.splitlines()
-        assert error.startswith(f"dynamic-dynamodb: error: instance test is running already: process {pid} holds ")
+        assert error.startswith(f"dynamic-dynamodb: error: instance test is already running: process {pid} holds ")
         assert "--instance NAME" in error
     assert place.pid() == pid
     assert lives(pid)
@@ -171,7 +171,7 @@ def test_the_pid_file_appears_when_the_signal_handlers_stand() -> None:
 @pytest.mark.parametrize("config", ["broken", "missing"])
 def test_stop_and_status_read_no_configuration(place: Place, config: str) -> None:
     pid = place.start()
-    since = pidfile.Holder(pid, -1).since
+    since = proc.since(pid)
     if config == "broken":
         place.conf.write_text("[table: (\nnonsense")
     else:
@@ -179,7 +179,7 @@ def test_stop_and_status_read_no_configuration(place: Place, config: str) -> Non
     flags = ("--config", str(place.conf))
     for command, code, said in (
         ("status", 0, f"instance test is running: process {pid}, since {since}"),
-        ("stop", 0, f"instance test has ended (process {pid})"),
+        ("stop", 0, f"instance test has stopped (process {pid})"),
         ("status", 3, f"instance test is not running (pid file {place.pid_file()})"),
         ("stop", 0, f"instance test is not running (pid file {place.pid_file()})"),
     ):
@@ -218,7 +218,7 @@ def test_restart_takes_the_present_configuration(place: Place) -> None:
     table(place.server, "other-table")
     place.configure(name="other-")
     done = place.run("restart")
-    said = f"dynamic-dynamodb: instance test has ended (process {pid}); starting it\n"
+    said = f"dynamic-dynamodb: instance test has stopped (process {pid}); starting it\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
     assert not lives(pid)
     assert lives(place.pid())
@@ -293,8 +293,9 @@ def test_the_older_of_two_ends(place: Place) -> None:
     until(lambda: not lives(older))
     text = (place.home / "dd.log").read_text()
     assert text.splitlines()[-1].endswith(
-        "ERROR - ended: the lock file or pid file was removed, and another daemon took over: instance test is running "
-        f"already: process {younger} holds {place.pid_file()}; --instance NAME gives another one a name of its own"
+        "ERROR - ended: the lock file or pid file was removed, and another daemon took over: instance test is already "
+        f"running: process {younger} holds {place.pid_file()}; to run another one, give it a different name with "
+        "--instance NAME"
     )
     assert "Traceback" not in text
     assert (place.pid(), lives(younger)) == (younger, True)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from dynamic_dynamodb.daemon import daemonizer, pidfile
+from dynamic_dynamodb.daemon import daemonizer, files, pidfile
 from dynamic_dynamodb.errors import ConfigError
 
 Ready = Callable[[], None]
@@ -60,7 +60,7 @@ class Work:
 
     def before(self) -> None:
         if self.does == "fail-daemon":
-            raise pidfile.DaemonError("the moon is in the wrong house")
+            raise files.DaemonError("the moon is in the wrong house")
         if self.does == "fail-config":
             raise ConfigError(["first problem", "second problem: schön"])
         if self.does == "fail-long":
@@ -100,7 +100,7 @@ class Work:
         if self.does == "crash":
             raise KeyError("a late surprise")
         if self.does == "fail-late":
-            raise pidfile.DaemonError("the moon has moved")
+            raise files.DaemonError("the moon has moved")
         if self.does == "exit-7":
             return 7
         if self.does == "fork" and os.fork() == 0:
@@ -157,7 +157,7 @@ def contend(instance: pidfile.Instance, go: tuple[int, int], results: tuple[int,
         with instance.hold():
             os.write(results[1], b"won:%d\n" % os.getpid())
             os.read(end[0], 1)
-    except pidfile.DaemonError as error:
+    except files.DaemonError as error:
         words = str(error).split()
         pid = words[words.index("process") + 1] if "holds" in words else "unknown"
         os.write(results[1], f"lost:{pid}\n".encode())
@@ -198,7 +198,7 @@ def visit(instance: pidfile.Instance, notes: Path) -> None:
             if dice.random() < 0.5:
                 os._exit(10 if named else 98)  # a crash: the file stays
         os._exit(11 if named else 98)
-    except pidfile.DaemonError:
+    except files.DaemonError:
         os._exit(1)
 
 

@@ -1,0 +1,114 @@
+"""Files in a folder where anybody may put things, such as /tmp: opened, made and locked, and nothing planted is used.
+
+A file is its path and a descriptor to read it by, which is all that flock needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from dynamic_dynamodb.errors import DynamicDynamoDBError
+
+_MODE = 0o644
+_ADVICE = "see --pid-file-dir"
+
+
+class DaemonError(DynamicDynamoDBError):
+    """The daemon cannot be started, stopped or looked at; one line for the user."""
+
+
+def problem(path: Path, what: str, error: BaseException | None = None, advice: str = "") -> DaemonError:
+    """What is wrong with a file, why, and where to look."""
+    reason = f": {error.strerror}" if isinstance(error, OSError) else ""
+    return DaemonError(f"{path.suffix[1:]} file {path}: {what}{reason}" + (f" ({advice})" if advice else ""))
+
+
+def create(path: Path) -> None:
+    """An empty file, where there is nothing yet."""
+    # Not without O_EXCL: in a sticky folder the kernel may refuse O_CREAT for the file of another user.
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, _MODE))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise problem(path, "cannot be created", error, _ADVICE) from error
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[int | None]:
+    """The file, for a look; None where there is none."""
+    file = _open(path)
+    try:
+        yield file
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def locked(path: Path) -> int | None:
+    """The file, with our lock on it; None where somebody else has one, or there is no such file."""
+    file = _open(path)
+    if file is None or (_flock(path, file, fcntl.LOCK_EX) and leads_to(path, file)):
+        return file
+    os.close(file)
+    return None
+
+
+def is_locked(path: Path, file: int) -> bool:
+    """Whether somebody else has a lock like ours on the file; several may ask at the same time."""
+    return not _flock(path, file, fcntl.LOCK_SH)
+
+
+def leads_to(path: Path, file: int) -> bool:
+    """Whether the path is this file, still."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(file))
+    except OSError:
+        return False
+
+
+def open_to_all(path: Path, file: int) -> None:
+    """Give a file of ours its mode, whatever the umask; it must not be another file of ours by a second name."""
+    found = os.fstat(file)
+    if found.st_nlink > 1:
+        raise problem(path, f"is a hard link to another file; remove it, or {_ADVICE}")
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != _MODE:
+        os.fchmod(file, _MODE)
+
+
+def keep_fresh(file: int) -> None:
+    """Set the file's time to now; another user's stays as it is."""
+    with contextlib.suppress(OSError):
+        os.utime(file)
+
+
+def _open(path: Path) -> int | None:
+    """No link is followed, and no pipe waited for."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise problem(path, "is a symbolic link, which is not followed") from error
+        raise problem(path, "cannot be opened", error, _ADVICE) from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise problem(path, "is not a regular file")
+    return file
+
+
+def _flock(path: Path, file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # a network file system without locks
+        raise problem(path, "cannot be locked", error, _ADVICE) from error
+    return True
