@@ -193,6 +193,7 @@ class Runner:
         _announce(new)
         if any(old.config["global"][key] != new.config["global"][key] for key in _WHERE):
             log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
+            self._scaler.close()
             self._scaler, self._moved = self._new_scaler(), True
         else:
             self._scaler.reconfigure(new.config, clients)

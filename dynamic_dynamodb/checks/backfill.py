@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from dynamic_dynamodb.output.wording import count
 log = logging.getLogger("dynamic-dynamodb")
 
 _DAYS = 15  # CloudWatch keeps 1-minute sums for so long
+_AGAIN = 3600.0  # seconds
 _REST = 3.0  # times the CPU time that was spent: a quarter of one core at most
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 _MINUTE = timedelta(minutes=1)
@@ -53,7 +55,9 @@ class Backfill:
         self._stopping = stopping
         self._workers = Workers(stopping, threads=1)
         self._queue: list[Wanted] = []
-        self._known: set[Target] = set()  # read, or waiting to be
+        self._not_before: dict[Target, float] = {}  # on the monotonic clock; of what was read, or waits to be: never
+        self._told: set[Target] = set()  # whose past could not be read
+        self._closed = False
         self._found: list[Past] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -63,16 +67,29 @@ class Backfill:
         self._metrics = Metrics(cloudwatch, self._workers)
 
     def want(self, targets: Iterable[Wanted]) -> None:
-        """Have the past of these targets read, each once."""
+        """Have the past of these targets read, each once; what failed is read again an hour later."""
+        now = time.monotonic()
         with self._lock:
             for one in targets:
-                if one.target not in self._known:
-                    self._known.add(one.target)
+                if self._not_before.get(one.target, 0.0) <= now:
+                    self._not_before[one.target] = math.inf
                     heapq.heappush(self._queue, one)
             if self._queue and self._thread is None:
-                log.info("reading the last %d days of %s from CloudWatch", _DAYS, _named(self._queue))
-                self._thread = threading.Thread(target=self._work, name="backfill", daemon=True)
-                self._thread.start()
+                self._begin()
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._work, name="backfill", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # a limit on threads: the checks need them more
+            log.debug("the last %d days are not read yet: %s", _DAYS, error)
+        else:
+            self._thread = thread
+            log.info("reading the last %d days of %s from CloudWatch", _DAYS, _named(self._queue))
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._closed = True
 
     def take(self) -> list[Past]:
         """What has been read since the last time."""
@@ -87,28 +104,34 @@ class Backfill:
                 found = list(self._read(one))
             except StoppedError:
                 return
-            except AwsError as error:
-                log.warning(
-                    "%s - its last %d days cannot be read: %s; what recurs is known in two days",
-                    one.target,
-                    _DAYS,
-                    error,
-                )
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are read
+                self._failed(one, error)
             else:
                 with self._lock:
                     self._found += found
             self._rest(_REST * (time.thread_time() - began))
 
+    def _failed(self, one: Wanted, error: Exception) -> None:
+        why = error if isinstance(error, AwsError) else f"{type(error).__name__}: {error}"
+        level = logging.DEBUG if one.target in self._told else logging.WARNING
+        log.log(level, "%s - its last %d days cannot be read: %s; tried again in an hour", one.target, _DAYS, why)
+        with self._lock:
+            self._told.add(one.target)
+            self._not_before[one.target] = time.monotonic() + _AGAIN
+
     def _next(self) -> Wanted | None:
         with self._lock:
-            if self._queue and not self._stopping():
+            if self._queue and not self._ends():
                 return heapq.heappop(self._queue)
             self._thread = None
         return None
 
+    def _ends(self) -> bool:
+        return self._closed or self._stopping()
+
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._stopping():
+        while (left := until - time.monotonic()) > 0 and not self._ends():
             time.sleep(min(left, 0.1))
 
     def _read(self, one: Wanted) -> Iterable[Past]:

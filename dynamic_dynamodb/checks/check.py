@@ -86,6 +86,11 @@ class Scaler:
         self._lookout.begin_anew()
         self._state.changes(Episode.COST_TOLD, False)  # another configuration, another cost
 
+    def close(self) -> None:
+        """Begin nothing more beside the checks."""
+        if self._backfill is not None:
+            self._backfill.close()
+
     def check(self) -> bool:
         """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
         self._state.failed = False

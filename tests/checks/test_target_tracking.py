@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -398,6 +399,36 @@ def test_a_past_that_cannot_be_read_is_told_once_and_stops_nothing() -> None:
     found = [line.text for line in lines if "cannot be read" in line.text]
     assert len(found) == 1
     assert "orders - its last 15 days cannot be read: GetMetricData failed" in found[0]
+    assert found[0].endswith("tried again in an hour")
+
+
+def test_where_no_thread_can_be_had_the_check_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's limit on threads, as threading tells of it; the next check tries again."""
+    backfill = Backfill()
+    play = after_two_weeks(backfill=backfill)
+    begin = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "backfill":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        play.run(1)
+        assert play.seen.ok
+    play.run(1)
+    assert "reading the last 15 days of 1 table and 0 indexes" in play.lines()
+    wait_for(backfill)
+
+
+def test_nothing_more_is_read_once_it_is_closed() -> None:
+    backfill = Backfill()
+    play = after_two_weeks(backfill=backfill)
+    play.scene.scaler.close()
+    play.run(1)
+    time.sleep(0.2)
+    assert play.asked["ReadThrottleEvents"] == 1  # the check's own
 
 
 # Somebody else changes the table meanwhile
