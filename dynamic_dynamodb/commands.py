@@ -81,7 +81,7 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequenc
                 f"^{expression.removeprefix('^')}$ means the one name",
                 "warning",
             )
-        return _print(configuration, iam.policy)
+        return _print(configuration, _policy)
     if configuration.command["daemon"] is not None:
         base = Path.cwd()
         reload = partial(_load_from, base, flags, problems)
@@ -96,6 +96,14 @@ def _print(configuration: Configuration, document: Callable[[dict[str, Any]], di
         tell(warning, "warning")
     sys.stdout.write(json.dumps(document(configuration.config), indent=2) + "\n")
     return OK
+
+
+def _policy(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The IAM policy; the default region is only where the program would look, so it narrows nothing."""
+    general = config["global"]
+    if general["region_from"] == regions.DEFAULT_FROM:
+        general = {**general, "region": None}
+    return iam.policy({**config, "global": general})
 
 
 def _show_schedule(configuration: Configuration) -> int:

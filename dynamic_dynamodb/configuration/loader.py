@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, TypeAlias
 
 from dynamic_dynamodb.configuration import doubts, inifile, options, regions, schedules
@@ -41,7 +42,10 @@ _EXPRESSION = re.compile(r"(table|gsi)\s*:")
 _SCHEDULE = re.compile(r"schedule\s*:")
 _OF_TABLE, _OF_INDEX = re.compile(r"table\s*:\s*(.*)", re.DOTALL), re.compile(r"gsi\s*:\s*(.*)", re.DOTALL)
 _SCHEDULE_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_INDEX_AFTER_TABLE = re.compile(r"(\S.*?)[\s,]+gsi\s*:\s*(\S.*)", re.DOTALL)  # no name holds blank and colon
+# A run of blanks is looked at from its beginning only: from each of them takes time with the square of their number.
+_INDEX_AFTER_TABLE = re.compile(r"(\S.*?)(?<![\s,])[\s,]+gsi\s*:\s*(\S.*)", re.DOTALL)  # no name holds blank and colon
+_TABLE_AFTER_INDEX = re.compile(r"(?:^|(?<!\s)\s)\s*table\s*:")
+_MOST_SPLITS = 100  # of one header; each takes as much memory as the header
 _PLAIN_SECTIONS = {"global": options.GLOBAL, "logging": options.LOGGING, _DEFAULT_OPTIONS: options.TABLE}
 # [default_options] serves indexes too, but whatever a table may hold an index may hold.
 
@@ -619,7 +623,7 @@ def _splits(expression: str) -> list[tuple[str, str]]:
     """
     return [
         (expression[: match.start()].strip(), expression[match.end() :].strip())
-        for match in re.finditer(r"(?:^|\s)\s*table\s*:", expression)
+        for match in islice(_TABLE_AFTER_INDEX.finditer(expression), _MOST_SPLITS)
     ]
 
 

@@ -70,9 +70,28 @@ def test_an_expression_stands_for_names_that_begin_as_it_does(
     }
 
 
-def test_a_region_that_is_not_known() -> None:
-    policy = iam.policy(loader.load({"table-name": "^a$"}).config)
-    assert policy["Statement"][1]["Resource"] == ["arn:aws:dynamodb:*:*:table/a"]
+@pytest.mark.parametrize(
+    ("flags", "env", "region"),
+    [
+        ((), {}, "*"),
+        ((), {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "*"),
+        (("--region", "us-east-1"), {}, "us-east-1"),
+        ((), {"AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+        (("--profile", "far"), {}, "eu-west-1"),
+        ((), {"AWS_PROFILE": "far"}, "eu-west-1"),
+        (("--profile", "near"), {}, "*"),
+    ],
+)
+def test_the_region_is_pinned_where_it_is_known(
+    flags: tuple[str, ...], env: dict[str, str], region: str, tmp_path: Path, run: Run
+) -> None:
+    """The default, us-east-1, is only where the program would look: it is no knowledge."""
+    aws = tmp_path / "config"
+    aws.write_text("[profile far]\nregion = eu-west-1\n[profile near]\noutput = json\n")
+    env = {"AWS_CONFIG_FILE": str(aws), **env}
+    done = run("--table-name", "^a$", "--print-iam-policy", *flags, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["Statement"][1]["Resource"] == [f"arn:aws:dynamodb:{region}:*:table/a"]
 
 
 def test_topics_are_those_that_something_is_sent_to(tmp_path: Path) -> None:

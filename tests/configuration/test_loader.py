@@ -5,6 +5,7 @@ Most cases are literal: the text of a file, and the values or the lines that fol
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -1350,6 +1351,30 @@ def test_two_thousand_sections_load_fast(files: Files) -> None:
     begin = time.process_time()
     assert len(files.tables(text)) == 2000
     assert time.process_time() - begin < 3  # takes about 0.4; the bound only catches what grows with the square
+
+
+BLANKS = " " * 90_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[table: a{BLANKS}b]\n",
+        f"[table: a{',' * 90_000}b]\n",
+        f"[table: a]\n[gsi: i{BLANKS}table: a]\n",
+        f"[table: a{BLANKS}b]\n[gsi: i{BLANKS}table: a{BLANKS}b]\n",
+        f"[table: a]\n[gsi: i{' table:' * 14_000}]\n",  # one that there is not
+        f"[table: a]\n[gsi: i table: a]\n[schedule: s{BLANKS}gsi: i{BLANKS}table: a]\nwhen: daily 10:00-11:00\n"
+        "min-provisioned-reads: 2\n",
+        f"[table: a]{BLANKS}x\n",
+    ],
+    ids=["table", "commas", "gsi", "both", "tables", "schedule", "after"],
+)
+def test_long_headers_load_fast(files: Files, text: str) -> None:
+    begin = time.process_time()
+    with contextlib.suppress(ConfigError):
+        files.load(text)
+    assert time.process_time() - begin < 3  # takes 0.2 at most; what grows with the square takes 4 to 30
 
 
 # What templates make of "not set"
