@@ -173,7 +173,7 @@ def _saved(figure: Figure, suffix: str) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that the font has not
         figure.savefig(made, format=suffix, dpi=72 if suffix == "svg" else 144, metadata=nothing)
-    return made.getvalue()
+    return _short(made.getvalue().decode("utf-8")).encode("utf-8") if suffix == "svg" else made.getvalue()
 
 
 def _room(figure: Figure, whole: int, top: float, height: float) -> Axes:
@@ -318,30 +318,27 @@ def _draw_costs(figure: Figure, one: Outcomes, *, top: int, height: int) -> None
         plot.text(LEFT + _NAMES + length + 6, row, f"{amount:,.2f}", va="center")
 
 
-# An SVG file as an element of a page
+# SVG
 
 
-_NUMBER = re.compile(r"-?\d+\.\d+")
+def _short(svg: str) -> str:
+    """Without hundredths of a pixel."""
+    return re.sub(r' (d|x|y)="([^"]*)"', lambda found: f' {found[1]}="{_path(found[2])}"', svg)
+
+
+def _path(text: str) -> str:
+    line = re.sub(r"\s*([MLz])\s*", r"\1", " ".join(text.split()))
+    return re.sub(r"-?\d+\.\d+", lambda found: f"{round(float(found[0]), 1) + 0:g}", line)  # + 0: no -0
 
 
 def _slim(svg: str, label: str) -> str:
-    """Without the head of the file, names that two charts would share, fonts, and hundredths of a pixel."""
+    """Without the head of the file, names that two charts would share, and fonts."""
     height = re.search(r'viewBox="0 0 \S+ (\S+)"', svg)
     body = svg[svg.index(">", svg.index("<svg ")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>|<defs>.*?</defs>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r' id="[^"]*"| xmlns:\w+="[^"]*"', "", body)
     body = re.sub(r' clip-path="[^"]*"|font-(size|family): [^;"]*; ', "", body)
     body = re.sub(r' transform="rotate\(-?0 [^"]*"', "", body)
-    body = re.sub(r' d="([^"]*)"', lambda found: f' d="{_path(found[1])}"', body)
-    body = _NUMBER.sub(lambda found: _tenths(found[0]), body)
     body = re.sub(r"<g>\s*</g>", "", re.sub(r">\s+<", "><", body))
     box = f"0 0 {WIDTH} {height[1] if height else 0}"
     return f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="{box}">{body.strip()}'
-
-
-def _path(text: str) -> str:
-    return re.sub(r"\s*([MLz])\s*", r"\1", " ".join(text.split()))
-
-
-def _tenths(text: str) -> str:
-    return f"{round(float(text), 1) + 0:g}"  # + 0: no -0

@@ -32,7 +32,7 @@ section h2 { margin-top: 18px; }
 .costs td:first-child { min-width: 0; padding: 2px 0; line-height: 1.25; }
 .costs svg { display: block; width: 100%; height: 9px; margin-top: 2px; }
 .chart { display: block; width: 100%; height: auto; cursor: crosshair; }
-.chart text { font-size: 10.5px; }
+.chart text { font-size: 10.5px !important; font-family: inherit !important; }
 .chart path { vector-effect: non-scaling-stroke; }
 .key { font-size: 14px; color: #333; margin: 2px 0; }
 .key svg { width: 26px; height: 11px; margin: 0 6px 0 16px; }
@@ -51,7 +51,7 @@ li { padding: 2px 0 2px 13ch; text-indent: -13ch; overflow-wrap: anywhere; }
   .sides { grid-template-columns: minmax(0, 1fr); }
 }
 @media (max-width: 560px) {
-  .chart text { font-size: 17px; }
+  .chart text { font-size: 17px !important; }
   .chart { margin-left: -4px; }
   th:first-child, td:first-child { min-width: 110px; max-width: 150px; }
   li { padding-left: 2ch; text-indent: -2ch; }

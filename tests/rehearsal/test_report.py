@@ -19,6 +19,7 @@ from dynamic_dynamodb.rehearsal.envelope import envelope, occupied, staircase
 
 Done = subprocess.CompletedProcess
 ORDERS = ("--table-name", "^orders$", "--simulate", "sales-day")
+DOCS = Path(__file__).parents[2] / "docs"
 MEGABYTE = 1_000_000
 VOID = {"meta", "rect", "path", "br"}
 # The worst that a table's list of changes may be: 27 decreases a day, as many increases, 14 days.
@@ -222,6 +223,17 @@ def test_a_chart_of_one_table(ending: str, tmp_path: Path) -> None:
         assert made[:8] == b"\x89PNG\r\n\x1a\n"
         width, height = struct.unpack(">II", made[16:24])
         assert (width, height > 800) == (1440, True)
+
+
+def words_of(path: Path) -> list[str | None]:
+    root = ElementTree.parse(path)  # noqa: S314 - our own file
+    return [element.text for element in root.iter() if element.tag.endswith("text")]
+
+
+def test_the_picture_in_the_docs_is_current(tmp_path: Path) -> None:
+    """Else draw it with the command that stands above it in docs/rehearsal.md."""
+    run(*ORDERS, "--chart", "chart.svg", folder=tmp_path)
+    assert words_of(tmp_path / "chart.svg") == words_of(DOCS / "_static" / "sales-day.svg")
 
 
 # Size
