@@ -16,6 +16,7 @@ from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.decisions import tracking, windows
 from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage
+from dynamic_dynamodb.decisions.tracking import Situation
 
 _MINUTE = timedelta(minutes=1)
 
@@ -110,21 +111,26 @@ class Tracker:
 
     def decide(self, policy: Policy, resource: Resource, now: datetime, *, joins: bool = False) -> Decision:
         """What one axis should have provisioned; `joins`: the other axis is lowered by the same call."""
+        return tracking.decide(policy, self._situation(policy, resource, now), joins=joins)
+
+    def _situation(self, policy: Policy, resource: Resource, now: datetime) -> Situation:
         memory = self._state.memory(resource.target)
         waits = ""
         if memory.waits_until is not None and now < memory.waits_until:
             waits = f"decreases have run out: asked for again from {memory.waits_until:%H:%M UTC}"
-        seen = self.history(resource.target).situation(policy, resource, minute_of(now), self._every, waits)
-        return tracking.decide(policy, seen, joins=joins)
+        return self.history(resource.target).situation(policy, resource, minute_of(now), self._every, waits)
 
     def usage(self, policy: Policy, resource: Resource, now: datetime) -> Usage:
         """What the last 10 known minutes come to, for whatever reads the usage of a window."""
-        return tracking.usage(self.history(resource.target).situation(policy, resource, minute_of(now), self._every))
+        return self._situation(policy, resource, now).usage
 
     def usages(self, job: Job, measured: Measured | Followed, now: datetime) -> tuple[Usage, Usage]:
         """Of reads and of writes, each by its scaling policy."""
+        if isinstance(measured, Followed):
+            return measured.described(job.resource).usages
+        following = [policy.axis for policy in tracked(job)]
         reads, writes = (
-            self.usage(policy, job.resource, now) if policy in tracked(job) else usage
+            self.usage(policy, job.resource, now) if policy.axis in following else usage
             for policy, usage in zip(job.section.policies, measured.usages, strict=True)
         )
         return reads, writes

@@ -107,6 +107,7 @@ class History:
         self._folded: int | None = None  # the newest minute that was learned from
         self._speaks: dict[Axis, deque[tuple[int, int]]] = {axis: deque(maxlen=4 * CERTAIN) for axis in AXES}
         self._sent: int | None = None
+        self._made: dict[Axis, tuple[object, Situation]] = {}  # asked for more than once in a check
         self._stamp: int | None = None  # the LastIncreaseDateTime that DescribeTable showed last
         self._others: int | None = None  # when somebody else increased an axis last
         self._update = Fraction(1)
@@ -151,6 +152,7 @@ class History:
         `throttled` has the axes whose throttled events were asked for. Of these, `hot` are those of hot key ranges:
         more capacity does not cure them, and they do not count.
         """
+        self._made.clear()
         points = [minute for sums in (*consumed.values(), *throttled.values()) for minute in sums if minute < now]
         if self._newest is not None and since > self._newest + 1:  # nobody asked for the minutes between
             self._begin(since)
@@ -184,6 +186,7 @@ class History:
 
     def remember(self, axis: Axis, season: Season) -> None:
         """Take over what the past was like; the minutes that are known here come on top."""
+        self._made.clear()
         one = self._axes[axis]
         for place, (consumed, throttled) in enumerate(zip(one.consumed.values, one.throttled.values, strict=True)):
             season.add(one.consumed.first + place, consumed + throttled)
@@ -191,6 +194,7 @@ class History:
 
     def saw(self, now: int, resource: Resource, every: Fraction) -> None:
         """Take in what DescribeTable shows of the target, which is ACTIVE; `every`: minutes between two checks."""
+        self._made.clear()
         if self._sent is not None:
             took = now - self._sent - every / 2
             self._update, self._sent = min(max(took, Fraction(1)), Fraction(_LONGEST_UPDATE)), None
@@ -212,6 +216,7 @@ class History:
 
     def accepted(self, now: int, axis: Axis, *, increase: bool) -> None:
         """DynamoDB has accepted a change of ours to this axis."""
+        self._made.clear()
         self._sent = now
         if increase:
             self._axes[axis].last_increase = now
@@ -228,6 +233,7 @@ class History:
 
     def learn(self, policies: Iterable[Policy]) -> None:
         """Fold in the minutes that have become known since the last time."""
+        self._made.clear()
         if self._newest is None:
             return
         first = self._axes["reads"].consumed.first
@@ -260,6 +266,13 @@ class History:
 
     def situation(self, policy: Policy, resource: Resource, now: int, every: Fraction, waits: str = "") -> Situation:
         """What a decision about one axis rests on; `waits`: why no decrease may be asked for now."""
+        key = (id(policy), resource.provisioned, now, every, waits)
+        made = self._made.get(policy.axis)
+        if made is None or made[0] != key:
+            made = self._made[policy.axis] = key, self._situation(policy, resource, now, every, waits)
+        return made[1]
+
+    def _situation(self, policy: Policy, resource: Resource, now: int, every: Fraction, waits: str) -> Situation:
         one = self._axes[policy.axis]
         newest = now - 1 if self._newest is None else self._newest
         return Situation(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 _MINUTES = 5  # of a slot
@@ -28,6 +28,9 @@ class Expected(NamedTuple):
     days: str  # "Monday and Tuesday"
 
 
+_Known = tuple[tuple[int, "int | None"], tuple["Expected | None", "Expected | None"]]
+
+
 class Season:
     """One axis of one target. Minutes are counted from the epoch, UTC, and come in order.
 
@@ -41,6 +44,7 @@ class Season:
         self._last: int | None = None  # slot
         self._minutes: list[float] = []  # the newest, at most _LONGEST_RUN
         self._newest: int | None = None  # the minute of the last of them
+        self._known: _Known = ((0, None), (None, None))
 
     def add(self, minute: int, units: float) -> None:
         """Take in one minute: what was consumed and throttled in it. Minutes that are not newer are ignored."""
@@ -58,11 +62,11 @@ class Season:
 
     def soon(self, now: int) -> Expected | None:
         """What the next minutes will need if today is like the days before; None where those are not known."""
-        return self._expected(now, _SOON)
+        return self._expected(now)[0]
 
     def later(self, now: int) -> Expected | None:
         """The same for the next hour: capacity that is about to be needed is not given up."""
-        return self._expected(now, _LATER)
+        return self._expected(now)[1]
 
     def _peak(self) -> float:
         """The greatest load of the runs that end in the newest minute, with the credit to help out."""
@@ -79,38 +83,56 @@ class Season:
             self._peaks[gone % _KEPT] = math.nan
         self._last = slot if self._last is None else max(self._last, slot)
 
-    def _slots(self, slots: Iterable[int]) -> list[float] | None:
-        """The peaks of these slots; None where one is not known."""
-        last = self._last
-        if last is None:
-            return None
-        found = [self._peaks[slot % _KEPT] if last - _KEPT < slot <= last else math.nan for slot in slots]
-        return None if any(map(math.isnan, found)) else found
+    def _expected(self, now: int) -> tuple[Expected | None, Expected | None]:
+        """Soon and later; remembered, since a check asks for it more than once."""
+        key = now, self._newest
+        if self._known[0] != key:
+            self._known = key, self._look(now)
+        return self._known[1]
 
-    def _expected(self, now: int, ahead: int) -> Expected | None:
+    def _look(self, now: int) -> tuple[Expected | None, Expected | None]:
         present = self._mean_before(now // _MINUTES)
         if present is None:
-            return None
-        return max(self._of_pairs(now, ahead, present), key=lambda one: one.units, default=None)
-
-    def _of_pairs(self, now: int, ahead: int, present: float) -> Iterator[Expected]:
+            return None, None
+        soon: Expected | None = None
+        later: Expected | None = None
         for pair in _PAIRS:
-            each = [self._on(now, days, ahead, present) for days in pair]
-            known = [units for units in each if units is not None]
-            if len(known) == len(pair):
-                yield Expected(min(known), _names(now, pair))
+            each = [self._on(now, days, present) for days in pair]
+            if None in each:
+                continue
+            days = _names(now, pair)
+            near, far = (min(units) for units in zip(*(one for one in each if one is not None), strict=True))
+            soon = Expected(near, days) if soon is None or near > soon.units else soon
+            later = Expected(far, days) if later is None or far > later.units else later
+        return soon, later
 
-    def _on(self, now: int, days: int, ahead: int, present: float) -> float | None:
-        """The greatest load of that day around this time, scaled down where today is quieter."""
+    def _on(self, now: int, days: int, present: float) -> tuple[float, float] | None:
+        """The greatest load of that day around this time, soon and later; scaled down where today is quieter."""
         ago = days * _DAY
-        window = range((now - _BEFORE) // _MINUTES - ago, (now + ahead - 1) // _MINUTES - ago + 1)
-        peaks, then = self._slots(window), self._mean_before(now // _MINUTES - ago)
-        if peaks is None or then is None:
+        first = (now - _BEFORE) // _MINUTES - ago
+        near = self._greatest(first, (now + _SOON - 1) // _MINUTES - ago)
+        far = self._greatest(first, (now + _LATER - 1) // _MINUTES - ago)
+        then = self._mean_before(now // _MINUTES - ago)
+        if near is None or far is None or then is None:
             return None
-        return max(peaks) * (min(1.0, present / then) if then else 1.0)
+        scale = min(1.0, present / then) if then else 1.0
+        return near * scale, far * scale
+
+    def _places(self, first: int, last: int) -> list[float] | None:
+        """The peaks of these slots, both included; None where one is not known or older than 15 days."""
+        newest = self._last
+        if newest is None or first <= newest - _KEPT or last > newest:
+            return None
+        begin, end = first % _KEPT, last % _KEPT + 1
+        found = list(self._peaks[begin:end] if begin < end else self._peaks[begin:] + self._peaks[:end])
+        return None if any(one != one for one in found) else found  # noqa: PLR0124 - what is not known is NaN
+
+    def _greatest(self, first: int, last: int) -> float | None:
+        found = self._places(first, last)
+        return None if found is None else max(found)
 
     def _mean_before(self, slot: int) -> float | None:
-        found = self._slots(range(slot - _SCALE_OVER, slot))
+        found = self._places(slot - _SCALE_OVER, slot - 1)
         return None if found is None else sum(found) / _SCALE_OVER
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import cached_property
 from typing import NamedTuple
 
 from dynamic_dynamodb.decisions import calculator
@@ -79,6 +80,29 @@ class Situation:
         """How many minutes ahead this decision must hold: until the next one can have an effect."""
         return self.age + self.update + self.every + 2
 
+    # Cached: a decision asks for them again and again, and exact fractions take their time.
+    @cached_property
+    def expected(self) -> Fraction:
+        """The load when the next decision can have an effect: the greater of 2 minutes, and the trend of 30."""
+        known = self.minutes.consumed
+        latest = exact([max(known[-_JUST_NOW:], default=0.0)])
+        if len(known) < _KNOWN_FOR_SLOPE or self.age > _STALE:
+            return latest
+        trend = exact(known[-_SLOPE:]) - exact(known[-2 * _SLOPE : -_SLOPE])
+        return latest if trend <= 0 else latest + trend / _SLOPE / _SLOPE * (self.reach - 1)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """The last 10 known minutes, as the thresholds' words and limits want them."""
+        last = self.minutes.consumed[-_LOOKED_BACK:]
+        return Usage(
+            self.provisioned,
+            consumed=exact(last),
+            throttled=exact(self.minutes.throttled[-_LOOKED_BACK:]),
+            seconds=60 * max(1, len(last)),
+            hot=exact([self.hot]),
+        )
+
 
 class _Candidate(NamedTuple):
     units: Fraction  # per minute
@@ -94,19 +118,7 @@ def decide(policy: Policy, seen: Situation, *, joins: bool = False) -> Decision:
     if not policy.enable_autoscaling:
         return _stay(policy, seen, f"enable-{policy.axis}-autoscaling is false")
     proposal = _up(policy, seen) or _down_or_stay(policy, seen, joins=joins)
-    return calculator.limit(policy, usage(seen), proposal)
-
-
-def usage(seen: Situation) -> Usage:
-    """The last 10 known minutes, as the thresholds' words and limits want them; none consumed where none is known."""
-    last = seen.minutes.consumed[-_LOOKED_BACK:]
-    return Usage(
-        seen.provisioned,
-        consumed=exact(last),
-        throttled=exact(seen.minutes.throttled[-_LOOKED_BACK:]),
-        seconds=60 * max(1, len(last)),
-        hot=exact([seen.hot]),
-    )
+    return calculator.limit(policy, seen.usage, proposal)
 
 
 def _stay(policy: Policy, seen: Situation, reason: str, *, ripe: bool = False) -> Decision:
@@ -143,7 +155,7 @@ def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
     """The load of the next minutes would leave too little room."""
     if not seen.minutes.consumed:
         return None
-    load, now = expected(seen), 60 * seen.provisioned
+    load, now = seen.expected, 60 * seen.provisioned
     credit = _counted_on(policy, seen)
     if load <= FULL * now + credit / seen.reach:
         return None
@@ -178,23 +190,13 @@ def _by_recurrence(policy: Policy, seen: Situation) -> _Candidate | None:
     return _Candidate(needed / _share_of_target(policy, seen), why)
 
 
-def expected(seen: Situation) -> Fraction:
-    """The load when the next decision can have an effect: the greater of the last 2 minutes, and the trend of 30."""
-    known = seen.minutes.consumed
-    latest = exact([max(known[-_JUST_NOW:])])
-    if len(known) < _KNOWN_FOR_SLOPE or seen.age > _STALE:
-        return latest
-    trend = exact(known[-_SLOPE:]) - exact(known[-2 * _SLOPE : -_SLOPE])
-    return latest + max(Fraction(0), trend / _SLOPE) / _SLOPE * (seen.reach - 1)
-
-
 def _greatest(seen: Situation) -> Fraction:
     """The greatest load that was seen or is expected."""
     known = seen.minutes
     pairs = list(zip(known.consumed[-_GREATEST_OF:], known.throttled[-_GREATEST_OF:], strict=True))
     if not pairs:
         return Fraction(seen.soon.units) if seen.soon else Fraction(0)
-    loads = [exact(max(pairs, key=sum)), expected(seen)]
+    loads = [exact(max(pairs, key=sum)), seen.expected]
     return max([*loads, Fraction(seen.soon.units)] if seen.soon else loads)
 
 
@@ -327,7 +329,7 @@ def _known(learned: float) -> Fraction:
 
 def exact(sums: Sequence[float]) -> Fraction:
     """The exact sum: a datapoint is the decimal number that its JSON shows, not the binary one next to it."""
-    if all(2 * one % 1 == 0 for one in sums):  # as nearly all are; floats hold these, and their sums, exactly
+    if not any(2 * one % 1 for one in sums):  # as nearly all are; floats hold these, and their sums, exactly
         return Fraction(int(2 * sum(sums)), 2)
     total = Decimal(0)
     for one in sums:

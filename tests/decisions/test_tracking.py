@@ -380,7 +380,7 @@ def test_limits_hold(rule: Policy, situation: Situation, joins: bool) -> None:
         assert decision.units >= tracking.exact(last) / 60 / len(last)
         assert decision.units >= Fraction(7, 10) * now
     if decision.units > 4 * now and decision.units > rule.minimum:
-        load = tracking.expected(situation) if known.consumed else Fraction(0)
+        load = situation.expected
         greatest = max(load, situation.soon.units if situation.soon else 0)
         share = rule.target_utilization / 100 / Fraction(round(situation.headroom * 10**6), 10**6)
         assert decision.units <= math.ceil(Fraction(greatest) / share / 60)
