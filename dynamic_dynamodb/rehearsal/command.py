@@ -43,6 +43,8 @@ def run(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect,
     """
     pictures.check(command)
     rates = prices.read(command["prices"]) if command["prices"] else prices.BUILT_IN
+    if command["save_trace"]:
+        tracefile.may_be_saved(command["save_trace"], command["simulate"])
     demand = _demand(schemes, command, connect)
     pictures.check_number(command, demand)
     if command["save_trace"]:

@@ -12,6 +12,7 @@ from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes, Sums
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
 from dynamic_dynamodb.rehearsal.schemes import Move
 
+_INNER = ("used_units", "provisioned_units")  # what the utilization is worked out from
 _DIGITS = 6  # of what is not a whole number
 
 
@@ -81,7 +82,7 @@ def _sums(sums: Sums) -> Mapping[str, Any]:
     return {
         name: _number(value)
         for name, value in (
-            *((name, value) for name, value in vars(sums).items() if name != "provisioned_units"),
+            *((name, value) for name, value in vars(sums).items() if name not in _INNER),
             ("throttled_percent", sums.throttled_percent),
             ("utilization_percent", sums.utilization_percent),
         )

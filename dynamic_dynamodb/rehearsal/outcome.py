@@ -6,7 +6,7 @@ import itertools
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,6 @@ from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Pair
 from dynamic_dynamodb.rehearsal.prices import Rates
 from dynamic_dynamodb.rehearsal.rivals import Least
 from dynamic_dynamodb.rehearsal.schemes import Course, Kind, Move
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from dynamic_dynamodb.rehearsal.demand import Minutes
@@ -36,6 +33,7 @@ class Sums:
     dollars_hour_maximum: float = 0.0
     demand_units: float = 0.0
     consumed_units: float = 0.0
+    used_units: float = 0.0  # consumed of what was provisioned
     provisioned_units: float = 0.0
     throttled_units: float = 0.0
     throttled_minutes: int = 0
@@ -50,7 +48,7 @@ class Sums:
     @property
     def utilization_percent(self) -> float | None:
         """Consumed of provisioned; None where nothing is provisioned."""
-        return 100 * self.consumed_units / self.provisioned_units if self.provisioned_units else None
+        return 100 * self.used_units / self.provisioned_units if self.provisioned_units else None
 
 
 @dataclass(frozen=True)
@@ -121,6 +119,7 @@ def measure(
                 dollars_hour_maximum=maximum * rate,
                 demand_units=60 * sum(load.demand[axis]),
                 consumed_units=sum(course.consumed[axis]),
+                used_units=sum(course.consumed[axis]),
                 provisioned_units=average * 3600,
                 throttled_units=sum(units for units in throttled if units > _NOISE),
                 throttled_minutes=sum(units > _NOISE for units in throttled),
@@ -206,6 +205,7 @@ def least(load: Load, both: tuple[Least, Least], rates: Rates) -> Outcome:
                 dollars_hour_maximum=one.by_hour_maximum * rate,
                 demand_units=60 * sum(load.demand[axis]),
                 consumed_units=60 * sum(load.servable(axis)),
+                used_units=60 * sum(load.servable(axis)),
                 provisioned_units=one.unit_hours * 3600,
                 increases=one.increases,
                 decreases=one.decreases,
@@ -262,6 +262,3 @@ def _steps(load: Load, demand: Demand) -> list[tuple[datetime, Throughput]]:
             steps.append((demand.start + minute * MINUTE, Throughput(round(known[0]), round(known[1]))))
         present = known
     return steps
-
-
-NAMES = tuple(field.name for field in fields(Sums))

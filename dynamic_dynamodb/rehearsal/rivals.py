@@ -44,6 +44,9 @@ class _Tracked:
         self.units = units
         self.consumed: Minutes = array("d")
         self.throttled: Minutes = array("d")
+        # Consumed in each minute before the first one: its load had always been there, and no burst capacity was left.
+        served = load[0] - (0.0 if hot is None else min(load[0], hot[0]))
+        self._before = 60 * min(served, float(units))
         self._above = self._below = 0  # minutes in a row, up to the newest known one
 
     def serve(self, minute: int, rules: Rules) -> None:
@@ -65,21 +68,29 @@ class _Tracked:
 
     def see(self, minute: int) -> None:
         """The datapoint of this minute has come in."""
-        percents, whole = 100 * self.consumed[minute], self.units * 60
+        percents, whole = 100 * self._used(minute), self.units * 60
         self._above = self._above + 1 if percents > TARGET * whole else 0
         self._below = self._below + 1 if percents < _IN_BELOW * whole else 0
 
-    def changed(self, units: int, minute: int) -> None:
-        """Another capacity holds: AWS makes its alarms anew, and they look back."""
-        self.units = units
+    def _used(self, minute: int) -> float:
+        """Units that were consumed in a minute; those before the first one are negative."""
+        return self.consumed[minute] if minute >= 0 else self._before
+
+    def look_back(self, minute: int) -> None:
+        """What the alarms know when they are made: the minutes up to this one."""
         self._above = self._below = 0
-        for known in range(max(0, minute - _IN_AFTER), minute + 1):
+        for known in range(minute - _IN_AFTER, minute + 1):
             self.see(known)
+
+    def changed(self, units: int, minute: int) -> None:
+        """Another capacity holds: AWS makes its alarms anew."""
+        self.units = units
+        self.look_back(minute)
 
     def wants(self, minute: int) -> int:
         """What it would provision, where the newest known minute is this one."""
         units = self.units
-        last = self.consumed[minute] if minute >= 0 else 0.0
+        last = self._used(minute)
         if self._above >= _OUT_AFTER:
             units = max(units, at_target(last / 60))
         elif self._below >= _IN_AFTER and last > 0:
@@ -107,6 +118,8 @@ def track(
     """AWS's target tracking on one table and its indexes: while one of them is UPDATING, none can be changed."""
     resources = [_tracked(*one, demand) for one in zip(loads, starts, limits, strict=True)]
     delay, update = math.ceil(rules.metric_delay / 60), max(1, math.ceil(rules.update_seconds / 60))
+    for axis in (axis for resource in resources for axis in resource.axes):
+        axis.look_back(-2 - delay)  # the minute before the first one that is seen
     ready = 0  # the minute from which on the table is ACTIVE
     for minute in range(demand.minutes):
         known = minute - 1 - delay
@@ -114,8 +127,7 @@ def track(
             if resource.coming is not None and minute >= ready:
                 _take_effect(resource, demand.start + minute * MINUTE, known)
             for axis in resource.axes:
-                if known >= 0:
-                    axis.see(known)
+                axis.see(known)
         if minute >= ready:
             now = demand.start + minute * MINUTE
             wanting = [one for one in resources if _ask(one, now, known, rules)]

@@ -133,9 +133,18 @@ def notes(rehearsal: Rehearsal) -> Iterator[str]:
         + ". AWS does not say whether an hour counts by its average or by its maximum: both are shown."
     )
     yield "The least: never below any minute, no burst, no min or max. A bound, not a promise."
+    yield from _recorded_on_demand(rehearsal)
     if demand.gap_minutes:
         yield f"{demand.gap_minutes:,} minutes were missing, and held at the value before them."
     yield from demand.notes
+
+
+def _recorded_on_demand(rehearsal: Rehearsal) -> Iterator[str]:
+    """The row of what was recorded has dollars of all tables, but no capacity of these."""
+    number = sum(one.on_demand for one in rehearsal.resources)
+    if number and any(one.kind == "recorded" for one in rehearsal.totals):
+        what = count(number, "table or index", "tables and indexes")
+        yield f"As recorded: unit hours and utilization leave out {what} on demand."
 
 
 # Words

@@ -40,6 +40,7 @@ OPTIONAL = (
     "hot_reads",
     "hot_writes",
 )
+_SAVED_HEADER = ",".join(REQUIRED)  # optional columns follow
 _MOST_UNITS = 1_000_000_000  # a second
 _MOST_MINUTES = 10_000_000  # 19 years
 _EPOCH = re.compile(r"\d+(\.\d*)?")
@@ -301,6 +302,24 @@ def _average(made: Minutes, times: Minutes, values: Minutes, step: float) -> Non
 
 
 # Writing
+
+
+def may_be_saved(path: str, source: str) -> None:
+    """Raises ConfigError where --save-trace would destroy its own source, or a file that is no saved trace."""
+    target = Path(path)
+    try:
+        if not target.is_file():
+            return
+        if Path(source).exists() and target.samefile(source):
+            raise ConfigError([f"--save-trace {path}: is the file that --simulate reads; choose another name"])
+        with target.open("rb") as file:
+            start = file.read(len(_SAVED_HEADER)).decode("utf-8", "replace")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    if start != _SAVED_HEADER:
+        raise ConfigError(
+            [f"--save-trace {path}: the file exists and is not a saved trace; delete it, or choose another name"]
+        )
 
 
 def save(path: str, demand: Demand) -> None:

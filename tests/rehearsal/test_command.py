@@ -128,6 +128,42 @@ def test_a_trace_on_one_axis(tmp_path: Path) -> None:
     assert found["source"] == str(path)
 
 
+RECORDED = "timestamp,table,index,reads,writes,provisioned_reads,provisioned_writes"
+
+
+def recorded(folder: Path, *rows: str, minutes: int = 120) -> Path:
+    """Tables with what they had; a row is all that follows the time."""
+    path = folder / "recorded.csv"
+    lines = [f"{1767571200 + 60 * number},{row}" for number in range(minutes) for row in rows]
+    path.write_text("\n".join([RECORDED, *lines, ""]), "utf-8")
+    return path
+
+
+def by_kind(outcomes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {one["kind"]: one for one in reversed(outcomes)}
+
+
+def test_every_scheme_knows_the_same_past(tmp_path: Path) -> None:
+    """100 a second of 1,000: the configuration and AWS decrease in the first minute; AWS to 100 / .7."""
+    path = recorded(tmp_path, "orders,,100,65,1000,100")
+    (resource,) = document(run(*ORDERS, "--simulate", str(path), "--output", "json"))["resources"]
+    found = by_kind(resource["outcomes"])
+    assert found["configuration"]["changes"][0]["at"] == "2026-01-05T00:00:00Z"
+    assert found["target-tracking"]["read_unit_hours"] == pytest.approx((1000 + 143 * 119) / 60)
+
+
+def test_utilization_is_of_what_was_provisioned(tmp_path: Path) -> None:
+    """What a table on demand consumed has no capacity beside it."""
+    path = recorded(tmp_path, "orders,,50,50,100,100", "users,,900,900,,")
+    file = conf(tmp_path, "a.conf", "[table: ^orders$]", "[table: ^users$]")
+    words = ("--config", str(file), "--simulate", str(path))
+    past = by_kind(document(run(*words, "--output", "json"))["outcomes"])["recorded"]
+    assert past["utilization_percent"] == pytest.approx(50)
+    assert past["consumed_units"] == 2 * (50 + 900) * 7200
+    note = "As recorded: unit hours and utilization leave out 1 table or index on demand."
+    assert note in run(*words).stdout.splitlines()
+
+
 def test_each_table_that_is_named_in_full_gets_the_series(tmp_path: Path) -> None:
     path = trace(tmp_path, *[70] * 120)
     sections = ("[table: ^orders$]", "[table: users]", "[table: ^logs-.*]", "[gsi: .* table: ^orders$]")
@@ -191,6 +227,25 @@ def test_a_saved_trace_gives_the_same_again(tmp_path: Path) -> None:
     first = run(*ORDERS, "--simulate", "sales-day", "--save-trace", str(saved), "--output", "json")
     again = run(*ORDERS, "--simulate", str(saved), "--output", "json")
     assert document(first)["outcomes"] == document(again)["outcomes"]
+
+
+def test_a_trace_may_replace_an_older_one_and_nothing_else(tmp_path: Path) -> None:
+    source, other, saved = trace(tmp_path, *[70] * 60), conf(tmp_path, "notes.txt", "mine"), tmp_path / "saved.csv"
+    link = tmp_path / "link.csv"
+    link.symlink_to(source)
+    before = source.read_bytes()
+    for path in (source, link, tmp_path / "." / source.name):
+        line = refused(run(*ORDERS, "--simulate", str(source), "--save-trace", str(path)))
+        assert line == f"--save-trace {path}: is the file that --simulate reads; choose another name"
+    for path in (other, conf(tmp_path, "empty.csv")):
+        line = refused(run(*ORDERS, "--simulate", str(source), "--save-trace", str(path)))
+        reason = "the file exists and is not a saved trace; delete it, or choose another name"
+        assert line == f"--save-trace {path}: {reason}"
+    assert (source.read_bytes(), other.read_text()) == (before, "mine\n")
+    for words in ((str(source),), ("sales-day",)):
+        assert run(*ORDERS, "--simulate", *words, "--save-trace", str(saved)).returncode == 0
+    assert len(saved.read_text().splitlines()) == 1 + 1440
+    assert "is the file" in refused(run(*ORDERS, "--simulate", str(saved), "--save-trace", str(saved)))
 
 
 def test_an_index_without_a_section_is_left_out(tmp_path: Path) -> None:

@@ -161,9 +161,9 @@ def test_target_tracking_never_goes_in_at_zero() -> None:
 
 
 def test_a_ramp() -> None:
-    """1 to 1,440 a second: the least follows it minute by minute."""
-    ramp = run(demand(range(1, DAY + 1)))
-    assert reads(ramp["least"]) == (sum(range(1, DAY + 1)) / 60, 0, 0)
+    """60 to 1,440 a second: the least follows it minute by minute."""
+    ramp = run(demand([60] * HOUR + list(range(HOUR + 1, DAY + 1))))
+    assert reads(ramp["least"]) == (round((60 * HOUR + sum(range(HOUR + 1, DAY + 1))) / 60, 4), 0, 0)
     assert reads(ramp["peak"]) == (DAY * 24, 0, 0)
     assert reads(ramp["target-tracking"])[1:] == (0, 0)
 
@@ -176,14 +176,22 @@ def moves(course: Course) -> list[tuple[int, int]]:
 def test_a_ramp_and_target_tracking() -> None:
     """It begins with 60 / .7, which is 86. 61 and 62 are above 70 % of it, and known at minute 64: 62 / .7 is 89.
 
-    In to the last minute / .7 when 15 minutes are known to be below 50 %: 15 / .7 is 22, at minute 17.
+    In to the last minute / .7 when 15 minutes are known to be below 50 %: the minutes 5 to 19 are at minute 22.
     """
     of = demand([60] * HOUR + list(range(61, 66)))
     (course,) = rivals.track(of, of.loads, [Throughput(86, 86)], [((1, None), (1, None))], AWS).values()
     assert moves(course) == [(64, 89)]
-    of = demand(range(1, 30))
-    (course,) = rivals.track(of, of.loads, [Throughput(86, 86)], [((1, None), (1, None))], AWS).values()
-    assert moves(course) == [(17, 22), (19, 25), (21, 28), (23, 30), (25, 33), (27, 36)]
+    of = demand([50] * 5 + [15] * 20)
+    (course,) = rivals.track(of, of.loads, [Throughput(72, 72)], [((1, None), (1, None))], AWS).values()
+    assert moves(course) == [(22, 22)]
+
+
+def test_target_tracking_has_the_same_past_as_the_configuration() -> None:
+    """The load of the first minute had always been there: what is too large or too small is known from the start."""
+    for units, begins, expected in ((100, 1000, [(0, 143)]), (90, 100, [(0, 129)]), (65, 100, [])):
+        of = demand([units] * HOUR)
+        (course,) = rivals.track(of, of.loads, [Throughput(begins, begins)], [((1, None), (1, None))], AWS).values()
+        assert moves(course) == expected
 
 
 # 100 for ten minutes, 20 for ten minutes, and so on: 72 times a day.
