@@ -11,10 +11,51 @@ import signal
 import threading
 from types import FrameType
 
+from dynamic_dynamodb.decisions.matching import TriedBrieflyError
+from dynamic_dynamodb.errors import DynamicDynamoDBError
+
 PATIENCE = 2.0  # seconds; other matches take microseconds
+_BRIEFLY = 0.01  # of processor time, for further names: a busy machine does not use it up
+_SIGNALS = {signal.ITIMER_REAL: signal.SIGALRM, signal.ITIMER_VIRTUAL: signal.SIGVTALRM}
 
 
-def matches(pattern: re.Pattern[str], name: str) -> bool:
+class BacktrackingError(DynamicDynamoDBError):
+    """It cannot be told whether a section's expression matches a name."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"left alone: it took more than {PATIENCE:.0f} s to match {shown} with this name; "
+            "write the expression without a repetition inside a repetition, such as (a+)+"
+        )
+
+
+class Patience:
+    """Matches names. An expression that takes too long once has no more patience: thousands of names may follow."""
+
+    def __init__(self) -> None:
+        self._slow: set[re.Pattern[str]] = set()
+
+    def matches(self, pattern: re.Pattern[str], name: str) -> bool:
+        """Like matches. Raises TriedBrieflyError, a TimeoutError, where the expression has been slow before."""
+        if pattern in self._slow:
+            return self._briefly(pattern, name)
+        try:
+            return matches(pattern, name)
+        except TimeoutError:
+            self._slow.add(pattern)
+            raise
+
+    @staticmethod
+    def _briefly(pattern: re.Pattern[str], name: str) -> bool:
+        try:
+            return matches(pattern, name, _BRIEFLY, signal.ITIMER_VIRTUAL)
+        except TimeoutError:
+            raise TriedBrieflyError from None
+
+
+def matches(
+    pattern: re.Pattern[str], name: str, patience: float | None = None, timer: int = signal.ITIMER_REAL
+) -> bool:
     """Whether the pattern matches from the start of the name. Raises TimeoutError where that cannot be told in time.
 
     Signals are the main thread's: in another one a match takes as long as it takes.
@@ -27,12 +68,13 @@ def matches(pattern: re.Pattern[str], name: str) -> bool:
         if not answered:
             raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    number = _SIGNALS[timer]
+    before = signal.signal(number, ring)
+    signal.setitimer(timer, PATIENCE if patience is None else patience)
     try:
         answer = pattern.match(name)
         answered = True
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
+        signal.setitimer(timer, 0)
+        signal.signal(number, before or signal.SIG_DFL)
     return answer is not None

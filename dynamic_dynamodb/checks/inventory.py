@@ -17,19 +17,8 @@ from dynamic_dynamodb.configuration import regions
 from dynamic_dynamodb.configuration.sections import Section
 from dynamic_dynamodb.decisions.matching import Match, Matcher, Undecided, longer_names, named_in_full, plain_name
 from dynamic_dynamodb.decisions.model import Resource, Table, Target
-from dynamic_dynamodb.errors import DynamicDynamoDBError
 
 log = logging.getLogger("dynamic-dynamodb")
-
-
-class BacktrackingError(DynamicDynamoDBError):
-    """It cannot be told whether a section's expression matches a name."""
-
-    def __init__(self, shown: str) -> None:
-        super().__init__(
-            f"left alone: it took more than {backtracking.PATIENCE:.0f} s to match {shown} with this name; "
-            "write the expression without a repetition inside a repetition, such as (a+)+"
-        )
 
 
 _A_DAY = timedelta(days=1)
@@ -85,6 +74,8 @@ class Inventory:
         self._clock = clock
         self._moment = clock()  # a check goes by the schedules that hold when it begins
         self._next = _Next(self._moment, self._moment, None)
+        self._patience = backtracking.Patience()
+        self._put_off: dict[str, list[str]] = {}  # by section: names that it was tried with but briefly
         state.keep_sections(set(self._all_shown()))
 
     def take(self, now: datetime) -> list[Job] | None:
@@ -93,6 +84,13 @@ class Inventory:
         Raises AwsError where the tables cannot be listed.
         """
         self._moment = now
+        self._try_again()
+        try:
+            return self._take()
+        finally:
+            self._tell_put_off()
+
+    def _take(self) -> list[Job] | None:
         listed = self._list()
         names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
         tables = self._describe(names)
@@ -165,12 +163,30 @@ class Inventory:
 
     def _decided(self, matcher: Matcher, target: Target, kind: str, of_table: str = "") -> bool:
         """Whether it can be told which section the target belongs to; if not, it is left alone. Raises StoppedError."""
-        answer = matcher.ask(target.index or target.table, backtracking.matches)
-        if isinstance(answer, Undecided):
-            shown = _shown(kind, answer.expression, of_table)
-            self._state.fail(target, BacktrackingError(shown))
-            self._workers.go_on()  # there may be many of them, at some seconds each
-        return not isinstance(answer, Undecided)
+        answer = matcher.ask(target.index or target.table, self._patience.matches)
+        if not isinstance(answer, Undecided):
+            return True
+        shown = _shown(kind, answer.expression, of_table)
+        if answer.final:
+            self._state.fail(target, backtracking.BacktrackingError(shown))
+        else:
+            self._put_off.setdefault(shown, []).append(str(target))
+        self._workers.go_on()  # it may have taken a while, and there may be many
+        return False
+
+    def _try_again(self) -> None:
+        """Each check has patience for one name more."""
+        self._patience = backtracking.Patience()
+        self._put_off = {}
+        for matcher in (self._matcher, *(section.matcher for section in self._sections.values())):
+            matcher.try_again()
+
+    def _tell_put_off(self) -> None:
+        for shown, names in self._put_off.items():
+            self._state.failed = True
+            log.error(
+                "%s takes too long with other names too, which are left alone in this check: %s", shown, _some(names)
+            )
 
     def _look(self, name: str) -> _Seen:
         """Describe one table. The time is taken before: what AWS says may be as old as the call."""

@@ -19,9 +19,17 @@ class Match(NamedTuple):
 
 
 class Undecided(NamedTuple):
-    """It cannot be told whether this expression matches: the answer takes too long."""
+    """It cannot be told whether this expression matches: the answer takes too long.
+
+    Not `final`: it was tried briefly, and may be tried again.
+    """
 
     expression: str
+    final: bool
+
+
+class TriedBrieflyError(TimeoutError):
+    """The expression took too long for another name, so this one was given but a moment."""
 
 
 def _matches(pattern: re.Pattern[str], name: str) -> bool:
@@ -34,6 +42,7 @@ class Matcher:
     def __init__(self, expressions: Iterable[str]) -> None:
         self._patterns = [(expression, re.compile(expression)) for expression in expressions]
         self._known: dict[str, Match | Undecided | None] = {}
+        self._put_off: list[str] = []
 
     def match(self, name: str) -> Match | None:
         """The section of this name, or None."""
@@ -43,8 +52,16 @@ class Matcher:
     def ask(self, name: str, matches: Callable[[re.Pattern[str], str], bool] = _matches) -> Match | Undecided | None:
         """Like match. Undecided where `matches` raises TimeoutError before an expression has matched."""
         if name not in self._known:
-            self._known[name] = self._ask(name, matches)
+            answer = self._known[name] = self._ask(name, matches)
+            if isinstance(answer, Undecided) and not answer.final:
+                self._put_off.append(name)
         return self._known[name]
+
+    def try_again(self) -> None:
+        """One of the names that were tried briefly is tried again, when it is asked for."""
+        self._put_off = [name for name in self._put_off if name in self._known]
+        if self._put_off:
+            del self._known[self._put_off.pop(0)]
 
     def _ask(self, name: str, matches: Callable[[re.Pattern[str], str], bool]) -> Match | Undecided | None:
         found: list[str] = []
@@ -52,9 +69,9 @@ class Matcher:
             try:
                 if matches(pattern, name):
                     found.append(expression)
-            except TimeoutError:
+            except TimeoutError as error:
                 if not found:  # a later one changes nothing
-                    return Undecided(expression)
+                    return Undecided(expression, final=not isinstance(error, TriedBrieflyError))
         return Match(found[0], tuple(found[1:])) if found else None
 
     def keep(self, names: Collection[str]) -> None:

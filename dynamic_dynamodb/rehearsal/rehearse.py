@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dynamic_dynamodb.checks.backtracking import PATIENCE, Patience
 from dynamic_dynamodb.configuration.sections import Section
-from dynamic_dynamodb.decisions.matching import Matcher
+from dynamic_dynamodb.decisions.matching import Match, Matcher, Undecided
 from dynamic_dynamodb.decisions.model import Target, Throughput
+from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.rehearsal import outcome, rivals
 from dynamic_dynamodb.rehearsal.demand import Demand, Load, first_known
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
@@ -39,21 +41,34 @@ class Scheme:
 
 
 class Sections:
-    """Which section of a configuration a table or index belongs to."""
+    """Which section of a configuration a table or index belongs to. Raises ConfigError where that cannot be told."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        self._patience = Patience()
         self._sections = {expression: Section.of(values) for expression, values in config["tables"].items()}
         self._matcher = Matcher(self._sections)
 
     def of(self, target: Target) -> Section | None:
-        match = self._matcher.match(target.table)
+        match = self._match(self._matcher, target.table, "table")
         if match is None:
             return None
         section = self._sections[match.section]
         if target.index is None:
             return section
-        of_index = section.matcher.match(target.index)
+        of_index = self._match(section.matcher, target.index, "gsi", f" table: {match.section}")
         return None if of_index is None else section.gsis[of_index.section]
+
+    def _match(self, matcher: Matcher, name: str, kind: str, of_table: str = "") -> Match | None:
+        answer = matcher.ask(name, self._patience.matches)
+        if isinstance(answer, Undecided):
+            shown = f"[{kind}: {answer.expression}{of_table}]"
+            raise ConfigError(
+                [
+                    f"{shown}: it took more than {PATIENCE:.0f} s to match it with {name}; "
+                    "write the expression without a repetition inside a repetition, such as (a+)+"
+                ]
+            )
+        return answer
 
     def limits(self, target: Target, rules: Rules) -> Limits:
         """Min and max of both axes; DynamoDB's own where none is set."""

@@ -38,6 +38,28 @@ def test_the_others_go_on(place: Place) -> None:
     assert "matches nothing" not in done.stderr, "which cannot be told either"
 
 
+def test_each_check_has_patience_with_one_name(place: Place) -> None:
+    """What an expression costs does not grow with the number of names; each has its turn."""
+    section = "[table: ^(a+)+$]"
+    names = sorted(f"{HANGS}{number}" for number in range(3))
+    for name in names:
+        table(place.server, name, 95)
+    table(place.server, "my-hot-table", 95)
+    place.configure(name="^(a+)+$", interval=1)
+    with place.conf.open("a") as file:
+        file.write("[table: .*]\n")
+    place.start()
+    given_up = f"{section} takes too long with other names too, which are left alone in this check: "
+    place.wait_for("my-hot-table - reads 95.0 % of 100 >= 90 %: 100 -> 150")
+    assert len(place.lines(ERROR.format(section))) == 1, "the others were not tried for long"
+    assert place.lines(f"ERROR - {given_up}{names[1]}, {names[2]}")
+    for name in names:
+        place.wait_for(re.escape(f"{name} - {ERROR.format(section)}"))
+    place.wait_for("my-hot-table - reads .*stays", count=3)
+    assert len(place.lines(given_up)) == 2, "in the first two checks"
+    assert "matches nothing" not in place.text(), "which cannot be told"
+
+
 def test_an_index(place: Place) -> None:
     place.server.world.add_index("my-table", HANGS, 100, 100)
     place.configure(name="^my-table$", interval=1)

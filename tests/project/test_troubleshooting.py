@@ -31,7 +31,7 @@ PASSED_ON = {
     "aws.sources": {"_refuse_to_type", "communicate"},
     "checks.breaker": {"_REASONS", "_reason", "verdict", "_verdict", "_late", "ask", "_ask"},
     "checks.updates": {"_tell", "_tell_error", "_not_made"},
-    "checks.inventory": {"BacktrackingError"},
+    "checks.backtracking": {"BacktrackingError"},
     "checks.guards": {"_in_window", "_unless_run_out", "postpone"},
     "configuration.converters": {"not_set"},
     "configuration.regions": {"doubt"},

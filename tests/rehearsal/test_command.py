@@ -262,6 +262,22 @@ def test_an_index_without_a_section_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sections", "table", "index"),
+    [
+        (("[table: ^(a+)+$]",), "a" * 50 + "b", ""),
+        (("[table: ^orders$]", "[gsi: ^(a+)+$ table: ^orders$]"), "orders", "a" * 50 + "b"),
+    ],
+)
+def test_an_expression_that_backtracks(sections: tuple[str, ...], table: str, index: str, tmp_path: Path) -> None:
+    """Refused, not awaited for ever."""
+    path = tmp_path / "trace.csv"
+    rows = [f"{60 * n},{table},{one},70,7" for n in range(60) for one in {"", index}]
+    path.write_text("\n".join(["timestamp,table,index,reads,writes", *rows, ""]), "utf-8")
+    text = refused(run("--config", str(conf(tmp_path, "a.conf", *sections)), "--simulate", str(path)))
+    assert f"{sections[-1]}: it took more than 2 s to match it with {index or table}" in text
+
+
+@pytest.mark.parametrize(
     ("words", "problem"),
     [
         (("--simulate", "nothing.csv"), "nothing.csv: cannot be read: No such file or directory"),
