@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import logging
 import logging.config
 import logging.handlers
 import os
+import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from dynamic_dynamodb.output.wording import one_line
 NAME = "dynamic-dynamodb"
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _OLD_FILES = 5
+_DATED = re.compile(r"^\d{4}-\d{2}-\d{2}(\.\w+)?$", re.ASCII)  # behind FILE and a dot; not all Pythons count DATE.2
+_TO_LOCK = 5.0  # seconds: a rotation takes a moment
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}  # whatever they are: a terminal, a pipe, a file, a socket
 _LIBRARIES = ("boto3", "botocore", "urllib3")
@@ -160,6 +164,7 @@ def _file(path: str) -> _LogFile:
         file = _LogFile(path, when="midnight", backupCount=_OLD_FILES, encoding="utf-8", errors="backslashreplace")
     except (OSError, ValueError) as error:
         raise ConfigError([f"log-file {path}: cannot be written: {_why(error)}"]) from error
+    file.extMatch = _DATED
     file.setFormatter(logging.Formatter(FORMAT))
     return file
 
@@ -175,6 +180,7 @@ class _LogFile(logging.handlers.TimedRotatingFileHandler):
     _lost = 0
     _why = ""
     _rotation_failed = False  # which was said
+    _renamed = False  # by us, and the new one could not be opened yet
 
     def lost_before(self, old: _LogFile) -> None:
         """Go on counting for a handler that this one replaces."""
@@ -229,26 +235,39 @@ class _LogFile(logging.handlers.TimedRotatingFileHandler):
     def doRollover(self) -> None:  # noqa: N802 - logging's name
         """Rename the file of the day that has ended, and begin another.
 
-        A file with the name of that day is never overwritten: another process, which logs to the same file, has
-        rotated it. Then we only follow. When the file cannot be renamed, it is not closed either.
+        A file is never overwritten. Where the path no longer leads to the file that is open, another process has
+        rotated it, and we only follow. When the file cannot be renamed, it is not closed either.
         """
-        day = time.localtime(self.rolloverAt - 1)
-        old = f"{self.baseFilename}.{time.strftime(self.suffix, day)}"
-        self.rolloverAt = self.computeRollover(int(time.time()))
+        failure = None
+        ours = True
         try:
-            _rename(self.baseFilename, old)
-        except FileExistsError:
-            self._begin_another()
-            _log.warning(
-                "log-file %s: another process has rotated it; give each instance a log-file", self.baseFilename
-            )
+            with _alone_in(Path(self.baseFilename).parent):
+                ours = self._renamed or self._in_place()
+                if ours and not self._renamed:
+                    self._rename()
+                self._begin_another()
         except OSError as error:
-            self._tell_not_rotated(error)
+            failure = error
+        if self._in_place():  # else the next line tries again to open the new file
+            self.rolloverAt = self.computeRollover(int(time.time()))
+        if failure is not None:
+            self._tell_not_rotated(failure)
         else:
-            self._begin_another()
-            for surplus in self.getFilesToDelete():
-                with contextlib.suppress(FileNotFoundError):  # another process was quicker
-                    os.remove(surplus)  # noqa: PTH107
+            self._renamed = self._rotation_failed = False
+            self._clear_up() if ours else self._tell_followed()
+
+    def _in_place(self) -> bool:
+        """Whether the path still leads to the file that is open."""
+        try:
+            found = Path(self.baseFilename).stat()
+        except OSError:
+            return False
+        return self.stream is not None and os.path.samestat(found, os.fstat(self.stream.fileno()))
+
+    def _rename(self) -> None:
+        day = time.strftime(self.suffix, time.localtime(self.rolloverAt - 1))
+        _rename_to_free(self.baseFilename, f"{self.baseFilename}.{day}")
+        self._renamed = True
 
     def _begin_another(self) -> None:
         before, self.stream = self.stream, self._open()
@@ -256,11 +275,27 @@ class _LogFile(logging.handlers.TimedRotatingFileHandler):
             before.close()
         self.claim()
 
+    def _clear_up(self) -> None:
+        for surplus in self.getFilesToDelete():
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # another process was quicker; another's file
+                os.remove(surplus)  # noqa: PTH107
+
+    def _tell_followed(self) -> None:
+        _log.warning("log-file %s: another process has rotated it; give each instance a log-file", self.baseFilename)
+
     def _tell_not_rotated(self, error: OSError) -> None:
-        if not self._rotation_failed:
-            self._rotation_failed = True
+        if self._rotation_failed:
+            return
+        self._rotation_failed = True
+        if self._in_place():
             _log.warning(
                 "log-file %s: cannot be rotated: %s; the log goes on in this file, and each midnight it is tried again",
+                self.baseFilename,
+                _why(error),
+            )
+        else:
+            _log.warning(
+                "log-file %s: the new file cannot be opened: %s; the log goes on in the old one until it can",
                 self.baseFilename,
                 _why(error),
             )
@@ -304,6 +339,47 @@ class _Lines:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """While no other process that logs to a file of this folder rotates it, as far as folders can be locked there.
+
+    Raises BlockingIOError where somebody holds the lock for long.
+    """
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # names can be changed in a folder that cannot be read
+        yield
+        return
+    try:
+        _lock(lock)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(folder: int) -> None:
+    end = time.monotonic() + _TO_LOCK
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise BlockingIOError(errno.EAGAIN, "another process holds a lock on its folder") from None
+            time.sleep(0.01)
+        except OSError:  # a file system without such locks, as NFS
+            return
+
+
+def _rename_to_free(path: str, dated: str) -> None:
+    """Give the file the name with the date, or else the first free one of NAME.2, NAME.3 and so on."""
+    for number in itertools.count(1):
+        new = dated if number == 1 else f"{dated}.{number}"
+        with contextlib.suppress(FileExistsError):
+            _rename(path, new)
+            return
 
 
 def _rename(path: str, new: str) -> None:

@@ -679,19 +679,6 @@ def test_nothing_that_others_may_write_to(place: Place, umask: int, mode: int) -
     assert stat.S_IMODE(place.log.stat().st_mode) == mode
 
 
-def test_an_old_log_is_rotated(place: Place) -> None:
-    place.log.write_text("of yesterday\n")
-    two_days_ago = time.time() - 2 * 86_400
-    os.utime(place.log, (two_days_ago, two_days_ago))
-    for day in range(1, 8):
-        (place.home / f"dd.log.2020-01-0{day}").touch()
-    place.start()
-    place.wait_for("my-table - reads 50.0 %")
-    old = sorted(place.home.glob("dd.log.*"))
-    assert len(old) == 5
-    assert old[-1].read_text() == "of yesterday\n"
-
-
 def test_a_dry_run_marks_every_line(place: Place) -> None:
     heat(place.server, "my-table", 95)
     pid = place.start("--dry-run")
