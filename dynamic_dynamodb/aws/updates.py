@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -29,7 +29,11 @@ _INVALID = "ValidationException"
 _OF_ONE = frozenset({_INVALID, "ResourceNotFoundException", "ResourceInUseException"})
 _OF_TABLE = re.compile("billing ?mode|PAY_PER_REQUEST", re.I)  # no part of the call would be accepted
 
-_NAMES: dict[Axis, re.Pattern[str]] = {"reads": re.compile("read", re.I), "writes": re.compile("write", re.I)}
+# An axis in AWS's texts. Not "already", "thread", "read-models".
+_NAMES: dict[Axis, re.Pattern[str]] = {
+    "reads": re.compile(r"(?<![\w.-])(ReadCapacityUnits|reads?)(?![\w-])", re.I),
+    "writes": re.compile(r"(?<![\w.-])(WriteCapacityUnits|writes?)(?![\w-])", re.I),
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Outcome:
     `made` are the changes that DynamoDB accepted, as they were sent; `refused`
     those whose decreases it refused because they had run out for now, with `ran_out`.
     `errors` are the other refusals, one of a kind, and `why` says of what was
-    not made, or not in full, what kept it. Of `unknown` nobody knows whether it was made.
+    not made, or not in full, what kept it. Of `unknown` nobody knows whether it was made;
+    `late` was not asked for again, since by then its description was too old.
     """
 
     made: tuple[Change, ...] = ()
@@ -48,6 +53,7 @@ class Outcome:
     errors: tuple[AwsError, ...] = ()
     why: dict[Target, str] = field(default_factory=dict)
     unknown: frozenset[Target] = frozenset()
+    late: frozenset[Target] = frozenset()
 
 
 def arguments(changes: Sequence[Change]) -> dict[str, Any]:
@@ -63,14 +69,15 @@ def arguments(changes: Sequence[Change]) -> dict[str, Any]:
     return call_
 
 
-def apply(dynamodb: Any, changes: Sequence[Change]) -> Outcome:
+def apply(dynamodb: Any, changes: Sequence[Change], is_old: Callable[[], bool] = lambda: False) -> Outcome:
     """Send one table's changes in one call; where DynamoDB refuses it, again with what it may accept.
 
     Decreases that have run out keep no increase from being made, and no table
     or index keeps its siblings from it: not by a quota, and not by a change
-    that DynamoDB does not take. Does not raise: the outcome tells.
+    that DynamoDB does not take. Nothing is sent again once `is_old`, which tells whether somebody may have changed
+    the table since it was described. Does not raise: the outcome tells.
     """
-    return _Sending(dynamodb, changes).outcome()
+    return _Sending(dynamodb, changes, is_old).outcome()
 
 
 class _Growth(NamedTuple):
@@ -89,8 +96,9 @@ class _Sending:
     until one is accepted. Each refusal makes less of the one or of the other, so that there is an end.
     """
 
-    def __init__(self, dynamodb: Any, changes: Sequence[Change]) -> None:
+    def __init__(self, dynamodb: Any, changes: Sequence[Change], is_old: Callable[[], bool]) -> None:
         self._dynamodb = dynamodb
+        self._is_old = is_old
         self._asked = {change.target: change for change in changes}
         self._wanted = dict(self._asked)
         self._selections = deque([tuple(self._asked)])
@@ -117,18 +125,27 @@ class _Sending:
                 if not self._less(error, changes):
                     silent = () if error.answered else (change.target for change in changes)
                     return self._outcome((), unknown=silent)
+                if self._is_old():
+                    return self._outcome((), late=self._left())
             else:
                 self._tell_left()
                 return self._outcome(changes)
         return self._outcome(())
 
-    def _outcome(self, made: tuple[Change, ...], unknown: Iterable[Target] = ()) -> Outcome:
+    def _left(self) -> set[Target]:
+        """What the next calls would ask for."""
+        return {target for selection in self._selections for target in selection if self._asked[target].changes}
+
+    def _outcome(
+        self, made: tuple[Change, ...], unknown: Iterable[Target] = (), late: Iterable[Target] = ()
+    ) -> Outcome:
         sent = {change.target: change.desired for change in made}
         for target in self._bounded - self._why.keys():
             wanted = self._wanted[target]
             self._why[target] = _in_full(wanted, sent.get(target, wanted.current))
+        made = tuple(_explained(one, self._wanted[one.target]) for one in made)
         refused, errors = tuple(self._refused.values()), tuple(self._errors.values())
-        return Outcome(made, refused, self._ran_out, errors, self._why, frozenset(unknown))
+        return Outcome(made, refused, self._ran_out, errors, self._why, frozenset(unknown), frozenset(late))
 
     def _less(self, error: AwsError, changes: Sequence[Change]) -> bool:
         """Ask for less after a refusal. Returns whether there is anything to be asked for."""
@@ -234,14 +251,37 @@ def _growths(changes: Iterable[Change]) -> list[_Growth]:
 
 def _concerned(growths: Sequence[_Growth], error: AwsError) -> Sequence[_Growth]:
     """Those of the axis that AWS's text names; all of them where it names none, or both."""
-    axes = {axis for axis, name in _NAMES.items() if name.search(error.message)}
+    text = _without_names(error.message, [one.target for one in growths])
+    axes = {axis for axis, name in _NAMES.items() if name.search(text)}
     return [one for one in growths if one.axis in axes] or growths
+
+
+def _without_names(text: str, targets: Iterable[Target]) -> str:
+    """The same text, but for the names of these targets, in which any word may occur."""
+    names = {name for target in targets for name in (target.table, target.index) if name}
+    anyone = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.-])(?:{anyone})(?![\w-]|\.\w)", "", text)
+
+
+def _explained(change: Change, wanted: Change) -> Change:
+    """The same change; where an axis goes up less far than was wanted, its reason says so."""
+    reads, writes = (
+        f"{reason}; {_less_far(axis, got, then)}" if now < got < then else reason
+        for axis, now, got, then, reason in zip(
+            AXES, change.current, change.desired, wanted.desired, change.reasons, strict=True
+        )
+    )
+    return replace(change, reasons=(reads, writes))
+
+
+def _less_far(axis: Axis, got: int, then: int) -> str:
+    return f"{axis} {got} and not {then}, {_REFUSED}"
 
 
 def _in_full(wanted: Change, made: Throughput) -> str:
     """What was not increased, or not as far as was wanted."""
     return "; ".join(
-        f"{axis} not increased, {_REFUSED}" if got <= now else f"{axis} {got} and not {then}, {_REFUSED}"
+        f"{axis} not increased, {_REFUSED}" if got <= now else _less_far(axis, got, then)
         for axis, now, then, got in zip(AXES, wanted.current, wanted.desired, made, strict=True)
         if then > now and then > got
     )

@@ -109,7 +109,8 @@ class Updates:
         if not changes:
             return group, Outcome()
         log.debug("%s - UpdateTable %s", table, updates.arguments(changes))
-        outcome = updates.apply(self._dynamodb, changes)
+        described = group[0].job.described
+        outcome = updates.apply(self._dynamodb, changes, lambda: self._is_old(described))
         if outcome.unknown and len(outcome.errors) == 1 and not outcome.refused:
             raise outcome.errors[0]  # the workers count the calls that get no answer
         return group, outcome
@@ -130,7 +131,9 @@ class Updates:
             if target in waits:
                 level = logging.WARNING
                 held.append(f"decrease refused by DynamoDB, {waits[target]}")
-            if outcome.errors and verdict.change.changes:
+            if target in outcome.late:
+                level, self._state.failed = logging.WARNING, True
+            if (outcome.errors or target in outcome.late) and verdict.change.changes:
                 held += _not_made(verdict.change, target in made, outcome)
             log.log(level, "%s - %s", target, verdict.line(*held))
             if target in made:
@@ -195,6 +198,8 @@ def _not_made(change: Change, made: bool, outcome: Outcome) -> list[str]:
     """What of a change was not made though DynamoDB, or nobody, said that its decreases had run out."""
     if change.target in outcome.unknown:
         return ["no usable answer, so it is not known whether it was changed"]
+    if change.target in outcome.late:
+        return [f"not changed, as it was described more than {_FRESH:.0f} s ago; decided again in the next check"]
     if outcome.made and change.target in outcome.why:
         return [outcome.why[change.target]]
     return [] if made else ["not changed"]

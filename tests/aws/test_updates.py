@@ -408,6 +408,48 @@ def test_what_is_sent_after_a_refusal(case: Case) -> None:
     assert [(error.code, error.message) for error in outcome.errors] == list(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("already at the account's maximum of capacity", "writes"),  # no axis: the greatest growth of all
+        ("account: 80000 units, thread-pool, spread, rewritten", "writes"),
+        ("account quota: too much for table read-models, index read-only", "writes"),
+        ("account quota: too much for read-models.", "writes"),
+        ("arn:aws:dynamodb:us-east-1:1:table/read-models/index/read-only exceeds the account's quota", "writes"),
+        ("Account-level quota of 80000 ReadCapacityUnits exceeded for read-models", "reads"),
+        ("account quota of read capacity", "reads"),
+        ("account quota of reads", "reads"),
+        ("account quota of write capacity for read-models", "writes"),
+    ],
+)
+def test_which_axis_a_text_names(text: str, kept: str) -> None:
+    """A word of it, and no part of one, nor of a name."""
+    dynamodb = DynamoDB(RefusedError(LIMIT, text), ACCEPTED)
+    wanted = [
+        change(Target("read-models"), (10, 10), (60, 20)),
+        change(Target("read-models", "read-only"), (10, 10), (20, 90)),
+    ]
+    (table, index) = apply(dynamodb, wanted).made
+    assert (table.desired, index.desired) == (((10, 20), (20, 90)) if kept == "reads" else ((60, 20), (20, 10)))
+
+
+def test_what_was_made_in_part_says_so_in_its_reason() -> None:
+    dynamodb = DynamoDB(RefusedError(LIMIT, PER_TABLE), ACCEPTED)
+    (made,) = apply(dynamodb, [change(TABLE, (35_000, 10), (52_500, 20))]).made
+    assert made.desired == (40_000, 20)
+    assert made.reasons == ("why reads; reads 40000 and not 52500, refused by DynamoDB", "why writes")
+
+
+def test_nothing_is_sent_again_by_an_old_description() -> None:
+    ages = iter([False, True])
+    dynamodb = DynamoDB(ran_out(), RefusedError(LIMIT, OF_ACCOUNT))
+    changes = [change(TABLE, *DOWN), change(INDEX, (10, 10), (90, 20)), change(SECOND, *UP)]
+    outcome = apply(dynamodb, changes, lambda: next(ages))
+    assert (len(dynamodb.calls), outcome.made, outcome.unknown) == (2, (), frozenset())
+    assert outcome.late == {INDEX, SECOND}
+    assert [error.message for error in outcome.errors] == [OF_ACCOUNT]
+
+
 def test_silence_after_a_refusal_is_not_taken_for_a_no() -> None:
     dynamodb = DynamoDB(RefusedError(LIMIT, OF_ACCOUNT), TimeoutError("read timed out"))
     outcome = apply(dynamodb, [change(TABLE, (10, 10), (90, 10)), change(INDEX, *UP)])
