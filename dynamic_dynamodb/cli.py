@@ -154,6 +154,8 @@ def _add_flag(group: "Any", option: options.Option) -> None:
 
 
 def _metavar(option: options.Option) -> str:
+    if option.name == "simulate":
+        return "SOURCE"
     if option.kind == "choice":
         return "{" + ",".join(option.choices) + "}"
     return {"%": "PERCENT", "events": "EVENTS", "seconds": "SECONDS", "days": "DAYS"}.get(option.unit) or {

@@ -64,7 +64,7 @@ def _hide_environment() -> None:
 
 def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequence[str]) -> int:
     problems = _problems(unknown)
-    if "simulate" in flags and not {"show-config", "print-iam-policy"} & set(flags):
+    if "simulate" in flags:
         return _simulate(flags, problems, files)
     problems += _only_simulated(flags, files)
     if flags.get("daemon") in ("stop", "status"):
@@ -166,11 +166,13 @@ def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
 
 # Simulate
 
+_WITHOUT_EFFECT = ("daemon", "run-once", "dry-run", "show-config", "show-schedule", "print-iam-policy")
+
 
 def _only_simulated(flags: Mapping[str, str | bool], files: Sequence[str]) -> list[str]:
     """What --simulate alone knows."""
     of_group = [option for option in options.OPTIONS if option.group == options.SIMULATION_GROUP]
-    given = [] if "simulate" in flags else [option for option in of_group if option.name in flags]
+    given = [option for option in of_group if option.name in flags]
     problems = [f"{option.flag}: needs --simulate" for option in given]
     if len(files) > 1:
         problems.append("--config: given more than once; only --simulate compares configurations")
@@ -181,7 +183,9 @@ def _simulate(flags: Mapping[str, str | bool], problems: list[str], files: Seque
     from dynamic_dynamodb.rehearsal import command  # noqa: PLC0415 - slow, and not for those who scale
     from dynamic_dynamodb.rehearsal.rehearse import Scheme  # noqa: PLC0415
 
-    problems += [f"--{name}: does not go with --simulate" for name in ("daemon", "run-once") if name in flags]
+    problems += [f"--{name}: does not go with --simulate" for name in _WITHOUT_EFFECT if name in flags]
+    if "simulate-days" in flags and flags["simulate"] != command.CLOUDWATCH:
+        problems.append("--simulate-days: goes with --simulate cloudwatch alone")
     loaded = _load_all(flags, problems, files)
     for warning in dict.fromkeys(warning for one in loaded for warning in one.warnings):
         tell(warning, "warning")

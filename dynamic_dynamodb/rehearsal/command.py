@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.configuration.converters import did_you_mean
 from dynamic_dynamodb.decisions.matching import plain_name
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.errors import ConfigError
@@ -45,15 +46,17 @@ def run(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect,
     rates = prices.read(command["prices"]) if command["prices"] else prices.BUILT_IN
     if command["save_trace"]:
         tracefile.may_be_saved(command["save_trace"], command["simulate"])
-    demand = _demand(schemes, command, connect)
+    demand = _demand(schemes, command, connect, level)
     pictures.check_number(command, demand)
+    for load in demand.loads:
+        rates.require(load.table_class, str(load.target))
     if command["save_trace"]:
         tracefile.save(command["save_trace"], demand)
-    with _bar("rehearsing") as bar:
+    with _bar("rehearsing", level) as bar:
         keep, entered = pictures.wanted(command), _log_to_stderr(level)
         result = rehearse(schemes, demand, rates, keep=keep, progress=bar.at, entered=entered)
     _print(result, command["output"])
-    with _bar("drawing") as bar:
+    with _bar("drawing", level) as bar:
         pictures.draw(command, result, bar.at)
     return OK
 
@@ -65,8 +68,9 @@ def _print(result: Rehearsal, output: str) -> None:
 
 
 @contextlib.contextmanager
-def _bar(text: str) -> Iterator[Bar]:
-    bar = Bar(text)
+def _bar(text: str, level: str | None = None) -> Iterator[Bar]:
+    """With the log on stderr there is none: both would write into the same line."""
+    bar = Bar(text, shows=level is None)
     try:
         yield bar
     finally:
@@ -76,34 +80,39 @@ def _bar(text: str) -> Iterator[Bar]:
 # Demand
 
 
-def _demand(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect) -> Demand:
+def _demand(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect, level: str | None) -> Demand:
     source, axis = command["simulate"], command["simulate_axis"]
     if source == CLOUDWATCH:
         if axis:
             raise ConfigError(["--simulate-axis: goes with one series; CloudWatch has both axes"])
-        return _from_cloudwatch(schemes, command["simulate_days"], connect)
+        return _from_cloudwatch(schemes, command["simulate_days"], connect, level)
     if source in shop.DAYS:
         pair = shop.sales(source)
         idle = tracefile.idle(len(pair[0]))
         both = (pair[0] if axis != "writes" else idle), (pair[1] if axis != "reads" else idle)
-        return _one_series(schemes, source, Demand(source, shop.START, len(pair[0]), ()), both)
+        return _one_series(schemes, source, Demand(source, shop.START, len(pair[0]), ()), both, command)
+    meant = did_you_mean(source, [CLOUDWATCH, *shop.DAYS])
+    if meant and not Path(source).exists():
+        raise ConfigError([f"--simulate {source}: there is no such file{meant}"])
     found = tracefile.read(source)
     if isinstance(found, Series):
         empty = Demand(source, found.start, len(found.units), (), found.gap_minutes)
-        return _one_series(schemes, source, empty, tracefile.one_axis(found, axis))
+        return _one_series(schemes, source, empty, tracefile.one_axis(found, axis), command)
     if axis:
         raise ConfigError([f"--simulate-axis: goes with one series; {source} has both axes of each table"])
     return _matched(schemes, found)
 
 
-def _one_series(schemes: Sequence[Scheme], source: str, empty: Demand, both: Any) -> Demand:
+def _one_series(schemes: Sequence[Scheme], source: str, empty: Demand, both: Any, command: Mapping[str, Any]) -> Demand:
     """The same demand for every table that a section names in full."""
     names = [plain_name(expression) for scheme in schemes[:1] for expression in scheme.config["tables"]]
     tables = [name for name in dict.fromkeys(names) if name and valid_name(name)]
     if not tables:
-        raise ConfigError(
-            [f"--simulate {source}: one series needs a table that a section names in full, such as [table: ^orders$]"]
-        )
+        if command.get("table_name"):
+            need = "a table that --table-name names in full, such as --table-name '^orders$'"
+        else:
+            need = "a table that a section names in full, such as [table: ^orders$]"
+        raise ConfigError([f"--simulate {source}: one series needs {need}"])
     return _matched(schemes, replace(empty, loads=tuple(Load(Target(name), both) for name in tables)))
 
 
@@ -112,36 +121,55 @@ def _matched(schemes: Sequence[Scheme], demand: Demand) -> Demand:
     sections = [(scheme, Sections(scheme.config)) for scheme in schemes]
     problems, loads, notes = [], [], []
     for load in demand.loads:
-        without = next((scheme for scheme, one in sections if one.of(load.target) is None), None)
+        without = _without(sections, load.target)
         where = f"{load.place}: " if load.place else ""
         if not valid_name(load.target.index or load.target.table):
             problems.append(f"{where}DynamoDB takes no such name: {load.target}")
-        elif without is None:
+        elif not without:
             loads.append(load)
         elif load.target.index is None:
-            problems.append(f"{where}table {load.target}: no section of {without.name} matches it")
+            problems.append(f"{where}table {load.target}: no section of {' and '.join(without)} matches it")
         else:
-            notes.append(f"{load.target.table}/{load.target.index}: no section of {without.name} is for it; left out.")
+            notes.append(_left_out(load.target, without))
     if problems:
         raise ConfigError(problems)
     return replace(demand, loads=tuple(loads), notes=(*demand.notes, *notes))
 
 
-def _from_cloudwatch(schemes: Sequence[Scheme], days: int, connect: Connect) -> Demand:
+def _without(sections: Sequence[tuple[Scheme, Sections]], target: Target) -> list[str]:
+    """The configurations that have no section for it."""
+    return [scheme.name for scheme, one in sections if one.of(target) is None]
+
+
+def _left_out(target: Target, without: Sequence[str]) -> str:
+    name = f"{target.table}/{target.index}" if target.index else target.table
+    return f"{name}: left out, because no section of {' and '.join(without)} matches it."
+
+
+def _from_cloudwatch(schemes: Sequence[Scheme], days: int, connect: Connect, level: str | None) -> Demand:
     general = dict(schemes[0].config["global"])
     clients = connect(general)
-    sections = [Sections(scheme.config) for scheme in schemes]
-    with _bar("reading CloudWatch") as bar:
-        return history.fetch(
+    sections = [(scheme, Sections(scheme.config)) for scheme in schemes]
+    notes = []
+
+    def wanted(target: Target) -> bool:
+        without = _without(sections, target)
+        if without and (target.index is not None or len(without) < len(schemes)):
+            notes.append(_left_out(target, without))
+        return not without
+
+    with _bar("reading CloudWatch", level) as bar:
+        demand = history.fetch(
             CLOUDWATCH,
             clients,
-            lambda target: all(one.of(target) is not None for one in sections),
-            list(schemes[0].config["tables"]),
+            wanted,
+            list(dict.fromkeys(expression for scheme in schemes for expression in scheme.config["tables"])),
             days,
             datetime.now(timezone.utc),
             general["region"],
             bar.at,
         )
+    return replace(demand, notes=(*demand.notes, *dict.fromkeys(notes)))
 
 
 # Log

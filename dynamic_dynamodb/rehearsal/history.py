@@ -75,6 +75,7 @@ def fetch(
 
     `expressions` are the configuration's own, for when listing the tables is denied.
     """
+    progress(0)
     tables = [_describe(clients.dynamodb, name) for name in _names(clients.dynamodb, wanted, expressions)]
     targets = [target for table in tables for target in table.targets if wanted(target)]
     if not targets:

@@ -165,7 +165,7 @@ def bounds(course: Course, demand: Demand, limits: Sequence[tuple[int, int | Non
             if units[axis] in held:
                 held[units[axis]] += (min(until, demand.end) - since).total_seconds()
         word = ("reads", "writes")[axis]
-        minimum = f"minimum of {least:,}" if least > 1 else "least there is, 1"
+        minimum = f"minimum of {least:,}" if least > 1 else "1, the lowest possible"
         for units_, text in ((least, minimum), (most, f"maximum of {most:,}" if most else "")):
             if text and held[units_] > 0:
                 found.append(Bound(word, text, 100 * held[units_] / whole))

@@ -11,10 +11,10 @@ _WIDTH = 30
 class Bar:
     """One line on stderr that is written anew, and gone at the end."""
 
-    def __init__(self, text: str, stream: TextIO | None = None) -> None:
+    def __init__(self, text: str, stream: TextIO | None = None, *, shows: bool = True) -> None:
         self._text = text
         self._stream = stream or sys.stderr
-        self._shows = self._stream.isatty()
+        self._shows = shows and self._stream.isatty()
         self._shown = -1
 
     def at(self, share: float) -> None:

@@ -128,7 +128,7 @@ def _resources(rehearsal: Rehearsal, resources: Sequence[Outcomes]) -> Iterator[
     yield f'<div class="wide"><table><thead>{head}</thead><tbody>'
     for number, one in enumerate(resources):
         cells = [*(table.dollars(_dollars(one, kind)) for kind, _ in shown), table.dollars(_saved(one, compared))]
-        cells.append(f"{one.outcomes[0].total.throttled_percent:.3f}%")
+        cells.append(f"{one.outcomes[0].total.throttled_percent:.4f}%")
         below = "".join(f"<small>{_text(remark)}</small>" for remark in table.remarks(one))
         name = f'<td><a href="#r{number}">{_name(one)}</a>{below}</td>'
         yield f"<tr>{name}{_cells(cells, 'td').removeprefix('<tr>')}"

@@ -45,7 +45,16 @@ def extent(resources: Sequence[Outcomes], days: float) -> str:
     tables = sum(one.target.index is None for one in resources)
     indexes = len(resources) - tables
     what = count(tables, "table") + (f" and {count(indexes, 'index', 'indexes')}" if indexes else "")
-    return f"{what}, {_short(days)} {'day' if days == 1 else 'days'}"
+    return f"{what}, {_length(days)}"
+
+
+def _length(days: float) -> str:
+    minutes = round(days * 1440)
+    if minutes < 60:
+        return count(minutes, "minute")
+    if minutes < 1440:
+        return f"{_short(minutes / 60)} {'hour' if minutes == 60 else 'hours'}"
+    return f"{_short(days)} {'day' if days == 1 else 'days'}"
 
 
 def span(demand: Demand) -> str:
@@ -54,8 +63,8 @@ def span(demand: Demand) -> str:
 
 def _money(totals: Sequence[Outcome]) -> Iterator[str]:
     first = totals[0].total.dollars
-    yield f"{'':{_NAME}}{'unit hours':>24}{'dollars':>12}{'by hour':>12}"
-    yield f"{'':{_NAME}}{'reads':>12}{'writes':>12}{'':>12}{'maximum':>12}{'':>6}"
+    yield f"{'':{_NAME}}{'unit hours':>24}{'dollars':>12}{'dollars,':>12}"
+    yield f"{'':{_NAME}}{'reads':>12}{'writes':>12}{'':>12}{'hourly max':>12}{'':>6}"
     for one in totals:
         yield _row(one, money(one, first), (12, 12, 12, 12, 6))
 
@@ -73,15 +82,16 @@ def money(one: Outcome, first: float) -> list[str]:
 
 
 def _service(totals: Sequence[Outcome], days: float) -> Iterator[str]:
-    yield f"{'':{_NAME}}{'throttled':>14}{'':>9}{'min a':>8}{'used':>6}{'changes a day':>17}"
-    yield f"{'':{_NAME}}{'units':>14}{'%':>9}{'day':>8}{'%':>6}{'up':>6}{'down':>6}{'no':>5}"
+    minutes, changes = ("min", "changes") if days < 1 else ("min/day", "changes a day")
+    yield f"{'':{_NAME}}{'throttled':>11}{'':>9}{'':>8}{'used':>6}{changes:>20}"
+    yield f"{'':{_NAME}}{'units':>11}{'%':>9}{minutes:>8}{'%':>6}{'up':>6}{'down':>6}{'refused':>8}"
     for one in totals:
-        yield _row(one, service(one, days), (14, 9, 8, 6, 6, 6, 5))
+        yield _row(one, service(one, days), (11, 9, 8, 6, 6, 6, 8))
 
 
 def service(one: Outcome, days: float) -> list[str]:
     """Throttled units, their percent, minutes a day; percent used; increases, decreases and refusals a day."""
-    sums = one.total
+    sums, days = one.total, max(days, 1)  # below a day these are totals
     changes = (sums.increases, sums.decreases, sums.refused)
     return [
         _rounded(sums.throttled_units),
@@ -98,7 +108,7 @@ def _row(one: Outcome, cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _resources(resources: Sequence[Outcomes]) -> Iterator[str]:
     """One line each: the first scheme, and what the others would cost."""
-    yield f"{'dollars':{_OF_RESOURCE}}{'this':>10}{'AWS':>10}{'demand':>10}{'least':>10}{'throttled':>10}"
+    yield f"{'dollars':{_OF_RESOURCE}}{'this':>10}{'AWS':>10}{'on demand':>10}{'least':>10}{'throttled':>10}"
     for one in resources:
         by_kind = {each.kind: each for each in reversed(one.outcomes)}
         name = one.target.table + (f"/{one.target.index}" if one.target.index else "")
@@ -107,7 +117,7 @@ def _resources(resources: Sequence[Outcomes]) -> Iterator[str]:
             f"{dollars(by_kind[kind].total.dollars):>10}"
             for kind in ("configuration", "target-tracking", "on-demand", "least")
         )
-        yield f"{_cut(name, _OF_RESOURCE)}{amounts}{chosen.total.throttled_percent:9.3f}%"
+        yield f"{_cut(name, _OF_RESOURCE)}{amounts}{chosen.total.throttled_percent:9.4f}%"
         yield from (f"  {remark}" for remark in remarks(one))
 
 
@@ -118,7 +128,8 @@ def remarks(one: Outcomes) -> Iterator[str]:
         yield "on demand in reality, rehearsed as provisioned"
     for bound in chosen.bounds:
         if bound.percent >= _WORTH_SAYING:
-            yield f"{bound.axis} at the {bound.limit}, {bound.percent:.0f} % of the time"
+            limit = bound.limit if bound.limit[0].isdigit() else f"the {bound.limit}"
+            yield f"{bound.axis} at {limit}, {bound.percent:.0f} % of the time"
     if chosen.total.refused:
         yield f"{count(chosen.total.refused, 'change')} refused: no decrease left, or a quota reached"
 
@@ -175,7 +186,7 @@ def dollars(amount: float) -> str:
 
 
 def _rounded(value: float) -> str:
-    return f"{value:,.0f}" if value < 1e9 else f"{value:.3g}"
+    return f"{value:,.0f}" if value < 1e9 else f"{value / 1e9:,.1f} bn"
 
 
 def _short(value: float) -> str:

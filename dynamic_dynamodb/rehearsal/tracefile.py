@@ -16,6 +16,7 @@ import itertools
 import math
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -194,8 +195,10 @@ def _sum(consumed: Minutes, throttled: Minutes) -> Minutes:
 def _add_time(file: _File, rows: _Rows, text: str) -> None:
     moment = _seconds(file, text.strip())
     if rows.times and moment <= rows.times[-1]:
-        what = "the same time as" if moment == rows.times[-1] else "earlier than"
-        file.fail(f"{text.strip()} is {what} the row before it (line {rows.lines[-1]}); sort the rows by time")
+        same = moment == rows.times[-1]
+        what = "the same time as" if same else "earlier than"
+        cure = "remove one of them" if same else "sort the rows by time"
+        file.fail(f"{text.strip()} is {what} the row before it (line {rows.lines[-1]}); {cure}")
     rows.times.append(moment)
     rows.lines.append(file.line)
 
@@ -238,16 +241,32 @@ def _step(file: _File, found: Sequence[_Rows]) -> float:
         for before, after in itertools.pairwise(times):
             step = min(step, after - before)
     if step == math.inf:
-        file.fail("one row has no step; two rows are the least" if found else "has no rows")
-    for rows in found:
-        for number in range(1, len(rows.times)):
-            difference = rows.times[number] - rows.times[number - 1]
-            if abs(difference / step - round(difference / step)) > 1e-6:
-                file.fail(
-                    f"{difference:g} s after the row before it, which is no multiple of the step of {step:g} s",
-                    rows.lines[number],
-                )
+        file.fail("at least two rows are needed" if found else "has no rows")
+    if not all(_multiple(difference, step) for rows in found for difference in _differences(rows)):
+        _blame(file, found)
     return step
+
+
+def _differences(rows: _Rows) -> Iterator[float]:
+    """Seconds from each row to the next one."""
+    return (after - before for before, after in itertools.pairwise(rows.times))
+
+
+def _multiple(difference: float, step: float) -> bool:
+    return abs(difference / step - round(difference / step)) <= 1e-6
+
+
+def _blame(file: _File, found: Sequence[_Rows]) -> NoReturn:
+    """The irregular row: the first one that does not go with the difference that most rows have."""
+    usual = Counter(difference for rows in found for difference in _differences(rows)).most_common(1)[0][0]
+    for rows in found:
+        for line, difference in zip(rows.lines[1:], _differences(rows), strict=True):
+            if difference < usual or not _multiple(difference, usual):
+                file.fail(
+                    f"{difference:.10g} s after the row before it; most rows are {usual:.10g} s apart",
+                    line,
+                )
+    raise AssertionError  # without such a row all differences are multiples of the usual one
 
 
 def _span(file: _File, found: Sequence[_Rows], step: float) -> tuple[int, int]:

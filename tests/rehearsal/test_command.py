@@ -204,16 +204,26 @@ def test_decisions_are_logged_at_the_virtual_time(tmp_path: Path) -> None:
     assert run(*ORDERS, "--simulate", str(path)).stdout == done.stdout
 
 
+PRICES = ("read-unit-hour: 0.1", "write-unit-hour = 0.00065 ; dear", "million_reads: 0.125", "million-writes: 2")
+
+
 def test_prices_of_a_file(tmp_path: Path) -> None:
     path = trace(tmp_path, *[70] * 60)
     about = ("[prices]", "region: eu-west-1", "date: 2026-01")
-    file = conf(tmp_path, "prices.ini", *about, "[standard]", "read-unit-hour: 0.1", "million-writes: 2")
+    file = conf(tmp_path, "prices.ini", *about, "[standard]", *PRICES)
     done = run(*ORDERS, "--simulate", str(path), "--prices", str(file), "--output", "json")
     found = document(done)
     assert found["outcomes"][0]["dollars"] == pytest.approx(100 * 0.1 + 100 * 0.00065)
     assert found["outcomes"][2]["dollars"] == pytest.approx(70 * 3600 * (0.125e-6 + 2e-6), abs=1e-6)
     assert (found["prices"]["region"], found["prices"]["source"]) == ("eu-west-1", str(file))
     assert "Prices: eu-west-1, 2026-01" in run(*ORDERS, "--simulate", str(path), "--prices", str(file)).stdout
+
+
+def test_less_than_a_day_is_shown_in_totals(tmp_path: Path) -> None:
+    text = run(*ORDERS, "--simulate", str(trace(tmp_path, *[0] * 90))).stdout
+    assert "1 table, 1.5 hours" in text
+    assert "a day" not in text
+    assert "  reads at 1, the lowest possible, 100 % of the time" in text.splitlines()
 
 
 def test_gaps_are_told(tmp_path: Path) -> None:
@@ -255,7 +265,7 @@ def test_an_index_without_a_section_is_left_out(tmp_path: Path) -> None:
     file = conf(tmp_path, "a.conf", "[table: ^orders$]", "[gsi: by-date table: ^orders$]", "min-provisioned-reads: 400")
     done = run("--config", str(file), "--simulate", str(path))
     assert "orders/by-date" in done.stdout
-    assert "orders/by-name: no section of" in done.stdout
+    assert f"orders/by-name: left out, because no section of {file} matches it." in " ".join(done.stdout.split())
 
 
 # What is refused
@@ -289,6 +299,12 @@ def test_an_expression_that_backtracks(sections: tuple[str, ...], table: str, in
         (("--simulate", "sales-day", "--run-once"), "--run-once: does not go with --simulate"),
         (("--simulate", "cloudwatch", "--simulate-days", "16"), "--simulate-days"),
         (("--simulate", "cloudwatch", "--simulate-axis", "reads"), "--simulate-axis: goes with one series"),
+        *(
+            (("--simulate", "sales-day", flag), f"{flag}: does not go with --simulate")
+            for flag in ("--dry-run", "--show-config", "--print-iam-policy", "--show-schedule")
+        ),
+        (("--simulate", "sales-day", "--simulate-days", "7"), "--simulate-days: goes with --simulate cloudwatch alone"),
+        (("--simulate", "sales-dya"), "--simulate sales-dya: there is no such file; did you mean sales-day?"),
         (("--simulate-days", "7"), "--simulate-days: needs --simulate"),
         (("--save-trace", "a.csv"), "--save-trace: needs --simulate"),
         (("--output", "json"), "--output: needs --simulate"),
@@ -310,8 +326,11 @@ def test_every_problem_of_every_configuration_is_told(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 3
 
 
-def test_no_table_named_in_full() -> None:
+def test_no_table_named_in_full(tmp_path: Path) -> None:
     line = refused(run("--table-name", "^orders-.*", "--simulate", "sales-day"))
+    assert "one series needs a table that --table-name names in full, such as --table-name '^orders$'" in line
+    file = conf(tmp_path, "a.conf", "[table: ^orders-.*]")
+    line = refused(run("--config", str(file), "--simulate", "sales-day"))
     assert "one series needs a table that a section names in full, such as [table: ^orders$]" in line
 
 
@@ -326,21 +345,29 @@ def test_a_table_that_no_section_matches(tmp_path: Path) -> None:
     [
         (
             ["[standard]", "read-unit-hour: cheap"],
-            "[standard] read-unit-hour: must be dollars, 0 or more, and is 'cheap'",
+            ":2: read-unit-hour: must be dollars, 0 or more, and is 'cheap'",
         ),
-        (["[standard]", "read-unit-hour: -1"], "[standard] read-unit-hour: must be dollars"),
-        (["[standard]", "read-unit-hour: nan"], "[standard] read-unit-hour: must be dollars"),
-        (["[standard]", "reads: 1"], "[standard] reads: unknown option"),
-        (["[dear]", "[standard]", "read-unit-hour: 1"], "[dear]: unknown section"),
+        (["[standard]", "read-unit-hour: -1"], ":2: read-unit-hour: must be dollars"),
+        (["[standard]", "read-unit-hour: nan"], ":2: read-unit-hour: must be dollars"),
+        (["[standard]", *PRICES, "reads: 1"], ":6: reads: unknown option"),
+        (["[standard]", *PRICES[1:]], ":1: [standard]: read-unit-hour missing; set all four prices"),
+        (["[standard]", *PRICES[:2]], ":1: [standard]: million-reads and million-writes missing; set all four"),
+        (["[standard]", *PRICES, PRICES[0]], ":6: read-unit-hour: is there twice in [standard]"),
+        (["[standard]", *PRICES, "[Standard]"], ":6: [Standard]: this section is there twice"),
+        (["[standard]", *PRICES, "cheap"], ":6: 'cheap': is neither a [section] nor a line like"),
+        (["[standard-ia]", *PRICES], "orders needs a section [standard] with its four prices"),
+        (["[dear]", "[standard]", *PRICES], ":1: [dear]: unknown section"),
         (["[prices]", "region: x"], "has no prices"),
-        (["read-unit-hour: 1"], "no section headers"),
+        (["read-unit-hour: 1"], ":1: read-unit-hour: stands before the first section"),
     ],
 )
 def test_bad_prices(lines: list[str], problem: str, tmp_path: Path) -> None:
     file = conf(tmp_path, "prices.ini", *lines)
-    line = refused(run(*ORDERS, "--simulate", "sales-day", "--prices", str(file)))
-    assert problem in line
-    assert line.startswith(str(file))
+    done = run(*ORDERS, "--simulate", "sales-day", "--prices", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = [line.removeprefix("dynamic-dynamodb: error: ") for line in done.stderr.splitlines()]
+    assert any(problem in line for line in lines)
+    assert all(line.startswith(str(file)) for line in lines)
 
 
 # Progress and the end
@@ -360,6 +387,20 @@ def test_progress_on_a_terminal_and_none_in_a_pipe(tmp_path: Path) -> None:
     assert b"\rrehearsing [" in shown
     assert shown.endswith(b"100 %\r\033[K")
     assert b"rehearsing" not in done.stdout
+
+
+def test_no_progress_beside_the_log(tmp_path: Path) -> None:
+    words = [str(SCRIPT), *ORDERS, "--simulate", str(trace(tmp_path, *[70] * 600)), "--log-level", "warning"]
+    terminal, side = pty.openpty()
+    env = environment(**ACCOUNT, **NOWHERE)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=side, timeout=60, env=env)  # noqa: S603
+    os.write(side, b"the end")
+    shown = b""
+    while not shown.endswith(b"the end"):
+        shown += os.read(terminal, 100_000)
+    os.close(side)
+    os.close(terminal)
+    assert b"rehearsing" not in shown
 
 
 @pytest.mark.parametrize("tables", [1, 12])
@@ -475,6 +516,18 @@ def test_tables_named_in_full_need_no_list(server: AwsServer) -> None:
     server.world.fault = lambda called, _: denied if called == "ListTables" else None
     words = (*ORDERS, "--simulate", "cloudwatch", "--simulate-days", "1")
     assert run(*words, AWS_ENDPOINT_URL=server.url).returncode == 0
+
+
+def test_what_is_left_out_is_named_with_its_configuration(server: AwsServer, tmp_path: Path) -> None:
+    first = conf(tmp_path, "a.conf", *SECTIONS)
+    second = conf(tmp_path, "b.conf", SECTIONS[0])
+    words = ("--config", str(first), "--config", str(second), "--simulate", "cloudwatch", "--simulate-days", "1")
+    found = document(run(*words, "--output", "json", AWS_ENDPOINT_URL=server.url))
+    assert [(one["table"], one["index"]) for one in found["resources"]] == [("orders", None)]
+    assert found["notes"] == [
+        f"users: left out, because no section of {second} matches it.",
+        f"orders/by-date: left out, because no section of {second} matches it.",
+    ]
 
 
 def test_no_table_at_all(server: AwsServer) -> None:
