@@ -115,18 +115,26 @@ def _never(values: Mapping[str, Any], given: Collection[str], axis: str) -> Iter
         return
     for verb, direction, limit in (("increase", "up", "min"), ("decrease", "down", "max")):
         switch = f"enable-{axis}-{direction}-scaling"
-        if values[f"{verb}_{axis}_with"] == 0 and switch not in given and not _asks(values, verb, axis):
+        if switch not in given and not _asks(values, verb, axis):
             text = f"0 means never: {switch} is false; {limit}-provisioned-{axis} still holds"
-            yield switch.replace("-", "_"), (f"{verb}-{axis}-with",), text
+            yield switch.replace("-", "_"), (_nothing(values, verb, axis),), text
 
 
 def _asks(values: Mapping[str, Any], verb: str, axis: str) -> bool:
-    """Whether anything may ask for a change in this direction, its amount without a trigger of its own being 0."""
+    """Whether anything may ask for a change in this direction: a trigger whose amount is above 0."""
     by_consumption = values[f"{verb}_consumed_{axis}_scale"]
     scales = [scale for key, scale in values.items() if key.startswith(f"{verb}_") and key.endswith(f"{axis}_scale")]
-    return bool(by_consumption is None and values[f"{verb}_consumed_{axis}_with"]) or any(
+    by_events = verb == "increase" and values[f"throttled_{axis}_upper_threshold"] and values[f"increase_{axis}_with"]
+    by_one_amount = by_consumption is None and values[f"{verb}_consumed_{axis}_with"] != 0  # None: bad, and a problem
+    return bool(by_events or by_one_amount) or any(
         amount > 0 for scale in scales if scale for _threshold, amount in scale
     )
+
+
+def _nothing(values: Mapping[str, Any], verb: str, axis: str) -> str:
+    """The option whose 0 it is; what consumption asks for may be in a scale that has no other amount."""
+    alone = values[f"{verb}_{axis}_with"] == 0
+    return f"{verb}-{axis}-with" if alone else f"{verb}-consumed-{axis}-scale"
 
 
 def _of_thresholds(values: Mapping[str, Any], axis: str) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -198,11 +198,21 @@ def _not_allowed(policy: Policy, usage: Usage) -> str:
         return f"enable-{policy.axis}-autoscaling is false"
     if not policy.enable_down_scaling:
         return f"enable-{policy.axis}-down-scaling is false"
-    if not policy.tracks and policy.decrease_consumed_scale is None and policy.decrease_consumed_with == 0:
-        return f"decrease-{policy.axis}-with is 0"
+    if nothing := _nothing_to_take(policy):
+        return nothing
     if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
         return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
     return ""
+
+
+def _nothing_to_take(policy: Policy) -> str:
+    """The option whose amounts, all of them 0, mean never."""
+    scale = policy.decrease_consumed_scale
+    if policy.tracks or any(amount > 0 for _, amount in scale or ()):
+        return ""
+    if scale is not None:
+        return f"decrease-consumed-{policy.axis}-scale has no amount above 0"
+    return "" if policy.decrease_consumed_with else f"decrease-{policy.axis}-with is 0"
 
 
 def _throttled(policy: Policy, usage: Usage) -> str:

@@ -29,15 +29,18 @@ def user_information(url: str) -> tuple[int, int]:
     They end at the last @ before the first / ? #. Release 1.6.0 and 2.5.1 took
     these raw in a password, too. Hence, where there is no such @, they end at
     the only one in the rest, if there is a colon before and no port behind it.
-    Raises ValueError where there are several.
+    Raises ValueError where a password may end at another @ as well: what
+    seems to be the host may be a part of it.
     """
     begin, end = authority(url)
     at = url.rfind("@", begin, end)
     host = url[begin:end]
-    if at < 0 and ":" in host and not host.startswith("[") and not names_port(host):
+    if at >= 0:
+        secret = ":" in url[begin:at]
+    elif secret := ":" in host and not host.startswith("[") and not names_port(host):
         at = url.find("@", end)
-        if url.find("@", at + 1) >= 0 <= at:
-            raise ValueError("it is not clear which @ ends its user information")
+    if secret and url.find("@", max(at + 1, end)) >= 0 <= at:
+        raise ValueError("it is not clear which @ ends its user information")
     return (begin, at) if at >= 0 else (0, 0)
 
 

@@ -44,6 +44,7 @@ def test_accepted(url: str, shown: str, warnings: list[str], tmp_path: Path, run
     ("url", "error"),
     [
         ("http://me:s3/cr@et@h/", f"'http://me:***@h/': {UNCLEAR}"),
+        ("http://me:s3@cr/et@h/", f"'http://me:***@h/': {UNCLEAR}"),
         ("http://me:s3#cret@h/?m=a@b", f"'http://me:***@b': {UNCLEAR}"),
         ("http://me:s3 cret@h/", "'http://me:***@h/' is not an http:// or https:// URL"),
         ("http://me:s3cret@h h/", "'http://me:***@h h/' is not an http:// or https:// URL"),

@@ -1493,6 +1493,18 @@ NEVER = {
         {UP: False},
         ["increase"],
     ),
+    "a scale of nothing alone": ("increase-consumed-reads-scale: {70: 0, 90: 0}", {UP: False}, ["increase scale"]),
+    "a scale of nothing beside throttled events": (
+        "increase-consumed-reads-scale: {90: 0}\nthrottled-reads-upper-threshold: 10",
+        {UP: True},
+        [],
+    ),
+    "a decrease by a scale of nothing": ("decrease-consumed-reads-scale: {50: 0}", {DOWN: False}, ["decrease scale"]),
+    "a decrease by a scale of nothing, switched on": (
+        "decrease-consumed-reads-scale: {50: 0}\nenable-reads-down-scaling: true",
+        {DOWN: True},
+        [],
+    ),
     "with a scale for throttling": (
         "increase-reads-with: 0\nincrease-throttled-by-consumed-reads-scale: {0: 10}",
         {UP: True},
@@ -1518,6 +1530,10 @@ NEVER = {
     "switched off": ("increase-reads-with: 0\nenable-reads-up-scaling: false", {UP: False}, []),
 }
 SAID = {
+    "increase scale": "FILE: [table: t] increase-consumed-reads-scale: 0 means never: "
+    "enable-reads-up-scaling is false; min-provisioned-reads still holds",
+    "decrease scale": "FILE: [table: t] decrease-consumed-reads-scale: 0 means never: "
+    "enable-reads-down-scaling is false; max-provisioned-reads still holds",
     "increase": "FILE: [table: t] increase-reads-with: 0 means never: enable-reads-up-scaling is false; "
     "min-provisioned-reads still holds",
     "decrease": "FILE: [table: t] decrease-reads-with: 0 means never: enable-reads-down-scaling is false; "

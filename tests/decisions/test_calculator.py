@@ -574,6 +574,8 @@ THROTTLED_BEFORE = Side(EVENTS, 100, 10, answered=11)
 AT_MIN_HIGH = Side({"min_provisioned": 20}, 20, 19)
 NEVER_DOWN = Side({"decrease_with": 0}, 100, 10)
 NEVER_DOWN_CUT = Side({"decrease_with": 0, "max_provisioned": 80}, 100, 10)
+NEVER_BY_SCALE = Side({"decrease_consumed_scale": {50: 0}}, 100, 10)
+SOMETIMES_BY_SCALE = Side({"decrease_consumed_scale": {5: 50, 50: 0}}, 100, 10)
 LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
 
 
@@ -613,6 +615,8 @@ LITTLE = Side({"decrease_with": 1}, 50, 6)  # 1 % of 50 is half a unit
         pytest.param(LOW, OFF_AT_1, 50, 1, id="the other switched off at 1"),
         pytest.param(LOW, LITTLE, 50, 49, id="the other gives less than a unit: one"),
         pytest.param(LOW, NEVER_DOWN, 50, 100, id="the other's amount is 0"),
+        pytest.param(LOW, NEVER_BY_SCALE, 50, 100, id="the other's scale has no amount above 0"),
+        pytest.param(LOW, SOMETIMES_BY_SCALE, 100, 100, id="a step of the other's scale that is 0"),
         pytest.param(LOW, NEVER_DOWN_CUT, 50, 80, id="the other's amount is 0, max cuts it"),
         pytest.param(HIGH, HIGH, 150, 150, id="increases are never held"),
         pytest.param(BUSY, BUSY, 100, 100, id="nothing"),
@@ -646,6 +650,8 @@ def test_join(axis: Axis, mine: Side, other: Side, units: int, other_units: int)
         (OFF, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (enable-writes-autoscaling is false)"),
         (NOT_DOWN, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (enable-writes-down-scaling is false)"),
         (IDLE, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (nothing consumed and allow-scaling-down-writes-on-0-percent is false)"),
+        (NEVER_DOWN, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (decrease-writes-with is 0)"),
+        (NEVER_BY_SCALE, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (decrease-consumed-writes-scale has no amount above 0)"),
         (AT_MIN, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (min-provisioned-writes is 20)"),
         (AT_1, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (1 is the least there is)"),
         (FLOORED, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (with less, 0.9 consumed would not stay below 32 %)"),

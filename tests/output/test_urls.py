@@ -19,7 +19,8 @@ UNCLEAR = "it is not clear which @ ends its user information"
         ("http://user:secret@host/", "user:secret"),
         ("http://user@host/", "user"),
         ("http://:secret@host", ":secret"),
-        ("http://user:se@cret@host/a@b?c@d#e@f", "user:se@cret"),
+        ("http://user:se@cret@host/a%40b", "user:se@cret"),
+        ("http://user@host/a@b?c@d#e@f", "user"),
         ("http://user:80@host:80/", "user:80"),
         ("http://us:er:secret@[::1]:80/", "us:er:secret"),
         ("http://@host/", ""),
@@ -51,7 +52,16 @@ def test_user_information(url: str, expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://user:se/cr@et@host/", "http://user:se#cret@host/a@b", "http://user:se?cret@host/?m=a@b"]
+    "url",
+    [
+        "http://user:se/cr@et@host/",
+        "http://user:se#cret@host/a@b",
+        "http://user:se?cret@host/?m=a@b",
+        "http://user:se@cr/et@host/",
+        "http://user:se@cr?et@host/",
+        "http://user:se@cret@host/a@b?c@d#e@f",
+        "http://user:secret@host:80/?m=a@b",
+    ],
 )
 def test_several_that_may_end_it(url: str) -> None:
     with pytest.raises(ValueError, match=UNCLEAR):
