@@ -98,7 +98,7 @@ def service(one: Outcome, days: float) -> list[str]:
         f"{sums.throttled_percent:.4f}",
         _short(sums.throttled_minutes / days),
         "" if sums.utilization_percent is None else f"{sums.utilization_percent:.0f}",
-        *("" if one.kind == "on-demand" else _short(number / days) for number in changes),
+        *("" if one.kind in ("on-demand", "least") else _short(number / days) for number in changes),
     ]
 
 
@@ -143,7 +143,10 @@ def notes(rehearsal: Rehearsal) -> Iterator[str]:
         + (f", not {demand.region}'s; give --prices FILE" if elsewhere else unknown)
         + ". AWS does not say whether an hour counts by its average or by its maximum: both are shown."
     )
-    yield "The least: never below any minute, no burst, no min or max. A bound, not a promise."
+    yield (
+        "The least: never below any minute, no burst, no min or max; each axis has all decreases to itself. "
+        "A bound, not a promise."
+    )
     yield from _recorded_on_demand(rehearsal)
     if demand.gap_minutes:
         yield f"{demand.gap_minutes:,} minutes were missing, and held at the value before them."
