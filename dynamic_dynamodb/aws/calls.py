@@ -43,6 +43,10 @@ MOST_UNANSWERED = MOST_THREADS
 # handlers only set a flag, so this is what "within seconds" rests on.
 _LOOK = 0.1
 
+# A thread that has done its work counts against the limit until it has ended, so one that is refused is tried once more
+# after so many seconds.
+_ENDING = 0.5
+
 
 NOT_ASKED = "not asked"  # the code of an item's error where too many calls before it got no answer
 
@@ -185,14 +189,29 @@ class Workers:
         """Start as many threads as the step wants."""
         wanted = min(self._threads + _FOR_EACH * step.hanging, MOST_THREADS) - len(threads)
         for _ in range(min(wanted, step.left)):
-            thread = threading.Thread(target=step.work, name="call", daemon=True)  # no exit waits for it
-            try:
-                thread.start()
-            except RuntimeError:  # the system's limit: those at work do it alone, if there are any
-                if sum(one.is_alive() for one in threads) <= step.stuck:
+            thread = _started(step.work)
+            if thread is None and not _at_work(threads, step):
+                time.sleep(_ENDING)
+                thread = _started(step.work)
+            if thread is None:  # the system's limit: those at work do it alone, if there are any
+                if not _at_work(threads, step):
                     step.refuse(_NO_THREAD)
                 return
             threads.append(thread)
+
+
+def _started(work: Callable[[], None]) -> threading.Thread | None:
+    """A thread, or None where the system starts none."""
+    thread = threading.Thread(target=work, name="call", daemon=True)  # no exit waits for it
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
+
+
+def _at_work(threads: Sequence[threading.Thread], step: _Step[T, R]) -> bool:
+    return sum(one.is_alive() for one in threads) > step.stuck
 
 
 class _Step(Generic[T, R]):

@@ -106,6 +106,7 @@ class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore 
             if self._running is None:
                 self._running = _LookUp(self._search(), self._patience)
             running = self._running
+        running.start()
         running.wait()
         with self._lock:
             if self._running is running:  # the first of those who waited
@@ -127,7 +128,10 @@ class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore 
 
 
 class _LookUp:
-    """One look-up, in a thread of its own, which nobody waits for any longer than `patience` seconds."""
+    """One look-up, in a thread of its own, which nobody waits for any longer than `patience` seconds.
+
+    Where the system starts no thread for it the caller's does it, for as long as that takes.
+    """
 
     def __init__(self, search: Search, patience: float) -> None:
         self._search = search
@@ -136,8 +140,19 @@ class _LookUp:
         self._ended = threading.Event()
         self._outcome: _Found | UnsignedError | None = None
         self._lock = threading.Lock()
-        # A daemon thread: Python does not wait for it when the program ends.
-        threading.Thread(target=self._run, name="credentials", daemon=True).start()
+        self._started = False
+
+    def start(self) -> None:
+        """Unless it was started before."""
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        try:
+            # A daemon thread: Python does not wait for it when the program ends.
+            threading.Thread(target=self._run, name="credentials", daemon=True).start()
+        except RuntimeError:  # the system's limit
+            self._run()
 
     @property
     def found(self) -> _Found | None:

@@ -69,7 +69,14 @@ class Topics:
     def client(self, region: str) -> Any:
         with self._lock:
             if region not in self._clients:
-                # By a thread that ends: each thread that makes clients keeps the memory for it (see process.py).
-                with ThreadPoolExecutor(1) as apart:
-                    self._clients[region] = apart.submit(self._make, region).result()
+                self._clients[region] = self._made(region)
             return self._clients[region]
+
+    def _made(self, region: str) -> Any:
+        """By a thread that ends: each thread that makes clients keeps the memory for it (see process.py)."""
+        with ThreadPoolExecutor(1) as apart:
+            try:
+                made = apart.submit(self._make, region)
+            except RuntimeError:  # the system starts no thread for it
+                return self._make(region)
+            return made.result()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from aws_server import AwsServer
@@ -51,6 +52,22 @@ def test_few_threads_do_the_work_of_many(run: Run, world: World) -> None:
     assert done.returncode == 0, done.stderr
     assert {world.provisioned(Target(name)).reads for name in TABLES} == {150}
     assert "thread" not in done.stderr
+
+
+@pytest.mark.parametrize("gigabytes", [2.3, 2.6, 2.9])
+def test_no_thread_for_the_credentials_or_a_topic_is_no_failure(
+    run: Run, world: World, tmp_path: Path, gigabytes: float
+) -> None:
+    """One connects, one makes the calls, and that one looks for the credentials, too, and makes the topic's client."""
+    file, topic = tmp_path / "dd.conf", "arn:aws:sns:eu-west-1:123456789012:scaling"
+    file.write_text(f"[table: table-]\nsns-topic-arn: {topic}\nsns-message-types: scale-up\n")
+    with AwsServer(world) as server:
+        env = {**ACCOUNT, "AWS_ENDPOINT_URL": server.url}
+        done = run("--config", str(file), "--run-once", env=env, preexec_fn=room_for(gigabytes))
+    assert done.returncode == 0, done.stderr
+    assert {world.provisioned(Target(name)).reads for name in TABLES} == {150}
+    assert len(world.messages) == len(TABLES)
+    assert "new thread" not in done.stderr
 
 
 def test_without_any_thread_one_line_says_why(run: Run, world: World) -> None:
