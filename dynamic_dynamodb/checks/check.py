@@ -84,7 +84,6 @@ class Scaler:
             dry_run=self._dry_run,
         )
         self._lookout.begin_anew()
-        self._state.changes(Episode.COST_TOLD, False)  # another configuration, another cost
 
     def close(self) -> None:
         """Begin nothing more beside the checks."""
@@ -302,8 +301,6 @@ def _difference(before: Job, now: Job) -> str:
 
 
 def _tell_difference(before: Job, now: Job) -> None:
-    """Say what a target has now that it had not when it was described before."""
-    units = zip(AXES, before.resource.provisioned, now.resource.provisioned, strict=True)
-    changed = ", ".join(f"{axis} {old} -> {new}" for axis, old, new in units if old != new)
+    changed = _difference(before, now)
     if changed:
         log.warning("%s - changed by another hand since it was described: %s; decided again", now.target, changed)

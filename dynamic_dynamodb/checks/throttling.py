@@ -84,10 +84,12 @@ class Lookout:
         self._state = state
         self._on = on
         self._looked: datetime | None = None
+        self._unread: dict[Target, datetime] = {}  # what the last look could not read, and from when on
 
     def begin_anew(self) -> None:
         """Look in the next check: the configuration may ignore other things from now on."""
         self._looked = None
+        self._unread = {}
 
     def cost(self, jobs: Iterable[Job], interval: int) -> str:
         """What it adds to the cost of the checks, for the line that tells of it; `interval` is in seconds."""
@@ -100,15 +102,27 @@ class Lookout:
         return f"; {when} {metrics} more, for throttled events that no option looks at: ${dollars:.2f}"
 
     def look(self, jobs: Sequence[Job], statistics: Statistics, now: datetime) -> None:
-        """Warn where there are any, once an episode."""
-        minutes = self._due(now)
-        if minutes and jobs:
-            self._looked = now
-            requests = [_ending_with_the_window(job, minutes) for job in jobs if _unwatched(job)]
-            found = statistics.throttled(requests, now)
-            for job in jobs:
-                for axis, events in found.get(job.target, {}).items():
-                    self._tell(job, axis, events, minutes)
+        """Warn where there are any, once an episode. What cannot be read is asked for again in the next check."""
+        due = self._due(now)
+        minutes = {job.target: max(due, self._missed(job.target, now)) for job in jobs if _unwatched(job)}
+        requests = [_ending_with_the_window(job, minutes[job.target]) for job in jobs if minutes.get(job.target)]
+        found = statistics.throttled(requests, now) if requests else {}
+        if due and jobs:
+            self._looked, self._unread = now, {}
+        for job in jobs:
+            if minutes.get(job.target):
+                self._read(job, found.get(job.target, {}), minutes[job.target], now)
+
+    def _read(self, job: Job, found: Mapping[Axis, Fraction], minutes: int, now: datetime) -> None:
+        self._unread.pop(job.target, None)
+        if len(found) < len(_unwatched(job)):
+            self._unread[job.target] = now - timedelta(minutes=minutes)
+        for axis, events in found.items():
+            self._tell(job, axis, events, minutes)
+
+    def _missed(self, target: Target, now: datetime) -> int:
+        """How many minutes were asked for in vain, up to now."""
+        return _minutes(now - self._unread[target]) if target in self._unread else 0
 
     def _due(self, now: datetime) -> int:
         """How many minutes to look at: those since the last time, or none as long as that is less than an hour ago."""
@@ -117,7 +131,7 @@ class Lookout:
         passed = _HOUR if self._looked is None else now - self._looked
         if timedelta(0) <= passed < _HOUR:
             return 0
-        return math.ceil(min(max(passed, _HOUR), 24 * _HOUR) / timedelta(minutes=1))  # a clock may be set, either way
+        return _minutes(passed)
 
     def _tell(self, job: Job, axis: Axis, events: Fraction, minutes: int) -> None:
         begins = self._state.begins(_IGNORED[axis], events > 0, job.target)
@@ -132,6 +146,11 @@ class Lookout:
                 minutes,
                 f"throttled-{axis}-upper-threshold is not set" if on else f"enable-{axis}-autoscaling is false",
             )
+
+
+def _minutes(passed: timedelta) -> int:
+    """From an hour to a day: a clock may be set, either way."""
+    return math.ceil(min(max(passed, _HOUR), 24 * _HOUR) / timedelta(minutes=1))
 
 
 def _ending_with_the_window(job: Job, minutes: int) -> Request:

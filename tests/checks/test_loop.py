@@ -853,6 +853,18 @@ def test_guards_hold_for_what_another_hand_did() -> None:
     )
 
 
+def test_a_table_that_has_become_global_meanwhile_is_told() -> None:
+    scene = Scene(ORDERS, {"orders": (100, 50)})
+    by_hand(scene, lambda world: world.set_replicas("orders", ["eu-west-1"]))
+    scene.play(
+        Step(
+            load={"orders": (95, 48)},
+            sent=[{"orders": (150, 50)}],
+            warns=["orders - changed by another hand since it was described: a global table now; decided again"],
+        )
+    )
+
+
 def test_it_is_decided_again_from_the_same_streak() -> None:
     scene = Scene(ORDERS + "num-read-checks-before-scale-down: 3\n", {"orders": (100, 50)})
     scene.play(Step(load={"orders": DOWN}, streaks={"orders": (1, 0)}))

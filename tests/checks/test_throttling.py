@@ -252,6 +252,37 @@ def test_ignored_events_that_cannot_be_read_are_no_failure() -> None:
     scene.play(Step(minutes=60, do=throttled(reads=7), whispers=["orders - ReadThrottleEvents: GetMetricData failed"]))
 
 
+@pytest.mark.parametrize("reloads", [False, True])
+def test_a_look_that_fails_is_made_again_in_the_next_check(reloads: bool) -> None:
+    """Since the same minute; and the next one is due an hour after the one that failed."""
+    scene = watched()
+    calls, failing = [], [True]
+
+    def fails(operation: str, arguments: Mapping[str, Any]) -> None:
+        if operation == "GetMetricData":
+            metrics = [query["MetricStat"]["Metric"]["MetricName"] for query in arguments["MetricDataQueries"]]
+            calls.append(metrics)
+            fail = metrics != CONSUMED and failing[0]
+            scene.refuses = {"GetMetricData": "InternalServerError: oh"} if fail else {}
+
+    scene.on_call = fails
+    scene.play(
+        Step(minutes=60, do=throttled(reads=7), whispers=["orders - ReadThrottleEvents: GetMetricData failed"]),
+        Step(minutes=5, whispers=["orders - ReadThrottleEvents: GetMetricData failed"]),
+    )
+    failing[0] = False
+    calls.clear()
+    if reloads:
+        scene.reload(PLAIN)
+    minutes = 60 if reloads else 70
+    scene.play(
+        Step(minutes=5, warns=[f"orders - 7 reads throttled in {minutes} minutes, which the configuration ignores"]),
+        Step(minutes=45),
+        Step(minutes=14),
+    )
+    assert calls == [CONSUMED, EVENTS, CONSUMED, CONSUMED, *([EVENTS] if not reloads else [])]
+
+
 def test_an_increase_does_not_wait_for_the_look() -> None:
     scene = watched()
     operations: list[str] = []
