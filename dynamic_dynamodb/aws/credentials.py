@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -185,7 +186,7 @@ class _LookUp:
         # An error may quote them: AWS shows what it would have signed, http.client a header that it cannot send.
         hide("the secret key that signs", frozen.secret_key or "")
         hide("the session token", frozen.token or "")
-        _check(frozen)
+        _check(frozen, of_environment=getattr(credentials, "method", None) == "env")
         return _Found(credentials, frozen, self._search.place)
 
     def _finish(self, outcome: _Found | UnsignedError) -> None:
@@ -198,12 +199,21 @@ class _LookUp:
 _PARTS = {"access_key": "access key ID", "secret_key": "secret access key", "token": "session token"}
 
 
-def _check(frozen: Any) -> None:
+_VARIABLES = {
+    "access_key": ("AWS_ACCESS_KEY_ID",),
+    "secret_key": ("AWS_SECRET_ACCESS_KEY",),
+    "token": ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"),
+}
+
+
+def _check(frozen: Any, *, of_environment: bool) -> None:
     """Raises ValueError for what no key has. In a header, and so in an error, it would be a riddle."""
     for part, name in _PARTS.items():
         value = getattr(frozen, part) or ""
         if not (value.isascii() and value.isprintable() and " " not in value):
-            raise ValueError(f"the {name} contains a blank, a line break or another character that no key has")
+            variables = [one for one in _VARIABLES[part] if of_environment and os.environ.get(one)]
+            where = f" ({variables[0]})" if variables else ""
+            raise ValueError(f"the {name}{where} contains a blank, a line break or another character that no key has")
 
 
 def _unsigned(place: str, error: Exception) -> UnsignedError:

@@ -86,7 +86,7 @@ def not_set(option: Option, text: str) -> str:
         return ""
     if text in _EMPTY:
         if option.name.startswith("max-"):
-            return "is empty and counts as not set; without a maximum there is no limit on cost"
+            return "is empty and counts as not set; where nothing else sets a maximum, there is no limit on cost"
         return "is empty and counts as not set"
     nothing = (
         (option.kind == "arn" and text.lower() == "false")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import stat
@@ -85,6 +86,10 @@ def serve() -> Iterator[Callable[[Callable[[Handler], None]], str]]:
     yield start
     for server in servers:
         server.stop()
+
+
+def test_a_look_up_is_given_up_after_20_seconds() -> None:
+    assert inspect.signature(connect).parameters["patience"].default == 20
 
 
 def ask(clients: Clients) -> str:
@@ -492,7 +497,7 @@ def test_a_variable_with_a_line_break(account: Account, name: str, part: str, va
         account.setenv(variable, good)
     assert ask(account.connect()) == (
         "ListTables failed: CredentialRetrievalError: the environment (AWS_ACCESS_KEY_ID): "
-        f"the {part} contains a blank, a line break or another character that no key has"
+        f"the {part} ({name}) contains a blank, a line break or another character that no key has"
     )
 
 

@@ -1385,7 +1385,11 @@ NOT_SET = {
     "a pair of quotes": ("reads-upper-threshold", '""', EMPTY),
     "a comment": ("reads-upper-threshold", " ; later", EMPTY),
     "an empty minimum": ("min-provisioned-reads", "", EMPTY),
-    "an empty maximum": ("max-provisioned-writes", "", f"{EMPTY}; without a maximum there is no limit on cost"),
+    "an empty maximum": (
+        "max-provisioned-writes",
+        "",
+        f"{EMPTY}; where nothing else sets a maximum, there is no limit on cost",
+    ),
     "a topic": ("sns-topic-arn", "false", "false counts as not set"),
     "a topic in other letters": ("sns-topic-arn", "FALSE", "FALSE counts as not set"),
     "a minimum": ("min-provisioned-writes", "0", "0 counts as not set"),

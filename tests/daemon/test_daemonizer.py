@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import inspect
 import json
 import logging
 import os
@@ -965,3 +966,9 @@ def test_a_service_manager_that_does_not_listen_holds_nobody_up(manager: socket.
         systemd._PATIENCE = before
     assert time.monotonic() - began < LONG
     assert manager.recv(4096)
+
+
+def test_stop_and_restart_wait_120_seconds() -> None:
+    """An UpdateTable in flight may take 90."""
+    assert inspect.signature(daemonizer.stop).parameters["timeout"].default == 120
+    assert inspect.signature(daemonizer.restart).parameters["to_end"].default == 120
