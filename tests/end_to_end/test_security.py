@@ -231,7 +231,7 @@ SITUATIONS: dict[Callable[[Stage], tuple[str, dict[str, str]]], tuple[int, str]]
     from_sts: (1, r"x-amz-security-token:\*\*\*"),
     from_a_process: (1, r"x-amz-security-token:\*\*\*"),
     a_quoted_token: (1, r"x-amz-security-token:\*\*\*"),
-    a_token_that_is_no_header: (1, "the session token contains a blank, a line break or"),
+    a_token_that_is_no_header: (1, r"the session token \(AWS_SESSION_TOKEN\) contains a blank, a line break or"),
     an_endpoint_that_refuses: (1, r'endpoint URL: "http://me:\*\*\*@127.0.0.1:1/'),
     a_proxy_that_refuses: (1, r"proxy URL: .*:\*\*\*@127.0.0.1:1"),
     an_error_in_a_check: (1, "ERROR - orders-us - failed on something unforeseen"),
