@@ -177,17 +177,37 @@ def hold_ours(words: list[str], place: str, capsys: pytest.CaptureFixture[str]) 
         _, unknown = cli.parser().parse_known_args([word for word in words if word != "--help"])
         assert unknown == [], place
     else:
-        code = cli.main([*words, "--show-config"])  # reads and checks everything, and does nothing
-        assert code == 0, f"{place}: {words}\n{capsys.readouterr().err}"
+        for one in with_one_configuration(words):
+            code = cli.main([*one, "--show-config"])  # reads and checks everything, and does nothing
+            assert code == 0, f"{place}: {one}\n{capsys.readouterr().err}"
+
+
+def with_one_configuration(words: list[str]) -> list[list[str]]:
+    """The command with each of its configurations: only --simulate takes several."""
+    given = [number for number, word in enumerate(words) if word == "--config"]
+    others = [word for number, word in enumerate(words) if not {number, number - 1} & set(given)]
+    return [["--config", words[number + 1], *others] for number in given] or [words]
 
 
 def put_files(folder: Path, block: Block) -> None:
-    """The files that commands name: the last whole configuration above on the page, or one of a table."""
-    above = [other.text for other in BLOCKS if other.page == block.page and other.line < block.line]
-    shown = [text for text in above if has_table(text)]
+    """The files that commands name: those that the page shows with `cat`, as far down as this block.
+
+    The names of the examples are the last whole configuration above on the page, or one of a table.
+    """
+    above = [other for other in BLOCKS if other.page == block.page and other.line < block.line]
+    for name, text in shown_files([*above, block]):
+        (folder / name).write_text(text, "utf-8")
+    shown = [other.text for other in above if other.language != "console" and has_table(other.text)]
     for name in ("dynamic-dynamodb", "orders", "users"):
         text = shown[-1] if shown else f"[table: ^{'users' if name == 'users' else 'orders'}$]\n"
         (folder / f"{name}.conf").write_text(text, "utf-8")
+
+
+def shown_files(blocks: list[Block]) -> list[tuple[str, str]]:
+    """Names and texts."""
+    lines = [command for block in blocks if block.language == "console" for command in commands(block.text)]
+    files = [(re.fullmatch(r"cat ([\w.-]+)", line.text), line.output) for line in lines if line.output]
+    return [(match[1], "\n".join([*output, ""])) for match, output in files if match]
 
 
 @of("console", "sh")
@@ -251,7 +271,7 @@ def test_output(block: Block, aws: AwsServer, run: Run, tmp_path: Path) -> None:
         return
     for command in found:
         words = simple_commands(command.text)[0]
-        done = run(*own_words(words), cwd=tmp_path, env=env, stderr=subprocess.STDOUT)
+        done = run(*own_words(words), cwd=tmp_path, env=env, stderr=subprocess.STDOUT, timeout=240)
         printed = iter([timeless(line) for line in done.stdout.splitlines()])
         missing = [line for line in command.output if line != "..." and timeless(line) not in printed]
         assert missing == [], f"{block.place}: {command.text} does not print this, or not here:\n{done.stdout}"
