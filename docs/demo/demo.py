@@ -1,7 +1,7 @@
-"""The main job, shown: two checks of four tables on a local stand-in for AWS (moto). Run by `make demo`.
+"""The main job, shown: two checks of four tables on a local stand-in for AWS (moto), then a rehearsal of a day.
 
-Nothing leaves this machine, and no AWS account is needed. The exit code is 1
-where the outcome is not the expected one.
+Run by `make demo`. Nothing leaves this machine, and no AWS account is needed.
+The exit code is 1 where the outcome is not the expected one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from moto.server import ThreadedMotoServer
 
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / "demo.conf"
+REHEARSED = (HERE / "thresholds.conf", HERE / "tracking.conf")
 PROGRAM = Path(sys.executable).parent / "dynamic-dynamodb"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
 REGION = "us-east-1"
@@ -70,6 +71,12 @@ def main() -> int:
         problems = demonstrate(url)
     finally:
         server.stop()
+    problems += rehearse()
+    if not problems:
+        tell(
+            "The same for the last two weeks of a table of yours (CloudWatch is read, nothing is changed):",
+            f"  {shown(PROGRAM)} --table-name '^my-table$' --simulate cloudwatch",
+        )
     for problem in problems:
         tell(f"NOT AS EXPECTED: {problem}")
     return 1 if problems else 0
@@ -210,6 +217,26 @@ def check(title: str, url: str, dynamodb: Any) -> list[str]:
     if problems:
         out(done.stderr.splitlines())
     return problems
+
+
+def rehearse() -> list[str]:
+    """Show what two configurations would have done on a made-up day. Returns what went wrong."""
+    words = [word for path in REHEARSED for word in ("--config", str(shown(path)))]
+    tell(
+        "A rehearsal: a made-up day of a shop, busy from 4 pm to 10 pm, with thresholds and with target tracking, "
+        "against a model of AWS. No AWS is asked.",
+        f"  {shown(PROGRAM)} --simulate sales-day \\",
+        f"    {' '.join(words[:2])} \\",
+        f"    {' '.join(words[2:])}",
+    )
+    done = subprocess.run(  # noqa: S603 - the words are ours
+        [str(PROGRAM), *words, "--simulate", "sales-day"], capture_output=True, text=True, timeout=120, check=False
+    )
+    out([*done.stdout.splitlines(), ""])
+    if done.returncode == 0:
+        return []
+    out(done.stderr.splitlines())
+    return [f"the exit code of the rehearsal was {done.returncode}"]
 
 
 _LINE = re.compile(

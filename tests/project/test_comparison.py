@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 import pages
@@ -124,9 +125,38 @@ def minutes(text: str, interval: int, offset: int) -> float:
 def test_figures_of_other_pages() -> None:
     """What comparison.md quotes from when-not.md and performance.md."""
     text = pages.read("comparison.md").replace("\n", " ")
-    (memory,) = pages.tables("performance.md", "", "MB")
+    (memory,) = [table for table in pages.tables("performance.md", "", "MB") if len(table.columns) == 2]
     assert f"about {memory.rows[0]['MB']} to {memory.rows[-1]['MB']} MB" in text
     for row, name in ((STEPS.rows[0], "this, defaults"), (STEPS.rows[-1], "this, set for speed")):
         least, most = (float(part) for part in row["minutes"].split(" to "))
         assert f"| {name} | {math.floor(least)} to {math.ceil(most)} minutes" in text
     assert f"[{3600 * MILLION['reads'] / 1e6 / UNIT_HOUR['reads']:.2f} times]" in text
+
+
+# What a rehearsal prints, in words
+
+
+def rehearsed(page: str) -> dict[str, float]:
+    """Dollars by row of the first table of a rehearsal on a page."""
+    (text, *_) = [block.text for block in pages.fences(pages.DOCS / page) if "unit hours" in block.text]
+    money = text.partition("unit hours")[2].partition("throttled")[0]
+    found = re.findall(r"^(\S.{24}) .*?([\d.]+) +[\d.]+ +\d+%$", money, re.M)
+    return {name.strip(): float(dollars) for name, dollars in found}
+
+
+def test_figures_of_the_rehearsal_in_words() -> None:
+    """What rehearsal.md and README say of their tables; that the tables are right, test_docs.py holds."""
+    first, second = rehearsed("rehearsal.md"), rehearsed("../README.md")
+    tracking, aws, paid = first["tracking.conf"], first["AWS target tracking 70 %"], first["on demand"]
+    text = " ".join(pages.read("rehearsal.md").split())
+    assert f"costs {100 - 100 * tracking / first['thresholds.conf']:.0f} % less than its thresholds" in text
+    assert f"and {100 - 100 * tracking / aws:.0f} % less than AWS's" in text
+    assert f"On demand costs {paid / tracking:.1f} times as much" in text
+    readme = " ".join(pages.read("../README.md").split())
+    assert f"costs ${tracking:.2f} with its" in readme
+    assert f"${aws:.2f} with AWS's auto scaling at 70 %, and ${paid:.2f} on demand" in readme
+    assert second == {
+        name.replace("tracking.conf", "this configuration"): dollars
+        for name, dollars in first.items()
+        if name != "thresholds.conf"
+    }

@@ -68,6 +68,14 @@ def demo(columns: int) -> str:
     return done.stdout
 
 
+def parted(output: str) -> tuple[list[str], list[str]]:
+    """The lines of the demo's own, and the table of the rehearsal, which is 80 columns wide at any terminal."""
+    lines = output.splitlines()
+    begin = lines.index("sales-day: 1 table, 1 day")
+    end = next(number for number in range(begin, len(lines)) if lines[number].startswith("The same for"))
+    return [*lines[:begin], *lines[end:]], lines[begin:end]
+
+
 @pytest.fixture(scope="module")
 def output() -> str:
     return demo(80)
@@ -97,8 +105,19 @@ def test_on_demand_table_is_named_and_left_alone(output: str) -> None:
 
 
 @pytest.mark.xdist_group("demo")
+def test_it_ends_with_a_rehearsal_of_two_configurations(output: str) -> None:
+    """In the cells of dollars and throttled percent: what the command prints, told apart by row."""
+    _, table = parted(output)
+    rows = {line[:26].strip(): line[26:].split() for line in reversed(table)}
+    thresholds, tracking = rows["docs/demo/thresholds.conf"], rows["docs/demo/tracking.conf"]
+    assert float(tracking[2]) < float(thresholds[2]) < float(rows["on demand"][0])
+    assert "--config docs/demo/thresholds.conf" in output
+
+
+@pytest.mark.xdist_group("demo")
 def test_output_fits_a_terminal_and_shows_the_command(output: str) -> None:
-    lines = output.splitlines()
+    lines, table = parted(output)
+    assert max(map(len, table)) <= 80
     assert max(map(len, lines)) < 80
     assert len(lines) < 70
     assert "dynamic-dynamodb --run-once" in output
@@ -109,7 +128,7 @@ def test_output_fits_a_terminal_and_shows_the_command(output: str) -> None:
 @pytest.mark.xdist_group("demo")
 def test_output_fits_a_narrow_terminal() -> None:
     """But for the command and its URL, which are not to be broken."""
-    lines = demo(40).splitlines()
+    lines, _ = parted(demo(40))
     assert [line for line in lines if len(line) > 39 and "dynamic-dynamodb" not in line and "--" not in line] == []
     assert "  reads    100 ->   150" in lines
     assert "    (+50 %)" in lines

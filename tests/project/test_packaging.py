@@ -136,6 +136,8 @@ def test_sdist_holds_what_a_packager_needs(built: Built) -> None:
         "docs/demo/demo.conf",
         "docs/demo/demo.py",
         "docs/demo/requirements.txt",
+        "docs/demo/thresholds.conf",
+        "docs/demo/tracking.conf",
         "tests/conftest.py",
         "tests/data/options.tsv",
         "tests/requirements.txt",
