@@ -195,12 +195,12 @@ def put_files(folder: Path, block: Block) -> None:
     The names of the examples are the last whole configuration above on the page, or one of a table.
     """
     above = [other for other in BLOCKS if other.page == block.page and other.line < block.line]
-    for name, text in shown_files([*above, block]):
-        (folder / name).write_text(text, "utf-8")
     shown = [other.text for other in above if other.language != "console" and has_table(other.text)]
-    for name in ("dynamic-dynamodb", "orders", "users"):
+    for name in ("dynamic-dynamodb", "orders", "tracking", "users"):
         text = shown[-1] if shown else f"[table: ^{'users' if name == 'users' else 'orders'}$]\n"
         (folder / f"{name}.conf").write_text(text, "utf-8")
+    for name, text in shown_files([*above, block]):
+        (folder / name).write_text(text, "utf-8")
 
 
 def shown_files(blocks: list[Block]) -> list[tuple[str, str]]:
