@@ -31,7 +31,7 @@ from mdit_py_plugins.anchors.index import slugify
 from pages import DOCS, Block
 
 from dynamic_dynamodb import __version__, cli
-from dynamic_dynamodb.configuration.options import COMMAND_LINE, OPTIONS
+from dynamic_dynamodb.configuration.options import COMMAND_LINE, OPTIONS, SIMULATION_GROUP
 from dynamic_dynamodb.daemon import daemonizer
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output import terminal
@@ -178,7 +178,9 @@ def hold_ours(words: list[str], place: str, capsys: pytest.CaptureFixture[str]) 
         assert unknown == [], place
     else:
         for one in with_one_configuration(words):
-            code = cli.main([*one, "--show-config"])  # reads and checks everything, and does nothing
+            code = cli.main(
+                [*without_simulation(one), "--show-config"]
+            )  # reads and checks everything, and does nothing
             assert code == 0, f"{place}: {one}\n{capsys.readouterr().err}"
 
 
@@ -187,6 +189,17 @@ def with_one_configuration(words: list[str]) -> list[list[str]]:
     given = [number for number, word in enumerate(words) if word == "--config"]
     others = [word for number, word in enumerate(words) if not {number, number - 1} & set(given)]
     return [["--config", words[number + 1], *others] for number in given] or [words]
+
+
+SIMULATED = {option.flag for option in OPTIONS if option.group == SIMULATION_GROUP}
+
+
+def without_simulation(words: list[str]) -> list[str]:
+    """The command without the flags of a simulation, which --show-config does not go with; they are parsed first."""
+    _, unknown = cli.parser().parse_known_args(words)
+    assert unknown == [], words
+    flags = [number for number, word in enumerate(words) if word in SIMULATED]
+    return [word for number, word in enumerate(words) if not {number, number - 1} & set(flags)]
 
 
 def put_files(folder: Path, block: Block) -> None:
