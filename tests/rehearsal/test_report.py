@@ -230,10 +230,17 @@ def words_of(path: Path) -> list[str | None]:
     return [element.text for element in root.iter() if element.tag.endswith("text")]
 
 
-def test_the_picture_in_the_docs_is_current(tmp_path: Path) -> None:
-    """Else draw it with the command that stands above it in docs/rehearsal.md."""
-    run(*ORDERS, "--chart", "chart.svg", folder=tmp_path)
-    assert words_of(tmp_path / "chart.svg") == words_of(DOCS / "_static" / "sales-day.svg")
+@pytest.mark.parametrize(
+    ("picture", "flags"),
+    [
+        ("sales-day.svg", ()),
+        ("target-tracking.svg", ("--check-interval", "60", "--scaling-policy", "target-tracking")),
+    ],
+)
+def test_the_pictures_in_the_docs_are_current(tmp_path: Path, picture: str, flags: tuple[str, ...]) -> None:
+    """Else draw it with the command above it in docs/rehearsal.md or docs/target-tracking.md."""
+    run(*ORDERS, *flags, "--chart", "chart.svg", folder=tmp_path)
+    assert words_of(tmp_path / "chart.svg") == words_of(DOCS / "_static" / picture)
 
 
 # Size
