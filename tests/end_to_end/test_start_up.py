@@ -192,7 +192,7 @@ def test_a_wrong_flag(run: Run, arguments: tuple[str, ...], expected: list[str])
 
 
 def test_flags_may_be_shortened(run: Run) -> None:
-    done = run("--table", "t", "--reads-up", "70", "--check-int=60", "--log-l", "DEBUG", "--show")
+    done = run("--table", "t", "--reads-up", "70", "--check-int=60", "--log-l", "DEBUG", "--show-c")
     assert done.returncode == 0
     assert '"reads_upper_threshold": 70' in done.stdout
     assert '"check_interval": 60' in done.stdout
