@@ -19,8 +19,8 @@ from fractions import Fraction
 from functools import cached_property
 
 from dynamic_dynamodb.aws.errors import AwsError
-from dynamic_dynamodb.aws.series import Metrics, Query, Series, minute_of
-from dynamic_dynamodb.decisions.model import AXES, Axis, Resource, Target, Usage
+from dynamic_dynamodb.aws.series import Metrics, Query, Series
+from dynamic_dynamodb.decisions.model import AXES, Axis, Resource, Target, Usage, minute_of
 
 log = logging.getLogger("dynamic-dynamodb")
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
-from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.decisions.model import Target, minute_of
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -35,11 +35,6 @@ _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCo
 _EXACT = Context(prec=1000)
 _ZERO = Fraction(0)
 _MINUTE = timedelta(minutes=1)
-
-
-def minute_of(moment: datetime) -> int:
-    """The number of the minute that an instant is in, since 1970: how series count time."""
-    return math.floor(moment.timestamp()) // 60
 
 
 class Query(NamedTuple):

@@ -9,13 +9,13 @@ from fractions import Fraction
 
 from dynamic_dynamodb.aws.cloudwatch import CONSUMED, KEY_RANGE, THROTTLED, Measured
 from dynamic_dynamodb.aws.errors import AwsError
-from dynamic_dynamodb.aws.series import Metrics, Query, Series, minute_of
+from dynamic_dynamodb.aws.series import Metrics, Query, Series
 from dynamic_dynamodb.checks.backfill import Backfill, Wanted
 from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.decisions import tracking, windows
 from dynamic_dynamodb.decisions.history import History
-from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage
+from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage, minute_of
 from dynamic_dynamodb.decisions.tracking import Situation
 
 _MINUTE = timedelta(minutes=1)

@@ -11,12 +11,11 @@ from typing import Any
 from dynamic_dynamodb.aws import refusals, updates
 from dynamic_dynamodb.aws.calls import NOT_ASKED, StoppedError, Workers
 from dynamic_dynamodb.aws.errors import AwsError
-from dynamic_dynamodb.aws.series import minute_of
 from dynamic_dynamodb.aws.updates import Outcome
 from dynamic_dynamodb.checks.guards import Guards, Verdict
 from dynamic_dynamodb.checks.notifier import Notifier
 from dynamic_dynamodb.checks.state import State
-from dynamic_dynamodb.decisions.model import AXES, Change, Target
+from dynamic_dynamodb.decisions.model import AXES, Change, Target, minute_of
 
 log = logging.getLogger("dynamic-dynamodb")
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from fractions import Fraction
 from typing import NamedTuple
 
 from dynamic_dynamodb.decisions import tracking
 from dynamic_dynamodb.decisions.learning import Learned, Minute
-from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource
+from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource, minute_of
 from dynamic_dynamodb.decisions.recurring import Season
 from dynamic_dynamodb.decisions.tracking import Minutes, Situation
 
@@ -30,11 +29,6 @@ _BUSY = 0.95  # of what is provisioned: from there on throttled events are asked
 _EVERY_FIFTH = 5  # otherwise
 
 Sums = Mapping[int, float]  # 1-minute sums by minute
-
-
-def minute_of(moment: datetime) -> int:
-    """The minute that this moment lies in, counted from the epoch; of an aware datetime."""
-    return int(moment.timestamp() // 60)
 
 
 class _Step(NamedTuple):

@@ -6,39 +6,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from client_stub import Answer, DynamoDB, RefusedError
 
 from dynamic_dynamodb.aws.dynamodb import describe, list_tables
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.decisions.model import Resource, Target, Throughput
 
-Answer = dict[str, Any]
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)
 TABLE, INDEX, SECOND = Target("my_table"), Target("my_table", "one"), Target("my_table", "two")
-
-
-class RefusedError(Exception):
-    """What botocore's ClientError looks like."""
-
-    def __init__(self, code: str, message: str = "no") -> None:
-        super().__init__(message)
-        self.response = {"Error": {"Code": code, "Message": message}}
-
-
-class DynamoDB:
-    """Gives the answers it was made with, one a call, and keeps the calls; exceptions are raised."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.calls: list[Answer] = []
-
-    def _answer(self, **arguments: Any) -> Any:
-        self.calls.append(arguments)
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    list_tables = describe_table = update_table = _answer
 
 
 # List

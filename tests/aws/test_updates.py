@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aws_server import AwsFault, AwsServer, times
+from client_stub import Answer, DynamoDB, RefusedError
 from hypothesis import given
 from hypothesis import strategies as st
 from trials import trials
@@ -22,34 +23,8 @@ from dynamic_dynamodb.decisions.model import Change, Target, Throughput
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
-Answer = dict[str, Any]
 Move = tuple[tuple[int, int], tuple[int, int]]  # (reads, writes) from, to
 TABLE, INDEX, SECOND = Target("my_table"), Target("my_table", "one"), Target("my_table", "two")
-
-
-class RefusedError(Exception):
-    """What botocore's ClientError looks like."""
-
-    def __init__(self, code: str, message: str = "no") -> None:
-        super().__init__(message)
-        self.response = {"Error": {"Code": code, "Message": message}}
-
-
-class DynamoDB:
-    """Gives the answers it was made with, one a call, and keeps the calls; exceptions are raised."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.calls: list[Answer] = []
-
-    def _answer(self, **arguments: Any) -> Any:
-        self.calls.append(arguments)
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    update_table = _answer
 
 
 def change(target: Target, current: tuple[int, int], desired: tuple[int, int]) -> Change:

@@ -12,8 +12,8 @@ from axis_under_load import policy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamic_dynamodb.decisions.history import KEPT, History, minute_of
-from dynamic_dynamodb.decisions.model import OFF, Policy, Resource, Target, Throughput
+from dynamic_dynamodb.decisions.history import KEPT, History
+from dynamic_dynamodb.decisions.model import OFF, Policy, Resource, Target, Throughput, minute_of
 
 NOW = 1_000_000
 EVERY = Fraction(1)
