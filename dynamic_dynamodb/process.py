@@ -128,7 +128,7 @@ class Runner:
 
     def _check(self) -> bool:
         if self._configuration.command["run_once"]:
-            return loop.attempt(self._scaler)
+            return loop.attempt(self._scaler).handled
         while not self._signals.stopping():
             self._moved = False
             loop.run(self._scaler, self)

@@ -3,6 +3,6 @@
 May import: aws, configuration, decisions, output.
 
 Hands out: the schedule (loop) and one check (check). A check asks `inventory` what
-there is, `guards` and `breaker` what may be changed, tells `notifier` what was, and leaves in `state` what the next
-one needs.
+there is, `guards` and `breaker` what may be changed, tells `notifier` what was, counts it in `tally`,
+and leaves in `state` what the next one needs.
 """

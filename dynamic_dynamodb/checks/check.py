@@ -19,6 +19,7 @@ from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier, ignore
 from dynamic_dynamodb.checks.state import Episode, State
+from dynamic_dynamodb.checks.tally import Checked, Tally
 from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
 from dynamic_dynamodb.checks.tracking import Followed, Tracker, metrics_of, needs_window
 from dynamic_dynamodb.checks.updates import Updates
@@ -56,6 +57,7 @@ class Scaler:
         self._dry_run = dry_run
         self._checked: datetime | None = None  # when the last check began
         self._state = State()
+        self._number = 0  # of the check, since the process began
         self._throttled: Mapping[Target, Fraction] = {}  # of indexes, by this check
         self._guards = Guards(self._state, workers)
         self._lookout = Lookout(self._state, on=lookout)
@@ -92,7 +94,8 @@ class Scaler:
 
     def check(self) -> bool:
         """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
-        self._state.failed = False
+        self._state.tally = Tally()
+        self._number += 1
         self._clients.next_check()
         verdicts: list[Verdict] = []
         try:
@@ -101,6 +104,7 @@ class Scaler:
             verdicts = self._decide(self._guards.closed(jobs or []))
         except AwsError as error:
             log.error("the check failed: %s", error)
+            self._state.tally.error = str(error)
             return False
         finally:
             self._state.forget_streaks({verdict.job.target for verdict in verdicts})
@@ -110,7 +114,13 @@ class Scaler:
             self._lookout.look([verdict.job for verdict in verdicts], self._statistics, self._clock())
         finally:
             self._notifier.send()
-        return jobs is not None and not self._state.failed
+        return self.checked(0).handled
+
+    def checked(self, took: float, error: str = "") -> Checked:
+        """How the last check ended, after so many seconds; `error` is what it failed on that nobody foresaw."""
+        now, tally = self._clock(), self._state.tally
+        tally.error = tally.error or error
+        return tally.checked(self._number, self._checked or now, now, took)
 
     def _free(self, verdicts: Sequence[Verdict]) -> None:
         if self._dry_run:
@@ -169,9 +179,10 @@ class Scaler:
             try:
                 if isinstance(found, Measured):
                     self._alarm(job, found.usages)
+                self._state.tally.looked_at.add(job.target)
                 verdicts.append(self._judge(job, found, dict(self._state.memory(job.target).streaks)))
             except Exception:  # whatever it is, the other tables and indexes go on
-                self._state.failed = True
+                self._state.tally.failed.add(job.target)
                 log.exception("%s - failed on something unforeseen", job.target)
         return verdicts
 
@@ -198,6 +209,7 @@ class Scaler:
     def _leave(self, verdict: Verdict) -> None:
         """As if the target had been seen so in the first place."""
         log.warning("%s - no longer what was described: not changed in this check", verdict.job.target)
+        self._state.tally.left_alone.add(verdict.job.target)
         self._state.memory(verdict.job.target).streaks = dict.fromkeys(AXES, 0)
 
     def _tell_cost(self, jobs: Sequence[Job], requests: Sequence[Request]) -> None:

@@ -79,6 +79,7 @@ class Guards:
                 log.log(level, "%s - circuit breaker open (%s): nothing is changed", job.target, reason)
             elif changes:
                 log.warning("%s - circuit breaker closed again", job.target)
+        self._state.tally.left_alone.update(reasons)
         return [job for job in jobs if job.target not in reasons]
 
     @staticmethod

@@ -92,9 +92,11 @@ class Inventory:
 
     def _take(self) -> list[Job] | None:
         listed = self._list()
+        self._state.tally.listed = True
         names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
         tables = self._describe(names)
-        if not tables and not self._state.failed:
+        if not tables and not self._state.tally.failed:
+            self._state.tally.matched = False
             log.error("there is no table that the configuration matches%s", self._what_there_is(listed))
             return None
         self._match_indexes([seen.table for seen in tables], names)
@@ -145,8 +147,8 @@ class Inventory:
         names = {expression: plain_name(expression) for expression in self._sections}
         for expression, name in names.items():
             if name is None:
-                self._state.failed = True
                 shown = _shown("table", expression)
+                self._state.tally.failed.add(shown)
                 level = logging.ERROR if self._state.once(Episode.NEEDS_LIST_TABLES, shown) else logging.DEBUG
                 log.log(level, "%s is a regular expression and needs dynamodb:ListTables", shown)
         return list(dict.fromkeys(name for name in names.values() if name is not None))
@@ -183,7 +185,7 @@ class Inventory:
 
     def _tell_put_off(self) -> None:
         for shown, names in self._put_off.items():
-            self._state.failed = True
+            self._state.tally.failed.add(shown)
             log.error(
                 "%s takes too long with other names too, which are left alone in this check: %s", shown, _some(names)
             )
@@ -266,21 +268,27 @@ class Inventory:
             return False
         if table.status != dynamodb.ACTIVE:
             log.warning("%s - status %s: not changed in this check, nor are its indexes", target, table.status)
+            self._leave_alone(table)
             return False
         if self._state.begins(Episode.GLOBAL_TABLE, table.replicated, target):
             log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target)
         return True
 
+    def _leave_alone(self, table: Table) -> None:
+        """Count the table and those of its indexes that the configuration matches."""
+        _, section = self._section_of(table.name)
+        targets = [resource.target for resource in table.resources]
+        self._state.tally.left_alone.update(target for target in targets if _own(section, target) is not None)
+
     def _job(self, resource: Resource, section: Section, seen: _Seen) -> Iterator[Job]:
-        if resource.target.index is not None:
-            match = section.matcher.match(resource.target.index)
-            if match is None:
-                return
-            section = section.gsis[match.section]
+        own = _own(section, resource.target)
+        if own is None:
+            return
         if resource.status != dynamodb.ACTIVE:
             log.warning("%s - status %s: not changed in this check", resource.target, resource.status)
+            self._state.tally.left_alone.add(resource.target)
             return
-        yield Job(resource, section.at(self._moment), seen.table.replicated, seen.at)
+        yield Job(resource, own.at(self._moment), seen.table.replicated, seen.at)
 
     # What the log says of the matching
 
@@ -338,6 +346,14 @@ class Inventory:
             log.warning("%s is never used: all that it matches belongs to %s; move it up", shown, _some(earlier))
         if self._state.begins(Episode.MATCHES_NOTHING, not used and not earlier, shown):
             log.warning("%s matches nothing", shown)
+
+
+def _own(section: Section, target: Target) -> Section | None:
+    """The section of a table, or of one of its indexes where one of its sections matches that."""
+    if target.index is None:
+        return section
+    match = section.matcher.match(target.index)
+    return None if match is None else section.gsis[match.section]
 
 
 def _shown(kind: str, expression: str, of_table: str = "") -> str:

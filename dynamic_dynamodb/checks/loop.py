@@ -9,6 +9,7 @@ from typing import Protocol
 
 from dynamic_dynamodb.aws.calls import StoppedError
 from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.checks.tally import Checked
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -21,22 +22,36 @@ class Stop(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-def attempt(scaler: Scaler) -> bool:
-    """One check, whatever happens in it. Returns whether every resource was handled; raises StoppedError."""
+def _nobody(_: Checked) -> None:
+    """For those who want to know no more of a check than what the log says."""
+
+
+def attempt(scaler: Scaler, timer: Callable[[], float] = time.monotonic) -> Checked:
+    """One check, whatever happens in it. Returns how it ended; raises StoppedError."""
+    begun, error = timer(), ""
     try:
-        return scaler.check()
+        scaler.check()
     except StoppedError:
         raise
-    except Exception:
+    except Exception as unforeseen:
         log.exception("the check failed on something unforeseen")
-        return False
+        error = type(unforeseen).__name__
+    return scaler.checked(timer() - begun, error)
 
 
-def run(scaler: Scaler, stop: Stop, timer: Callable[[], float] = time.monotonic) -> None:
-    """Check, sleep, check, until told to end, which StoppedError may tell too. Checks never overlap."""
+def run(
+    scaler: Scaler,
+    stop: Stop,
+    timer: Callable[[], float] = time.monotonic,
+    after: Callable[[Checked], None] = _nobody,
+) -> None:
+    """Check, sleep, check, until told to end, which StoppedError may tell too. Checks never overlap.
+
+    `after` is told how each check ended, before the sleep.
+    """
     while not stop.stopping():
-        begun = timer()
-        attempt(scaler)
-        scaler.took(timer() - begun)
+        checked = attempt(scaler, timer)
+        scaler.took(checked.took)
         scaler.tell_pause()
+        after(checked)
         stop.sleep(max(0.0, scaler.pause()))

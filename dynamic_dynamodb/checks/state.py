@@ -1,4 +1,4 @@
-"""What one check leaves for the next, target by target, and whether something failed in it."""
+"""What one check leaves for the next, target by target, and the tally of the check under way."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, auto
 
+from dynamic_dynamodb.checks.tally import Tally
 from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
 
@@ -52,10 +53,10 @@ class Memory:
 
 
 class State:
-    """All memories. `failed` tells whether something went wrong since the check began."""
+    """All memories, and the tally of the check under way."""
 
     def __init__(self) -> None:
-        self.failed = False
+        self.tally = Tally()
         self._memories: dict[Target, Memory] = {}
         self._said: dict[str, set[Episode]] = {}  # as in Memory, of sections of the configuration; of no one thing: ""
 
@@ -94,7 +95,7 @@ class State:
 
     def fail(self, target: Target, error: Exception) -> None:
         """Log what went wrong with a target. It stays its own: the others go on."""
-        self.failed = True
+        self.tally.failed.add(target)
         log.error("%s - %s", target, error)
 
     def keep_sections(self, sections: Collection[str]) -> None:

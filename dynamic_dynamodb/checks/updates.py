@@ -57,7 +57,7 @@ class Updates:
         groups = []
         for group in by_table.values():
             if self._dry_run or not any(verdict.change.changes for verdict in group):
-                _tell_lines(group)
+                self._tell_lines(group)
             else:
                 groups.append(group)
         groups.sort(key=self._urgency)
@@ -95,7 +95,7 @@ class Updates:
         except AwsError:
             raise
         except Exception:
-            self._state.failed = True
+            self._state.tally.failed.update(verdict.job.target for verdict in group)
             log.exception("%s - failed on something unforeseen", _table(group))
             return (), Outcome()
 
@@ -120,6 +120,14 @@ class Updates:
 
     # What became of it
 
+    def _tell_lines(self, group: Sequence[Verdict]) -> None:
+        for verdict in group:
+            log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
+            if verdict.change.changes:  # of a dry run
+                self._state.tally.changed.add(verdict.job.target)
+            elif verdict.held:
+                self._state.tally.left_alone.add(verdict.job.target)
+
     def _tell(self, group: Sequence[Verdict], outcome: Outcome) -> None:
         for error in outcome.errors:
             self._tell_error(_table(group), error)
@@ -131,12 +139,29 @@ class Updates:
                 level = logging.WARNING
                 held.append(f"decrease refused by DynamoDB, {waits[target]}")
             if target in outcome.late:
-                level, self._state.failed = logging.WARNING, True
+                level = logging.WARNING
             if (outcome.errors or target in outcome.late) and verdict.change.changes:
                 held += _not_made(verdict.change, target in made, outcome)
             log.log(level, "%s - %s", target, verdict.line(*held))
             if target in made:
                 self._changed_to(verdict, made[target])
+        self._count(group, outcome)
+
+    def _count(self, group: Sequence[Verdict], outcome: Outcome) -> None:
+        """A refusal because decreases have run out, or because the table has been deleted, is no failure."""
+        tally, made = self._state.tally, {change.target for change in outcome.made}
+        tally.changed.update(made)
+        failed = {
+            verdict.job.target
+            for verdict in group
+            if verdict.change.changes and (verdict.job.target not in made or verdict.job.target in outcome.why)
+        }
+        if all(error.not_found for error in outcome.errors):
+            failed &= outcome.late
+        elif not failed:
+            failed = {Target(_table(group))}
+        tally.failed.update(failed)
+        tally.left_alone.update(verdict.job.target for verdict in group if verdict.held or verdict.change.changes)
 
     def _postponed(self, group: Sequence[Verdict], outcome: Outcome) -> dict[Target, str]:
         """Of decreases that were refused because they had run out: when they are asked for again."""
@@ -158,8 +183,6 @@ class Updates:
             f" [{quota}]" if quota else "",
             "; tried again in the next check" if again else "",
         )
-        if not error.not_found:
-            self._state.failed = True
 
     def _changed_to(self, verdict: Verdict, made: Change) -> None:
         """DynamoDB accepted this change: a decrease that was waited for begins to count anew, and people are told."""
@@ -180,11 +203,6 @@ def _table(group: Sequence[Verdict]) -> str:
 
 def _not_asked(result: object) -> bool:
     return isinstance(result, AwsError) and result.code == NOT_ASKED
-
-
-def _tell_lines(group: Sequence[Verdict]) -> None:
-    for verdict in group:
-        log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
 
 
 def _failed(group: Sequence[Verdict], error: AwsError) -> Outcome:

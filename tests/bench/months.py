@@ -193,7 +193,7 @@ class Months:
         self._changeable = [capacity for capacity in self._live() if self._may_be_changed(capacity)]
         self._needs = [need for capacity in self._changeable for need in self._needs_of(capacity)]
         self._measured.clear()
-        self._handled(attempt(self._scaler))
+        self._handled(attempt(self._scaler).handled)
         self._nothing_unforeseen()
         self._none_forgotten()
         self._no_increase_lost()

@@ -1491,14 +1491,15 @@ def test_the_pause_begins_when_a_check_ends() -> None:
 
 def test_what_nobody_foresaw_does_not_end_the_loop() -> None:
     scene = Scene(ORDERS, {"orders": (100, 50)})
-    scene.scaler._clock = lambda: 1 / 0  # type: ignore[assignment, return-value]
+    inventory, scene.scaler._inventory = scene.scaler._inventory, None  # type: ignore[assignment]
     with captured() as lines:
-        assert loop.attempt(scene.scaler) is False
+        checked = loop.attempt(scene.scaler)
+    assert (checked.error, checked.handled, checked.succeeded) == ("AttributeError", False, False)
     assert [line.text for line in lines if line.level >= logging.WARNING] == [
         "the check failed on something unforeseen"
     ]
-    scene.scaler._clock = scene.world.clock
-    assert loop.attempt(scene.scaler) is True
+    scene.scaler._inventory = inventory
+    assert loop.attempt(scene.scaler).handled
 
 
 # A day

@@ -79,7 +79,8 @@ def check(server: AwsServer, caplog: pytest.LogCaptureFixture, monkeypatch: pyte
 
     def once() -> Checked:
         with caplog.at_level(logging.INFO, logs.NAME):
-            handled = loop.attempt(Scaler(configuration, clients, workers, lambda: datetime.now(timezone.utc)))
+            scaler = Scaler(configuration, clients, workers, lambda: datetime.now(timezone.utc))
+            handled = loop.attempt(scaler).handled
         return Checked(0 if handled else 1, "".join(f"{line}\n" for line in caplog.text.splitlines()))
 
     yield once

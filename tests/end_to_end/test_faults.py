@@ -239,7 +239,7 @@ def alone(name: str, clients: Clients, server: AwsServer) -> bool:
     merged = ini(f"[global]\nregion: us-east-1\n[table: ^{name}$]\n")
     workers = Workers(threads=1)
     try:
-        return attempt(Scaler(merged, clients, workers, server.world.clock))
+        return attempt(Scaler(merged, clients, workers, server.world.clock)).handled
     finally:
         workers.close()
 

@@ -507,7 +507,7 @@ class Stage:
 
     def check(self, scaler: Scaler) -> tuple[bool, list[Line]]:
         with captured() as lines:
-            ok = attempt(scaler)
+            ok = attempt(scaler).handled
         return ok, list(lines)
 
 

@@ -92,7 +92,7 @@ class Trial:
         """One check, and the pause after it. Returns whether every resource was handled."""
         self._caplog.clear()
         with self._caplog.at_level(logging.DEBUG, "dynamic-dynamodb"):
-            handled = loop.attempt(self.scaler)
+            handled = loop.attempt(self.scaler).handled
         self.world.advance(pause)
         return handled
 
