@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -48,6 +48,13 @@ class Section:
             present = self.calendar.present(now)
             seen = self._seen[""] = (present, self._with(present))
         return seen[1]
+
+    def course(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, Section]]:
+        """What it is from when on: with the options of the schedules that hold then; the first from `start`."""
+        moment = start
+        while moment < end:
+            yield moment, self.at(moment)
+            moment = end if self.calendar is None else self._seen[""][0].until
 
     def _with(self, present: Present) -> Section:
         values = present.values

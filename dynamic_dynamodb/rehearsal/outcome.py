@@ -5,19 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dynamic_dynamodb.decisions.model import Target, Throughput
+from dynamic_dynamodb.decisions.model import AXES, Target, Throughput
 from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Pair
 from dynamic_dynamodb.rehearsal.prices import Rates
-from dynamic_dynamodb.rehearsal.rivals import Least
+from dynamic_dynamodb.rehearsal.rivals import Least, Limits
 from dynamic_dynamodb.rehearsal.schemes import Course, Kind, Move
 
 if TYPE_CHECKING:
     from dynamic_dynamodb.rehearsal.demand import Minutes
+
+T = TypeVar("T")
 
 # Less than this of a unit is the noise of binary fractions.
 _NOISE = 1e-6
@@ -154,22 +158,39 @@ def unit_hours(steps: Sequence[tuple[datetime, int]], start: datetime, end: date
     return seconds / 3600, float(sum(highest.values()))
 
 
-def bounds(course: Course, demand: Demand, limits: Sequence[tuple[int, int | None]]) -> tuple[Bound, ...]:
-    """How much of the time each axis was at its minimum or maximum."""
-    found = []
+def bounds(course: Course, demand: Demand, held: Sequence[tuple[datetime, Limits]]) -> tuple[Bound, ...]:
+    """How much of the time each axis was at a minimum or maximum that held then; `held`: which did, and since when."""
     whole = (demand.end - demand.start).total_seconds()
-    for axis, (least, most) in enumerate(limits):
-        held = {least: 0.0, most: 0.0}
-        for number, (since, units) in enumerate(course.steps):
-            until = course.steps[number + 1][0] if number + 1 < len(course.steps) else demand.end
-            if units[axis] in held:
-                held[units[axis]] += (min(until, demand.end) - since).total_seconds()
-        word = ("reads", "writes")[axis]
-        minimum = f"minimum of {least:,}" if least > 1 else "1, the lowest possible"
-        for units_, text in ((least, minimum), (most, f"maximum of {most:,}" if most else "")):
-            if text and held[units_] > 0:
-                found.append(Bound(word, text, 100 * held[units_] / whole))
-    return tuple(found)
+    found: dict[tuple[int, bool, int], float] = {}  # seconds by axis, whether it is a maximum, and units
+    for seconds, units, limits in _together(course.steps, held, demand.end):
+        for axis, (least, most) in enumerate(limits):
+            for maximum, limit in ((False, least), (True, most)):
+                if limit is not None and units[axis] == limit:
+                    found[axis, maximum, limit] = found.get((axis, maximum, limit), 0.0) + seconds
+    return tuple(
+        Bound(AXES[axis], _words(units, maximum=maximum), 100 * seconds / whole)
+        for (axis, maximum, units), seconds in sorted(found.items())
+    )
+
+
+def _words(units: int, *, maximum: bool) -> str:
+    if maximum:
+        return f"maximum of {units:,}"
+    return f"minimum of {units:,}" if units > 1 else "1, the lowest possible"
+
+
+def _together(
+    steps: Sequence[tuple[datetime, Throughput]], held: Sequence[tuple[datetime, Limits]], end: datetime
+) -> Iterator[tuple[float, Throughput, Limits]]:
+    """For how many seconds each capacity met each pair of limits."""
+    edges = sorted({since for since, _ in (*steps, *held) if since < end})
+    for since, until in itertools.pairwise([*edges, end]):
+        yield (until - since).total_seconds(), _at(steps, since), _at(held, since)
+
+
+def _at(series: Sequence[tuple[datetime, T]], moment: datetime) -> T:
+    """What holds, of a series that says what does from when on."""
+    return series[bisect_right(series, moment, key=itemgetter(0)) - 1][1]
 
 
 # Of what was not provisioned, or is only a bound

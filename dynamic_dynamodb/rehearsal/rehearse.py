@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.checks.backtracking import PATIENCE, Patience
@@ -140,7 +141,7 @@ def _rehearse(
         courses = play(scheme.config, demand, demand.loads, starts, rules=rules, progress=forward, entered=entered)
         sections = Sections(scheme.config)
         for target, course in courses.items():
-            own = outcome.bounds(course, demand, _set_limits(sections, target))
+            own = outcome.bounds(course, demand, _set_limits(sections, target, demand))
             rates = task.prices.of(loads[target].table_class)
             found[target].append(
                 outcome.measure(
@@ -158,11 +159,15 @@ def _rehearse(
     )
 
 
-def _set_limits(sections: Sections, target: Target) -> Limits:
-    """Min and max of a configuration, where it sets them."""
+def _set_limits(sections: Sections, target: Target, demand: Demand) -> list[tuple[datetime, Limits]]:
+    """Min and max of a configuration, where it sets them, and since when: schedules may replace them."""
     section = sections.of(target)
-    reads, writes = ((one.minimum, one.max_provisioned) for one in (section.policies if section else ()))
-    return reads, writes
+    held: list[tuple[datetime, Limits]] = []
+    for since, present in section.course(demand.start, demand.end) if section else ():
+        reads, writes = ((one.minimum, one.max_provisioned) for one in present.policies)
+        if not held or held[-1][1] != (reads, writes):
+            held.append((since, (reads, writes)))
+    return held
 
 
 def _rivals(

@@ -196,6 +196,31 @@ def test_the_limit_that_bounds_a_result_is_named(tmp_path: Path) -> None:
     assert "  reads at the maximum of 80, 100 % of the time" in done.stdout.splitlines()
 
 
+def test_the_limits_of_a_schedule_bound_a_result_while_it_holds(tmp_path: Path) -> None:
+    """A minimum of 100 until 06:00 and again from 18:00 on, where 200 are left; 400 within a minute of 06:00."""
+    path = trace(tmp_path, *[70] * 1440)
+    file = conf(
+        tmp_path,
+        "a.conf",
+        "[table: ^orders$]",
+        "min-provisioned-reads: 100",
+        "[schedule: rush table: ^orders$]",
+        "when: daily 06:00-18:00",
+        "min-provisioned-reads: 400",
+        "max-provisioned-reads: 400",
+    )
+    words = ("--config", str(file), "--simulate", str(path))
+    (resource,) = document(run(*words, "--output", "json"))["resources"]
+    moves = [(one["at"][11:16], one["reads"]) for one in resource["outcomes"][0]["changes"]]
+    assert moves[:2] == [("06:00", [100, 400]), ("18:00", [400, 200])]
+    bounds = {one["limit"]: one["percent"] for one in resource["outcomes"][0]["bounds"] if one["axis"] == "reads"}
+    assert bounds["minimum of 100"] == pytest.approx(25)  # not in the minute from 06:00 on
+    assert bounds["minimum of 400"] == bounds["maximum of 400"] == pytest.approx(100 * 719 / 1440, abs=0.01)
+    lines = run(*words).stdout.splitlines()
+    assert "  reads at the minimum of 400, 50 % of the time" in lines
+    assert "  reads at the maximum of 400, 50 % of the time" in lines
+
+
 def test_decisions_are_logged_at_the_virtual_time(tmp_path: Path) -> None:
     path = trace(tmp_path, *[50] * 720, *[200] * 720)
     done = run(*ORDERS, "--simulate", str(path), "--log-level", "info", TZ="America/New_York")
