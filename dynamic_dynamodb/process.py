@@ -17,6 +17,8 @@ from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.checks import loop
 from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.checks.record import Record
+from dynamic_dynamodb.checks.tally import Checked
 from dynamic_dynamodb.configuration import announcement
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.daemon import systemd
@@ -62,6 +64,7 @@ class Runner:
         self._workers = Workers(self._signals.stopping)
         self._connector = Workers(self._signals.stopping, threads=1)
         self._moved = False  # whether the loop runs with a scaler that has been replaced
+        self._record = Record()
 
     @property
     def abandoned(self) -> bool:
@@ -128,11 +131,17 @@ class Runner:
 
     def _check(self) -> bool:
         if self._configuration.command["run_once"]:
-            return loop.attempt(self._scaler).handled
+            checked = loop.attempt(self._scaler)
+            self._after(checked)
+            return checked.handled
         while not self._signals.stopping():
             self._moved = False
-            loop.run(self._scaler, self)
+            loop.run(self._scaler, self, after=self._after)
         return True
+
+    def _after(self, checked: Checked) -> None:
+        """What a check leaves behind, before the sleep."""
+        self._record.note(checked)
 
     # What the loop asks for
 

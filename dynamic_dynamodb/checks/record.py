@@ -1,0 +1,25 @@
+"""How the checks have gone so far: what `status`, metrics and messages tell, counted in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dynamic_dynamodb.checks.tally import Checked
+
+
+@dataclass
+class Record:
+    """Of one process; what is kept beyond it goes on with `failures` and `last_success`, but `changes` begin anew."""
+
+    failures: int = 0  # failed checks in a row, up to the last one
+    last_success: datetime | None = None  # when the last check ended that succeeded
+    changes: int = 0  # tables and indexes changed since the start, each once per check
+
+    def note(self, checked: Checked) -> None:
+        """Count a check that has ended."""
+        self.changes += checked.changed
+        if checked.succeeded:
+            self.failures, self.last_success = 0, checked.ended
+        else:
+            self.failures += 1
