@@ -251,16 +251,7 @@ class Scaler:
         decisions = self._both(job, usages, streaks)
         for one, usage, decision in zip(policies, usages, decisions, strict=True):
             memory.streaks[one.axis] = decision.streak
-            log.debug(
-                "%s - %s: %.10g consumed%s in %d s, %d provisioned, streak %d",
-                job.target,
-                one.axis,
-                usage.consumed,
-                f" and {float(usage.throttled):.10g} throttled" if one.uses_throttled else "",
-                usage.seconds,
-                usage.provisioned,
-                decision.streak,
-            )
+            _tell_usage(job.target, one, usage, decision.streak)
         # What AWS manages is neither asked nor waited for.
         if job.section.values["always_decrease_rw_together"] and not job.writes_managed:
             decisions = calculator.join(decisions, policies, usages)
@@ -296,11 +287,29 @@ class Scaler:
 
     @staticmethod
     def _change(job: Job, decisions: tuple[Decision, Decision], used: str) -> Change:
+        """What changes nothing is told to nobody, and needs no reasons."""
+        present, desired = job.resource.provisioned, Throughput(decisions[0].units, decisions[1].units)
+        if desired == present:
+            return Change(job.target, present, desired, ("", ""))
         reads, writes = (
-            f"{decision.reason}; {used}" if decision.direction == "down" else decision.reason for decision in decisions
+            f"{decision.reason}; {used}" if decision.direction == "down" else str(decision.reason)
+            for decision in decisions
         )
-        desired = Throughput(decisions[0].units, decisions[1].units)
-        return Change(job.target, job.resource.provisioned, desired, (reads, writes))
+        return Change(job.target, present, desired, (reads, writes))
+
+
+def _tell_usage(target: Target, policy: Policy, usage: Usage, streak: int) -> None:
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug(
+            "%s - %s: %.10g consumed%s in %d s, %d provisioned, streak %d",
+            target,
+            policy.axis,
+            usage.consumed,
+            f" and {float(usage.throttled):.10g} throttled" if policy.uses_throttled else "",
+            usage.seconds,
+            usage.provisioned,
+            streak,
+        )
 
 
 def _difference(before: Job, now: Job) -> str:

@@ -41,7 +41,7 @@ class Verdict:
 
     def line(self, *held: str) -> str:
         """Both axes with their reasons, in one line; what is not done is said first, lest it be read as done."""
-        return "; ".join([*self.held, *held, *(decision.reason for decision in self.decisions), *self.notes])
+        return "; ".join([*self.held, *held, *(str(decision.reason) for decision in self.decisions), *self.notes])
 
     @property
     def level(self) -> int:

@@ -122,7 +122,8 @@ class Updates:
 
     def _tell_lines(self, group: Sequence[Verdict]) -> None:
         for verdict in group:
-            log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
+            if log.isEnabledFor(verdict.level):
+                log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
             if verdict.change.changes:  # of a dry run
                 self._state.tally.changed.add(verdict.job.target)
             elif verdict.held:

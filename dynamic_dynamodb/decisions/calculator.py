@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from dynamic_dynamodb.decisions.model import Decision, Direction, Policy, Scale, Unit, Usage
+from dynamic_dynamodb.decisions.model import Decision, Direction, Policy, Reason, Scale, Unit, Usage
 
 # A threshold has a few decimals and a sum of datapoints under 20: enough to tell one from the other.
 _MOST_DIGITS = 30
@@ -34,7 +34,7 @@ class _Decrease:
     """What low consumption asks for, before the number of checks is looked at."""
 
     units: int  # after the floors; below what is provisioned, or nothing is asked for
-    why: str
+    why: Reason
     how: str
 
 
@@ -58,8 +58,8 @@ def stay(policy: Policy, provisioned: int, reason: str) -> Decision:
     return Decision(provisioned, "stay", f"{policy.axis} {provisioned}: stays, {reason}", streak=0)
 
 
-def _stay(policy: Policy, usage: Usage, streak: int, reason: str, *thresholds: Fraction) -> Decision:
-    text = f"{_measured(policy, usage, *thresholds)}: stays, {reason}"
+def _stay(policy: Policy, usage: Usage, streak: int, reason: str) -> Decision:
+    text = Reason(lambda: f"{_measured(policy, usage)}: stays, {reason}")
     return Decision(usage.provisioned, "stay", text, streak)
 
 
@@ -176,15 +176,16 @@ def _down_or_stay(policy: Policy, usage: Usage, streak: int) -> Decision:
         return _stay(policy, usage, 0, hold)
     decrease = _decrease(policy, usage)
     if decrease is None:
-        return _stay(policy, usage, 0, _between(policy), *_thresholds(policy))
+        return Decision(usage.provisioned, "stay", Reason(lambda: _between(policy, usage)), streak=0)
     if decrease.units >= usage.provisioned:
-        text = f"{decrease.why}: stays, {decrease.how}"
+        text = Reason(lambda: f"{decrease.why}: stays, {decrease.how}")
         return Decision(usage.provisioned, "stay", text, streak=0, floored=decrease.how)
     goal = policy.num_checks_before_scale_down
     streak = min(streak + 1, goal)
     if streak < goal:
-        return Decision(usage.provisioned, "stay", f"{decrease.why}: hold, check {streak} of {goal}", streak)
-    text = f"{decrease.why}: {usage.provisioned} -> {decrease.units} ({decrease.how})"
+        text = Reason(lambda: f"{decrease.why}: hold, check {streak} of {goal}")
+        return Decision(usage.provisioned, "stay", text, streak)
+    text = Reason(lambda: f"{decrease.why}: {usage.provisioned} -> {decrease.units} ({decrease.how})")
     return Decision(decrease.units, "down", text, streak, ripe=True)
 
 
@@ -231,7 +232,7 @@ def _throttled(policy: Policy, usage: Usage) -> str:
     return f"{held.why} ({held.option}{before})"
 
 
-def _between(policy: Policy) -> str:
+def _between(policy: Policy, usage: Usage) -> str:
     """Why consumption asked for nothing."""
     low = f"above {number(policy.lower_threshold)} %"
     high = f"below {number(policy.upper_threshold)} %"
@@ -243,7 +244,7 @@ def _between(policy: Policy) -> str:
         high = f"increase-{policy.axis}-with is 0"
     if not policy.enable_up_scaling:
         high = f"enable-{policy.axis}-up-scaling is false"
-    return f"{low}, {high}"
+    return f"{_measured(policy, usage, *_thresholds(policy))}: stays, {low}, {high}"
 
 
 def _thresholds(policy: Policy) -> list[Fraction]:
@@ -268,21 +269,21 @@ def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
     # 9 units at -10 % do come down to the minimum.
     less = math.floor(amount * now / 100 if unit == "percent" else amount)
     how = f"-{_amount(amount, unit)}" + (", at least 1 unit" if less == 0 else "")
-    why = f"{_measured(policy, usage, *_keys(steps))} <= {number(threshold)} %"
+    why = Reason(lambda: f"{_measured(policy, usage, *_keys(steps))} <= {number(threshold)} %")
     return _floor(policy, usage, now - max(less, 1), why, how)
 
 
-def _floor(policy: Policy, usage: Usage, wanted: int, why: str, how: str) -> _Decrease:
+def _floor(policy: Policy, usage: Usage, wanted: int, why: Reason, how: str) -> _Decrease:
     """Bound a decrease from below by the minimum and by the load itself."""
     needed, clear_of = _load_floor(policy, usage)
-    consumed = f"{decimals(usage.rate, 1)} consumed"
     units = max(wanted, policy.minimum, usage.provisioned if needed is None else needed)
-    if units >= usage.provisioned:
-        if usage.provisioned <= policy.minimum:
-            return _Decrease(units, why, minimum(policy))
-        return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}")
+    if units >= usage.provisioned and usage.provisioned <= policy.minimum:
+        return _Decrease(units, why, minimum(policy))
     if units == wanted:
         return _Decrease(units, why, how)
+    consumed = f"{decimals(usage.rate, 1)} consumed"
+    if units >= usage.provisioned:
+        return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}")
     bound = f"{units} keeps {consumed} {clear_of}" if units > policy.minimum else minimum(policy)
     return _Decrease(units, why, f"{how} would be {wanted}; {bound}")
 
@@ -329,7 +330,7 @@ def limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
     above = most is not None and now > most
     units = max(proposal.units, least) if most is None else min(max(proposal.units, least), most)
     if units == proposal.units:
-        return replace(proposal, forced=above)
+        return replace(proposal, forced=above) if above else proposal
     if units < now and not policy.enable_down_scaling:
         return _stay(policy, usage, 0, f"{maximum(policy)} but enable-{policy.axis}-down-scaling is false")
     if units > now and not policy.enable_up_scaling:

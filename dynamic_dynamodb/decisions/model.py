@@ -8,6 +8,7 @@ with are Fractions: 10 % of 200 is 20 and not 20.000000000000004.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -32,12 +33,14 @@ def minute_of(moment: datetime) -> int:
     return math.floor(moment.timestamp()) // 60
 
 
-@dataclass(frozen=True)
-class Target:
-    """A table, or one of its global secondary indexes: what has throughput of its own."""
+class Target(NamedTuple):
+    """A table, or one of its global secondary indexes: what has throughput of its own.
+
+    No dataclass: each check looks up dozens of things by target, and a tuple is hashed and compared in C.
+    """
 
     table: str
-    index: str | None = None
+    index: str | None = None  # type: ignore[assignment]  # the method of tuples that it hides is of no use here
 
     def __str__(self) -> str:
         return self.table if self.index is None else f"{self.table} - GSI: {self.index}"
@@ -159,13 +162,32 @@ class Usage:
         return 100 * self.throttled / self.consumed if self.consumed else None
 
 
+class Reason:
+    """Why, in words that are made when somebody reads them: most checks change nothing, and nobody does."""
+
+    def __init__(self, words: Callable[[], str]) -> None:
+        self._words = words
+
+    def __str__(self) -> str:
+        return self._words()
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str | Reason) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
 @dataclass(frozen=True)
 class Decision:
     """What one check decides about one axis, and why."""
 
     units: int  # what to provision
     direction: Direction  # of `units` against what is provisioned
-    reason: str
+    reason: str | Reason
     streak: int  # consecutive checks that asked for less, up to the goal
     ripe: bool = False  # this check asks for less, and enough checks in a row did
     forced: bool = False  # provisioned is above max: not to be held

@@ -7,7 +7,7 @@ docs/behaviour.md, section 10. Loads are 1-minute sums, as CloudWatch has them; 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.calculator import number
-from dynamic_dynamodb.decisions.model import Decision, Policy, Usage
+from dynamic_dynamodb.decisions.model import Decision, Policy, Reason, Usage
 from dynamic_dynamodb.decisions.recurring import Expected
 
 FULL = Fraction(97, 100)  # of what is provisioned: above it there is too little room for the next minutes
@@ -106,7 +106,7 @@ class Situation:
 
 class _Candidate(NamedTuple):
     units: Fraction  # per minute
-    why: str
+    why: Reason
 
 
 def decide(policy: Policy, seen: Situation, *, joins: bool = False) -> Decision:
@@ -121,8 +121,8 @@ def decide(policy: Policy, seen: Situation, *, joins: bool = False) -> Decision:
     return calculator.limit(policy, seen.usage, proposal)
 
 
-def _stay(policy: Policy, seen: Situation, reason: str, *, ripe: bool = False) -> Decision:
-    text = f"{policy.axis} {_load(seen)} of {seen.provisioned}: stays, {reason}"
+def _stay(policy: Policy, seen: Situation, reason: str | Reason, *, ripe: bool = False) -> Decision:
+    text = Reason(lambda: f"{policy.axis} {_load(seen)} of {seen.provisioned}: stays, {reason}")
     return Decision(seen.provisioned, "stay", text, streak=0, ripe=ripe)
 
 
@@ -159,10 +159,15 @@ def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
     credit = _counted_on(policy, seen)
     if load <= FULL * now + credit / seen.reach:
         return None
+    wanted = max(load / _share_of_target(policy, seen), _LEAST_STEP * now)
+    return _Candidate(wanted, Reason(lambda: _over(policy, seen, load, credit)))
+
+
+def _over(policy: Policy, seen: Situation, load: Fraction, credit: Fraction) -> str:
+    """Which load asks for more than there is."""
     ahead = f"{_rounded(load)} expected in {number(seen.reach)} minutes"
     help_ = f" and {_rounded(credit / seen.reach)} of burst credit" if credit else ""
-    why = f"{policy.axis} {_load(seen)}, {ahead}, over {number(100 * FULL)} % of {seen.provisioned}{help_}"
-    return _Candidate(max(load / _share_of_target(policy, seen), _LEAST_STEP * now), why)
+    return f"{policy.axis} {_load(seen)}, {ahead}, over {number(100 * FULL)} % of {seen.provisioned}{help_}"
 
 
 def _by_throttling(policy: Policy, seen: Situation) -> _Candidate | None:
@@ -176,17 +181,19 @@ def _by_throttling(policy: Policy, seen: Situation) -> _Candidate | None:
         return None
     demand = exact([known.consumed[-1], known.throttled[-1]])
     wanted = min(max(demand / _share_of_target(policy, seen), _LEAST_ANSWER * now), _MOST_ANSWER * now)
-    return _Candidate(
-        wanted, f"{policy.axis} {_load(seen)}, {number(events)} throttled with {seen.provisioned} in effect"
+    throttled = Reason(
+        lambda: f"{policy.axis} {_load(seen)}, {number(events)} throttled with {seen.provisioned} in effect"
     )
+    return _Candidate(wanted, throttled)
 
 
 def _by_recurrence(policy: Policy, seen: Situation) -> _Candidate | None:
     """What was needed at this time on two days before."""
-    if seen.soon is None or seen.soon.units <= 60 * seen.provisioned:
+    soon = seen.soon
+    if soon is None or soon.units <= 60 * seen.provisioned:
         return None
-    needed = Fraction(seen.soon.units)
-    why = f"{policy.axis} {_load(seen)}, {_rounded(needed)} needed at this time on {seen.soon.days}"
+    needed = Fraction(soon.units)
+    why = Reason(lambda: f"{policy.axis} {_load(seen)}, {_rounded(needed)} needed at this time on {soon.days}")
     return _Candidate(needed / _share_of_target(policy, seen), why)
 
 
@@ -204,7 +211,7 @@ def _greatest(seen: Situation) -> Fraction:
 
 
 def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
-    hold = _reason_not_to_decrease(policy, seen)
+    hold = next(_reasons_not_to_decrease(policy, seen), "")
     if hold:
         return _stay(policy, seen, hold)
     now = seen.provisioned
@@ -214,7 +221,7 @@ def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
         return _stay(policy, seen, f"{low} needed")
     saving, least = Fraction(100 * (now - low), now), _least_saving(seen, joins=joins)
     if saving < least:
-        reason = f"saving {number(Fraction(math.floor(saving)))} % is under {number(least)} %"
+        reason = Reason(lambda: f"saving {math.floor(saving)} % is under {number(least)} %")
         return _stay(policy, seen, reason, ripe=saving >= _SAVES_JOINING)
     if not seen.throttling_known:
         return _stay(policy, seen, f"{low} needed, but whether anything was throttled is known after a later check")
@@ -226,29 +233,27 @@ def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
     return Decision(units, "down", f"{policy.axis}: {why}: {now} -> {units}{how}", streak=0, ripe=True)
 
 
-def _reason_not_to_decrease(policy: Policy, seen: Situation) -> str:
+def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[str]:
+    """The first one counts."""
     known, axis = seen.minutes, policy.axis
     last = known.consumed[-_LOOKED_BACK:]
     idle = not any(last)
     since = None if seen.last_increase is None else seen.now - seen.last_increase
-    # The first that holds counts.
-    reasons: Iterable[tuple[bool, str]] = (
-        (not policy.enable_down_scaling, f"enable-{axis}-down-scaling is false"),
-        (bool(seen.waits), seen.waits),
-        (len(last) < _LOOKED_BACK, f"only {len(last)} of {_LOOKED_BACK} minutes are known"),
-        # Without a datapoint for 10 minutes, in complete answers, nothing is consumed: that is known, and not stale.
-        (seen.age > _STALE and not idle, f"the newest datapoint is {seen.age} minutes old"),
-        (
-            idle and not policy.allow_scaling_down_on_0_percent,
-            f"nothing consumed and allow-scaling-down-{axis}-on-0-percent is false",
-        ),
-        (
-            since is not None and since < _AFTER_INCREASE,
-            f"increased {since} min ago, and lowered {_AFTER_INCREASE} min after an increase at the earliest",
-        ),
-        (any(known.throttled[-_LOOKED_BACK:]), f"throttled in the last {_LOOKED_BACK} minutes"),
-    )
-    return next((text for holds, text in reasons if holds), "")
+    if not policy.enable_down_scaling:
+        yield f"enable-{axis}-down-scaling is false"
+    if seen.waits:
+        yield seen.waits
+    if len(last) < _LOOKED_BACK:
+        yield f"only {len(last)} of {_LOOKED_BACK} minutes are known"
+    # Without a datapoint for 10 minutes, in complete answers, nothing is consumed: that is known, and not stale.
+    if seen.age > _STALE and not idle:
+        yield f"the newest datapoint is {seen.age} minutes old"
+    if idle and not policy.allow_scaling_down_on_0_percent:
+        yield f"nothing consumed and allow-scaling-down-{axis}-on-0-percent is false"
+    if since is not None and since < _AFTER_INCREASE:
+        yield f"increased {since} min ago, and lowered {_AFTER_INCREASE} min after an increase at the earliest"
+    if any(known.throttled[-_LOOKED_BACK:]):
+        yield f"throttled in the last {_LOOKED_BACK} minutes"
 
 
 def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:
@@ -258,15 +263,19 @@ def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:
     run = busiest(last, float(credit))
     needed = exact(run) / (len(run) + credit)
     mean = exact(last) / len(last)
-    shown = f"at {_percent(100 * share)} %"
+    later = seen.later
     needs = [
-        _Candidate(needed / share, f"the last {_LOOKED_BACK} minutes need {_rounded(needed)} {shown}"),
+        _Candidate(
+            needed / share, Reason(lambda: f"the last {_LOOKED_BACK} minutes need {_rounded(needed)} {_at(share)}")
+        ),
         # So that _by_load does not ask for it back once the burst credit is used up.
-        _Candidate(mean / FULL, f"the last {_LOOKED_BACK} minutes consumed {_rounded(mean)} on average"),
+        _Candidate(
+            mean / FULL, Reason(lambda: f"the last {_LOOKED_BACK} minutes consumed {_rounded(mean)} on average")
+        ),
     ]
-    if seen.later is not None:
-        units = Fraction(seen.later.units)
-        why = f"the next hour needed {_rounded(units)} on {seen.later.days}, {shown}"
+    if later is not None:
+        units = Fraction(later.units)
+        why = Reason(lambda: f"the next hour needed {_rounded(units)} on {later.days}, {_at(share)}")
         needs.append(_Candidate(units / share, why))
     return needs
 
@@ -351,6 +360,10 @@ def _rounded(per_minute: Fraction) -> str:
     """A load as people read it: capacity units per second, whole ones from 10 on."""
     rate = per_minute / 60
     return f"{round(rate):,}" if rate >= 10 else calculator.decimals(rate, 1)
+
+
+def _at(share: Fraction) -> str:
+    return f"at {_percent(100 * share)} %"
 
 
 def _percent(value: Fraction) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from dynamic_dynamodb.configuration import loader, sections
 from dynamic_dynamodb.decisions.calculator import decide, join, stay
-from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Policy, Usage
+from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Policy, Reason, Usage
 
 SECONDS = 300  # of the window: the default look-back period
 
@@ -84,7 +84,7 @@ def same(units: int, reason: str = "", streak: int = 0) -> Decision:
 def check(case: Case, axis: Axis) -> None:
     usage = usage_of(case.provisioned, case.rate, case.events, case.answered)
     decision = decide(policy_of(axis, case.options), usage, case.streak)
-    reason = case.expected.reason.replace("reads", axis) or decision.reason
+    reason = str(case.expected.reason).replace("reads", axis) or decision.reason
     assert decision == replace(case.expected, reason=reason, floored=decision.floored)  # that one is for the joining
 
 
@@ -632,12 +632,13 @@ def test_join(axis: Axis, mine: Side, other: Side, units: int, other_units: int)
     for name, old, new, usage in zip(AXES, before, after, usages, strict=True):
         if old.units == new.units:
             assert new == replace(old, reason=new.reason)
-            assert new.reason.startswith(old.reason)
-            assert new.reason == old.reason or re.search(r"\), not waiting for (reads|writes) \(.+\)$", new.reason)
+            assert str(new.reason).startswith(str(old.reason))
+            told = r"\), not waiting for (reads|writes) \(.+\)$"
+            assert new.reason == old.reason or re.search(told, str(new.reason))
         else:  # held: all that is left is the streak
             assert new == replace(old, units=usage.provisioned, direction="stay", reason=new.reason)
-            assert new.reason.startswith(f"{name} 10.0 % of 100: hold 100, ")
-            assert "->" not in new.reason
+            assert str(new.reason).startswith(f"{name} 10.0 % of 100: hold 100, ")
+            assert "->" not in str(new.reason)
 
 
 @pytest.mark.parametrize(
@@ -674,3 +675,19 @@ def test_the_defaults_come_to_rest(axis: Axis, provisioned: int, rate: str) -> N
         units = decide(policy, usage_of(units, rate), 0).units
     assert decide(policy, usage_of(units, rate), 0).direction == "stay"
     assert exact(rate) / units < Fraction(90, 100)
+
+
+def test_a_reason_is_worded_when_it_is_read() -> None:
+    """Most checks change nothing, and at most log levels nobody reads why."""
+    made: list[str] = []
+
+    def words() -> str:
+        made.append("words")
+        return "because"
+
+    reason = Reason(words)
+    decision = Decision(1, "stay", reason, streak=0)
+    assert made == []
+    assert (str(decision.reason), f"{decision.reason}!", repr(reason)) == ("because", "because!", "'because'")
+    assert decision == Decision(1, "stay", "because", streak=0)
+    assert reason != "for another reason"

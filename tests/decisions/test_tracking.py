@@ -442,7 +442,7 @@ def test_a_step_down_is_followed(older: bool) -> None:
 def test_nothing_goes_up_twice_for_what_one_update_answers() -> None:
     """The update takes 5 minutes. What was throttled until then has been answered by it."""
     run = simulate(policy(), [100.0] * 120 + [300.0] * 60, 120, update=5, burst=0)
-    ups = [(minute, decision.reason) for minute, decision in run.changes if minute > 120]
+    ups = [(minute, str(decision.reason)) for minute, decision in run.changes if minute > 120]
     assert "throttled with 120 in effect" in ups[0][1]
     effective = ups[0][0] + 5
     assert [one for one in ups[1:] if one[0] < effective] == []
