@@ -16,3 +16,8 @@ def one_line(text: str) -> str:
 def count(number: int, one: str, more: str = "") -> str:
     """`1 table`, `2 tables`, `2 indexes` where `more` says so."""
     return f"{number} {one if number == 1 else more or f'{one}s'}"
+
+
+def reason(error: BaseException | None) -> str:
+    """What the system says of an error, without its number and its path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)

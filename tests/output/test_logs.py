@@ -21,7 +21,8 @@ import pytest
 from interpreter import before_all
 from place import LONG, Place, placed, table, until
 
-from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.output import folder, logs
+from dynamic_dynamodb.output.logfile import LogFile, open_file
 
 TWO_DAYS = 2 * 86_400
 # Root may write everywhere. Without its capabilities it may no more than the owner of its files.
@@ -84,8 +85,8 @@ def test_a_folder_that_is_writable_draws_no_warning(place: Place) -> None:
 # Midnight
 
 
-def handler(path: Path) -> logs._LogFile:
-    return logs._file(str(path))
+def handler(path: Path) -> LogFile:
+    return open_file(str(path))
 
 
 def say(one: logging.Handler, text: str) -> None:
@@ -167,7 +168,7 @@ def test_the_second_process_waits_for_the_first_to_rotate(tmp_path: Path) -> Non
 
 
 def test_a_folder_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_TO_LOCK", 0.1)
+    monkeypatch.setattr(folder, "_TO_LOCK", 0.1)
     path = tmp_path / "dd.log"
     of_two_days_ago(path)
     log = handler(path)

@@ -1,0 +1,215 @@
+"""The log file: how a line gets into it, midnight, and a full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import logging.handlers
+import os
+import re
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.output.folder import alone_in, refuse_planted, rename_to_free
+from dynamic_dynamodb.output.masking import safe
+from dynamic_dynamodb.output.records import FORMAT, NAME
+from dynamic_dynamodb.output.wording import reason
+
+_OLD_FILES = 5
+_DATED = re.compile(r"^\d{4}-\d{2}-\d{2}(\.\w+)?$", re.ASCII)  # behind FILE and a dot; not all Pythons count DATE.2
+_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}  # whatever they are: a terminal, a pipe, a file, a socket
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+_log = logging.getLogger(NAME)
+
+
+def open_file(path: str) -> LogFile:
+    try:
+        file = LogFile(path, when="midnight", backupCount=_OLD_FILES, encoding="utf-8", errors="backslashreplace")
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"log-file {path}: cannot be written: {reason(error)}"]) from error
+    file.extMatch = _DATED
+    file.setFormatter(logging.Formatter(FORMAT))
+    return file
+
+
+class LogFile(logging.handlers.TimedRotatingFileHandler):
+    """The log file: rotated at midnight into FILE.YYYY-MM-DD, where that is possible; else it goes on as it is.
+
+    While it cannot be written to (a full disk) there is one line on stderr, not a traceback for each line of the log;
+    afterwards the log says how many lines were lost.
+    """
+
+    stream: Any  # logging's types know of none but its own
+    _lost = 0
+    _why = ""
+    _rotation_failed = False  # which was said
+    _renamed = False  # by us, and the new one could not be opened yet
+
+    def lost_before(self, old: LogFile) -> None:
+        """Go on counting for a handler that this one replaces."""
+        if old.baseFilename == self.baseFilename:
+            self._lost, self._why = old._lost, old._why
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is a standard stream, so that each line is on the console already."""
+        found = os.fstat(self.stream.fileno())
+        if os.path.samestat(found, Path(os.devnull).stat()):
+            return False
+        streams = (1, 2) if is_device(Path(self.baseFilename)) else (2,)
+        return any(os.path.samestat(found, os.fstat(number)) for number in streams)
+
+    def claim(self) -> bool:
+        """Lock the file, so that others learn of us. Whether nobody else has."""
+        file = self.stream.fileno()
+        try:
+            if stat.S_ISREG(os.fstat(file).st_mode):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            pass
+        return True
+
+    def _open(self) -> Any:
+        if self.baseFilename in _STREAMS:
+            return Lines(os.dup(_STREAMS[self.baseFilename]))
+        refuse_planted(Path(self.baseFilename))
+        file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        mode = os.fstat(file).st_mode
+        if stat.S_ISREG(mode) and mode & OTHERS_WRITE:  # it was there before
+            with contextlib.suppress(PermissionError):  # somebody else's, who lets us write
+                os.fchmod(file, stat.S_IMODE(mode) & ~OTHERS_WRITE)
+        return Lines(file)
+
+    # Midnight
+
+    def computeRollover(self, currentTime: int) -> int:  # noqa: N802, N803 - logging's names
+        """The next midnight, on days of 23 and 25 hours, too."""
+        now = time.localtime(currentTime)
+        midnight = int(time.mktime((now.tm_year, now.tm_mon, now.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
+        while midnight <= currentTime:  # there are days without a midnight
+            midnight += 3600
+        return midnight
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - logging's name
+        return not is_device(Path(self.baseFilename)) and bool(super().shouldRollover(record))
+
+    def doRollover(self) -> None:  # noqa: N802 - logging's name
+        """Rename the file of the day that has ended, and begin another.
+
+        A file is never overwritten. Where the path no longer leads to the file that is open, another process has
+        rotated it, and we only follow. When the file cannot be renamed, it is not closed either.
+        """
+        failure = None
+        ours = True
+        try:
+            with alone_in(Path(self.baseFilename).parent):
+                ours = self._renamed or self._in_place()
+                if ours and not self._renamed:
+                    self._rename()
+                self._begin_another()
+        except OSError as error:
+            failure = error
+        if self._in_place():  # else the next line tries again to open the new file
+            self.rolloverAt = self.computeRollover(int(time.time()))
+        if failure is not None:
+            self._tell_not_rotated(failure)
+        else:
+            self._renamed = self._rotation_failed = False
+            self._clear_up() if ours else self._tell_followed()
+
+    def _in_place(self) -> bool:
+        """Whether the path still leads to the file that is open."""
+        try:
+            found = Path(self.baseFilename).stat()
+        except OSError:
+            return False
+        return self.stream is not None and os.path.samestat(found, os.fstat(self.stream.fileno()))
+
+    def _rename(self) -> None:
+        day = time.strftime(self.suffix, time.localtime(self.rolloverAt - 1))
+        rename_to_free(self.baseFilename, f"{self.baseFilename}.{day}")
+        self._renamed = True
+
+    def _begin_another(self) -> None:
+        before, self.stream = self.stream, self._open()
+        if before is not None:
+            before.close()
+        self.claim()
+
+    def _clear_up(self) -> None:
+        for surplus in self.getFilesToDelete():
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # another process was quicker; another's file
+                os.remove(surplus)  # noqa: PTH107
+
+    def _tell_followed(self) -> None:
+        _log.warning("log-file %s: another process has rotated it; give each instance a log-file", self.baseFilename)
+
+    def _tell_not_rotated(self, error: OSError) -> None:
+        if self._rotation_failed:
+            return
+        self._rotation_failed = True
+        if self._in_place():
+            _log.warning(
+                "log-file %s: cannot be rotated: %s; the log goes on in this file, and each midnight it is tried again",
+                self.baseFilename,
+                reason(error),
+            )
+        else:
+            _log.warning(
+                "log-file %s: the new file cannot be opened: %s; the log goes on in the old one until it can",
+                self.baseFilename,
+                reason(error),
+            )
+
+    # A full disk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lost = self._lost
+        super().emit(record)
+        if lost and lost == self._lost:
+            self._lost = 0
+            _log.warning("log-file %s: lines lost: %d (%s)", self.baseFilename, lost, self._why)
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        self._why = safe(reason(sys.exc_info()[1]))
+        self._lost += 1
+        if self._lost == 1:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {self._why}\n")
+
+
+class Lines:
+    """A file that takes a line or says that it does not; nothing waits in a buffer to be written later."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._cut = False  # whether the last line has no end, since the disk was full
+
+    def write(self, text: str) -> None:
+        left = ("\n" * self._cut + text).encode("utf-8", "backslashreplace")
+        while left:
+            done = os.write(self._file, left)
+            self._cut = done < len(left)
+            left = left[done:]
+
+    def flush(self) -> None:
+        """There is nothing to do."""
+
+    def fileno(self) -> int:
+        return self._file
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def is_device(path: Path) -> bool:
+    """A way to what is open already, as /dev/stdout is, and no file of its own that could be renamed."""
+    return path.parts[1:2] in (("dev",), ("proc",)) and path.parts[2:3] != ("shm",)
