@@ -47,6 +47,7 @@ class Instance:
         # Absolute, since the daemon's working folder is another than the user's.
         self.path = Path(folder).absolute() / f"dynamic-dynamodb.{name}.pid"
         self.lock_path = self.path.with_suffix(".lock")
+        self.state_path = self.path.with_suffix(".state")
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[Hold]:
@@ -80,7 +81,7 @@ class Instance:
     def named(self) -> Iterator[Process | None]:
         """The process that the pid file names, whoever that may be now, but for this one."""
         with files.opened(self.path) as file:
-            pid = None if file is None else _read_pid(file)
+            pid = None if file is None else files.read_pid(file)
             yield Process(pid, self.path, file) if file is not None and pid and pid != os.getpid() else None
 
     def original(self) -> str | None:
@@ -203,12 +204,6 @@ class Hold:
         to_do = instance.original()
         if to_do is not None:
             raise HeldError(to_do)
-
-
-def _read_pid(file: int) -> int | None:
-    """The number in the file; nine digits at most, so that every system call takes it, and never 0 or less."""
-    found = re.fullmatch(rb"\s*0*([1-9][0-9]{0,8})\s*", os.pread(file, 64, 0))
-    return int(found[1]) if found else None
 
 
 def _patiently(attempt: Callable[[], int | None], path: Path) -> int:

@@ -532,7 +532,7 @@ def test_only_a_pid_is_taken_for_one(tmp_path: Path, content: bytes, pid: int | 
     path = tmp_path / "pid"
     path.write_bytes(content)
     with path.open() as file:
-        assert pidfile._read_pid(file.fileno()) == pid
+        assert files.read_pid(file.fileno()) == pid
 
 
 def test_kill_and_start_again(place: Place) -> None:
