@@ -17,6 +17,7 @@ from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.checks import loop
 from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.checks.escalation import Escalation
 from dynamic_dynamodb.checks.record import Record
 from dynamic_dynamodb.checks.tally import Checked
 from dynamic_dynamodb.configuration import announcement
@@ -65,6 +66,7 @@ class Runner:
         self._connector = Workers(self._signals.stopping, threads=1)
         self._moved = False  # whether the loop runs with a scaler that has been replaced
         self._record = Record()
+        self._escalation = Escalation(self._record)
 
     @property
     def abandoned(self) -> bool:
@@ -141,7 +143,9 @@ class Runner:
 
     def _after(self, checked: Checked) -> None:
         """What a check leaves behind, before the sleep."""
-        self._record.note(checked)
+        merged = self._configuration.config["global"]
+        where = f"instance {self._configuration.command['instance']}, region {merged['region']}"
+        self._escalation.note(checked, merged["failures_before_notification"], where, self._scaler)
 
     # What the loop asks for
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
@@ -121,6 +121,14 @@ class Scaler:
         now, tally = self._clock(), self._state.tally
         tally.error = tally.error or error
         return tally.checked(self._number, self._checked or now, now, took)
+
+    def topics(self, kind: str) -> set[str]:
+        """The topics that any section subscribes to messages of this kind now."""
+        return self._inventory.topics(kind, self._clock())
+
+    def publish(self, kind: str, topics: Collection[str], about: str, text: str) -> list[str]:
+        """Publish a message that is about no one target. Returns the topics that took it."""
+        return self._notifier.publish(kind, topics, about, text)
 
     def _free(self, verdicts: Sequence[Verdict]) -> None:
         if self._dry_run:

@@ -110,6 +110,16 @@ class Inventory:
             self._next = _Next(since, begins or since + _A_DAY, begins)
         return self._next.begins
 
+    def topics(self, kind: str, now: datetime) -> set[str]:
+        """The topics that any section subscribes to messages of this kind now."""
+        tables = self._sections.values()
+        sections = [section.at(now).values for table in tables for section in (table, *table.gsis.values())]
+        return {
+            values["sns_topic_arn"]
+            for values in sections
+            if values["sns_topic_arn"] and kind in (values["sns_message_types"] or ())
+        }
+
     def look_again(self, name: str, targets: Collection[Target]) -> list[Job]:
         """Those of one table's targets that may be changed now, described afresh; of the others the log says why not.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,9 +66,10 @@ class _Message:
     """One message that is to be published."""
 
     topic: str
-    target: Target
-    kinds: tuple[str, ...]
+    name: str  # what it is about, as the log has it
+    subject: str
     text: str
+    group: str  # whose messages stay in order
     at: datetime
 
 
@@ -133,20 +134,34 @@ class Notifier:
         """Publish what was collected, side by side; also when the program shall end: the changes were made."""
         messages, self._messages = self._messages, []
         alarms, self._alarms = self._alarms, {}
-        self._silent = {}
-        errors = self._workers.finish("Publish", self._publish, messages, begin_all=True)
-        for message, error in zip(messages, errors, strict=True):
-            if error is not None:
-                log.error("%s - %s", message.target, error)
-            elif message in alarms:
+        for message in self._taken(messages):
+            if message in alarms:
                 memory, crossed = alarms[message]
                 memory.alarmed.update(crossed)
+
+    def publish(self, kind: str, topics: Collection[str], about: str, text: str) -> list[str]:
+        """Publish a message that is about no one target. Returns the topics that took it."""
+        subject, now = fit_subject(f"Dynamic DynamoDB: {kind}: ", about), self._clock()
+        messages = [_Message(topic, kind, subject, text, kind, now) for topic in sorted(topics)]
+        return [message.topic for message in self._taken([] if self._dry_run else messages)]
+
+    def _taken(self, messages: Sequence[_Message]) -> list[_Message]:
+        """The messages that SNS has taken; of the others the log says why not."""
+        self._silent = {}
+        errors = self._workers.finish("Publish", self._publish, messages, begin_all=True)
+        taken = []
+        for message, error in zip(messages, errors, strict=True):
+            if error is None:
+                taken.append(message)
+            else:
+                log.error("%s - %s", message.name, error)
+        return taken
 
     def _add(self, section: Mapping[str, Any], target: Target, kinds: tuple[str, ...], text: str) -> _Message | None:
         topic, wanted = section["sns_topic_arn"], section["sns_message_types"] or ()
         if self._dry_run or not topic or not set(kinds) & set(wanted):
             return None
-        message = _Message(topic, target, kinds, text, self._clock())
+        message = _Message(topic, str(target), subject(kinds, target), text, target.table, self._clock())
         self._messages.append(message)
         return message
 
@@ -154,8 +169,7 @@ class Notifier:
         if message.topic in self._silent:  # a thousand messages shall not each wait for the same dead endpoint
             return self._silent[message.topic]
         try:
-            about = subject(message.kinds, message.target)
-            publish(self._sns, message.topic, about, message.text, group=message.target.table, at=message.at)
+            publish(self._sns, message.topic, message.subject, message.text, group=message.group, at=message.at)
         except AwsError as error:
             if error.silent:
                 self._silent[message.topic] = error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dynamic_dynamodb.checks.tally import Checked
@@ -10,10 +10,11 @@ from dynamic_dynamodb.checks.tally import Checked
 
 @dataclass
 class Record:
-    """Of one process; what is kept beyond it goes on with `failures` and `last_success`, but `changes` begin anew."""
+    """Of one process; what is kept beyond it goes on with all but `changes`, which begin anew."""
 
     failures: int = 0  # failed checks in a row, up to the last one
     last_success: datetime | None = None  # when the last check ended that succeeded
+    told: set[str] = field(default_factory=set)  # topics that know of these failures
     changes: int = 0  # tables and indexes changed since the start, each once per check
 
     def note(self, checked: Checked) -> None:

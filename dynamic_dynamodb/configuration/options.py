@@ -49,7 +49,14 @@ READS_GROUP = "read units"
 WRITES_GROUP = "write units"
 GROUPS = (GENERAL_GROUP, DAEMON_GROUP, DYNAMODB_GROUP, SIMULATION_GROUP, READS_GROUP, WRITES_GROUP)
 
-MESSAGE_TYPES = ("scale-up", "scale-down", "high-throughput-alarm", "low-throughput-alarm")
+MESSAGE_TYPES = (
+    "scale-up",
+    "scale-down",
+    "high-throughput-alarm",
+    "low-throughput-alarm",
+    "at-maximum",
+    "check-failed",
+)
 UNITS = ("percent", "units")
 
 # No number in a configuration is sensibly larger (a year has 31,536,000
@@ -344,6 +351,9 @@ _GLOBAL_OPTIONS = (
         group=GENERAL_GROUP,
         example="60",
     ).means("Pause between two checks."),
+    Whole("failures-before-notification", sections=(GLOBAL,), default=3, unit="checks", example="5").means(
+        "How many checks in a row must fail before topics with check-failed in their sns-message-types are told."
+    ),
 )
 
 _BREAKER_OPTIONS = (
@@ -544,10 +554,7 @@ _SHARED_RESOURCE_OPTIONS = (
     ).means("Topic for notifications."),
     Option(
         "sns-message-types", kind="list", since="1.10.0", choices=MESSAGE_TYPES, example="scale-up, scale-down"
-    ).means(
-        "Comma separated: scale-up, scale-down, high-throughput-alarm, low-throughput-alarm. "
-        "An unknown one is a warning and is dropped."
-    ),
+    ).means(f"Comma separated: {', '.join(MESSAGE_TYPES)}. An unknown one is a warning and is dropped."),
 )
 
 _SCHEDULE_OPTIONS = (

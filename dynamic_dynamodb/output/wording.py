@@ -21,3 +21,9 @@ def count(number: int, one: str, more: str = "") -> str:
 def reason(error: BaseException | None) -> str:
     """What the system says of an error, without its number and its path."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `12th`, `22nd`."""
+    teen = number // 10 % 10 == 1
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

@@ -15,8 +15,11 @@ from fractions import Fraction
 import pages
 import pytest
 from pages import Block, Table, spans
-from scripts import LOOKBACK, Scene, Seen, Units, configuration
+from scripts import LOOKBACK, TOPIC, Scene, Seen, Units, configuration
 
+from dynamic_dynamodb.checks import loop
+from dynamic_dynamodb.checks.escalation import Escalation
+from dynamic_dynamodb.checks.record import Record
 from dynamic_dynamodb.configuration import sections
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import Axis, Policy, Usage
@@ -130,8 +133,20 @@ def test_messages() -> None:
         for _scene, row, seen in checks(options, table):
             assert len(seen.told) == int(row["messages"]), row
             told += [line.split(" | ", 2) for line in seen.told]
+    told += escalated()
     assert shown == [f"Subject: {subject}\n\n{text}" for _topic, subject, text in told]
     assert len(shown) >= 4
+
+
+def escalated() -> list[list[str]]:
+    """The messages about eight failed checks after one that succeeded at 12:05, and before another."""
+    scene = Scene(f"[table: ^orders$]\nsns-topic-arn: {TOPIC}\nsns-message-types: check-failed", {"orders": (100, 50)})
+    escalation = Escalation(Record())
+    for number in range(10):
+        scene.world.advance(300)
+        scene.refuses = {"ListTables": "InternalServerError: please try again"} if 0 < number < 9 else {}
+        escalation.note(loop.attempt(scene.scaler), 3, "instance default, region us-east-1", scene.scaler)
+    return [[one.topic, str(one.subject), one.message] for one in scene.world.messages]
 
 
 def test_that_there_are_worked_numbers() -> None:

@@ -1,0 +1,96 @@
+"""Failed checks in a row: the log says it louder the longer they last, and topics are told of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Protocol
+
+from dynamic_dynamodb.checks.record import Record
+from dynamic_dynamodb.checks.tally import Checked
+from dynamic_dynamodb.output.wording import count, ordinal
+
+log = logging.getLogger("dynamic-dynamodb")
+
+CHECK_FAILED = "check-failed"
+
+
+class Audience(Protocol):
+    """Who is told. Asked after each check, since a schedule or a new configuration may name others."""
+
+    def topics(self, kind: str) -> Collection[str]:
+        """The topics that any section subscribes to messages of this kind now."""
+
+    def publish(self, kind: str, topics: Collection[str], about: str, text: str) -> Collection[str]:
+        """Publish a message that is about no one table. Returns the topics that took it."""
+
+
+class Escalation:
+    """An episode begins with the first failed check and ends with the next success.
+
+    A message that could not be published is tried again after the next check.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._over = ""  # what is still to be told of an episode that has ended,
+        self._not_told: set[str] = set()  # and to whom
+
+    def note(self, checked: Checked, threshold: int, where: str, audience: Audience) -> None:
+        """Count a check that has ended, and say what there is to say; to topics after `threshold` failures in a row.
+
+        `where`: which of several programs this is, for whoever reads a message far away.
+        """
+        before = replace(self._record)
+        self._record.note(checked)
+        if checked.succeeded:
+            self._end(before, threshold, where, audience)
+            return
+        self._tell_log(checked.ended)
+        if self._record.failures >= threshold:
+            self._tell_failing(checked, where, audience)
+
+    def _tell_log(self, now: datetime) -> None:
+        """At each power of two: a week of failures is a dozen lines. The first failure has lines of its own."""
+        failures, last = self._record.failures, self._record.last_success
+        if failures > 1 and failures & (failures - 1) == 0:
+            since = "no success yet" if last is None else f"last success {_local(last, now)}"
+            log.error("%s failed check in a row, %s", ordinal(failures), since)
+
+    def _tell_failing(self, checked: Checked, where: str, audience: Audience) -> None:
+        self._not_told = set()  # another episode has begun before they could be told that the last one is over
+        failed = f"{count(self._record.failures, 'check')} in a row failed"
+        why = checked.error or f"{count(checked.failed, 'table or index', 'tables and indexes')} failed"
+        text = (
+            f"{failed}: nothing is scaled. {_last(self._record.last_success)}\n"
+            f"The last failure: {why}; the log has more.\n{where}"
+        )
+        topics = set(audience.topics(CHECK_FAILED)) - self._record.told
+        self._record.told |= set(audience.publish(CHECK_FAILED, topics, failed, text))
+
+    def _end(self, before: Record, threshold: int, where: str, audience: Audience) -> None:
+        """After a success: say what there is to say of the failures before it."""
+        failed = count(before.failures, "failed check")
+        if before.failures > 1:
+            log.warning("the check succeeded after %s in a row", failed)
+        self._record.told = set()
+        topics = set(audience.topics(CHECK_FAILED))
+        if before.failures >= threshold or before.told:
+            self._over = f"The check succeeded after {failed} in a row. {_last(before.last_success)}\n{where}"
+            self._not_told = topics
+        self._not_told &= topics
+        self._not_told -= set(audience.publish(CHECK_FAILED, self._not_told, "over", self._over))
+
+
+def _local(moment: datetime, now: datetime) -> str:
+    """As the log has its times; with the date where that is another."""
+    there, here = moment.astimezone(), now.astimezone()
+    return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
+
+
+def _last(success: datetime | None) -> str:
+    if success is None:
+        return "No check had succeeded before."
+    return f"The last success before was at {success.astimezone(timezone.utc):%Y-%m-%d %H:%M UTC}."
