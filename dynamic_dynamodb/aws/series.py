@@ -12,12 +12,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
+from dynamic_dynamodb.decisions.exact import exact
 from dynamic_dynamodb.decisions.model import Target, minute_of
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -31,9 +31,6 @@ _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
 _ASK_AGAIN = timedelta(hours=1)  # for GetMetricData, while it is denied and GetMetricStatistics is not
 _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCodes
 
-# Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
-_EXACT = Context(prec=1000)
-_ZERO = Fraction(0)
 _MINUTE = timedelta(minutes=1)
 
 
@@ -75,7 +72,7 @@ class Series:
 
     def __init__(self, sums: Mapping[int, float]) -> None:
         self.minutes = array("q", sorted(sums))
-        self.sums = array("d", (sums[minute] for minute in self.minutes))
+        self.sums = array("d", [sums[minute] for minute in self.minutes])
 
     def extend(self, later: Series) -> None:
         """Add the sums of a later window."""
@@ -90,12 +87,7 @@ class Series:
 
     def total(self, first: int | None = None) -> Fraction:
         """The exact sum, of all or from a minute on: a datapoint is the decimal number that its JSON shows."""
-        if not self.sums:
-            return _ZERO
-        total = Decimal(0)
-        for value in self.sums if first is None else self.sums[bisect_left(self.minutes, first) :]:
-            total = _EXACT.add(total, Decimal(repr(value)))
-        return Fraction(total)
+        return exact(self.sums if first is None else self.sums[bisect_left(self.minutes, first) :])
 
 
 class _Points:
@@ -103,21 +95,19 @@ class _Points:
 
     def __init__(self, query: Query, operation: str) -> None:
         self._step = query.step
-        self._window = range(minute_of(query.start), minute_of(query.end))
+        self._begin, self._end = minute_of(query.start), minute_of(query.end)
         self._operation = operation
         self._sums: dict[int, float] = {}
 
     def add(self, moment: Any, value: Any) -> None:
         """Raises BadAnswerError where it is no datapoint."""
-        minute, amount = self._minute(moment), self._amount(value)
-        if minute in self._window:
-            minute -= minute % self._step
-            self._sums[minute] = max(amount, self._sums.get(minute, 0.0))
-
-    def _minute(self, moment: Any) -> int:
         if not isinstance(moment, datetime) or moment.tzinfo is None:
             raise BadAnswerError(self._operation, "timestamp")
-        return minute_of(moment)
+        amount, minute = self._amount(value), minute_of(moment)
+        if self._begin <= minute < self._end:
+            minute -= minute % self._step
+            known = self._sums.get(minute)
+            self._sums[minute] = amount if known is None or amount > known else known
 
     def _amount(self, value: Any) -> float:
         try:

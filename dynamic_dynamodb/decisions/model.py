@@ -7,7 +7,6 @@ with are Fractions: 10 % of 200 is 20 and not 20.000000000000004.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +29,7 @@ AXES: tuple[Axis, Axis] = ("reads", "writes")
 
 def minute_of(moment: datetime) -> int:
     """The number of the minute that an aware moment is in, since 1970: how series and histories count time."""
-    return math.floor(moment.timestamp()) // 60
+    return int(moment.timestamp() // 60)
 
 
 class Target(NamedTuple):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.calculator import number
+from dynamic_dynamodb.decisions.exact import exact
 from dynamic_dynamodb.decisions.model import Decision, Policy, Reason, Usage
 from dynamic_dynamodb.decisions.recurring import Expected
 
@@ -32,7 +32,6 @@ _STALE = 5  # minutes: older data say nothing of the present
 BUCKET = 5  # minutes of provisioned capacity that DynamoDB keeps for bursts: 300 s, "best effort"
 _CREDIT_OVER = 60  # minutes
 _JUST_NOW = 2  # minutes
-_EXACT = Context(prec=1000)  # sums of any floats are exact with so many digits
 
 
 @dataclass(frozen=True)
@@ -334,16 +333,6 @@ def _known(learned: float) -> Fraction:
 
 
 # Words
-
-
-def exact(sums: Sequence[float]) -> Fraction:
-    """The exact sum: a datapoint is the decimal number that its JSON shows, not the binary one next to it."""
-    if not any(2 * one % 1 for one in sums):  # as nearly all are; floats hold these, and their sums, exactly
-        return Fraction(int(2 * sum(sums)), 2)
-    total = Decimal(0)
-    for one in sums:
-        total = _EXACT.add(total, Decimal(repr(one)))
-    return Fraction(total)
 
 
 def _load(seen: Situation) -> str:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamic_dynamodb.decisions import tracking
+from dynamic_dynamodb.decisions.exact import exact
 from dynamic_dynamodb.decisions.model import OFF, Policy
 from dynamic_dynamodb.decisions.recurring import Expected
 from dynamic_dynamodb.decisions.tracking import Minutes, Situation
@@ -377,7 +378,7 @@ def test_limits_hold(rule: Policy, situation: Situation, joins: bool) -> None:
     cut = rule.max_provisioned is not None and now > rule.max_provisioned
     if decision.units < now and not cut:
         last = known.consumed[-10:]
-        assert decision.units >= tracking.exact(last) / 60 / len(last)
+        assert decision.units >= exact(last) / 60 / len(last)
         assert decision.units >= Fraction(7, 10) * now
     if decision.units > 4 * now and decision.units > rule.minimum:
         load = situation.expected
