@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import array
+import contextlib
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +43,15 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _ignore)
 
+
+def pytest_collection_finish() -> None:
+    """Say at the beginning how to repeat a soak, since it may be broken off."""
+    if os.environ.get("SOAK"):
+        from trials import SEED  # noqa: PLC0415 - it brings hypothesis, which few tests need
+
+        sys.stdout.write(f"\nSOAK_SEED={SEED} repeats this run\n")
+
+
 PATIENCE = 30.0  # seconds; where a test waits this long something is wrong
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -57,6 +70,25 @@ def lives(pid: int) -> bool:
     except OSError:
         return False
     return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def signalled(pid: int) -> bool:
+    """Whether a signal has reached the program, which is in the middle of a check.
+
+    Python writes the signal's number into a pipe, where it lies until the pause after the check.
+    """
+    return any(_waiting(file) for file in Path(f"/proc/{pid}/fd").iterdir() if int(file.name) > 2)
+
+
+def _waiting(file: Path) -> bool:
+    """Whether this is a pipe with something in it."""
+    size = array.array("i", [0])
+    with contextlib.suppress(FileNotFoundError):
+        if str(file.readlink()).startswith("pipe:"):
+            reader = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+            fcntl.ioctl(reader, termios.FIONREAD, size)
+            os.close(reader)
+    return size[0] > 0
 
 
 @pytest.fixture(autouse=True)
@@ -118,10 +150,13 @@ class Program:
             assert time.monotonic() < until and self.process.poll() is None, f"{what}\nlog: {self.log}"
             time.sleep(0.01)
 
-    def end(self, number: int) -> tuple[int, float]:
-        """Send a signal; the exit code, and how many seconds it took to come."""
+    def end(self, number: int, then: Callable[[], None] | None = None) -> tuple[int, float]:
+        """Send a signal, and do something once it has arrived; the exit code, and how many seconds it took to come."""
         began = time.monotonic()
         self.process.send_signal(number)
+        if then is not None:
+            self.wait_until(lambda: signalled(self.process.pid), "the signal")
+            then()
         code = self.process.wait(PATIENCE)
         took = time.monotonic() - began
         self._reader.join(PATIENCE)

@@ -68,11 +68,9 @@ def test_it_is_stopping_after_the_work(place: Place, spawn: Spawn, manager: Mana
     program = begin(place, spawn, manager)
     assert manager.next() == ["READY=1"]
     until(lambda: place.server.calls["UpdateTable"])
-    program.process.send_signal(signal.SIGTERM)
-    held.release(after=0.3)
+    assert program.end(signal.SIGTERM, then=held.release)[0] == 0
     assert manager.next() == ["STOPPING=1"]
     assert place.lines("100 -> 150")
-    assert program.process.wait(LONG) == 0
 
 
 @pytest.mark.parametrize("flags", [("--profile", "ghost"), ("--log-file", "/sys/dd"), ("--check-interval", "never")])

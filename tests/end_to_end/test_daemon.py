@@ -13,16 +13,18 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_server import AwsFault, AwsServer, HoldFault, MutateFault, always
-from conftest import SCRIPT, Run, environment, lives
+from conftest import SCRIPT, Run, environment, lives, signalled
 from interpreter import before_all
 from place import LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
 
 from dynamic_dynamodb.daemon import proc
+from dynamic_dynamodb.daemon.pidfile import Instance
 from dynamic_dynamodb.decisions.model import Target, Throughput
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 from dynamic_dynamodb.process import Runner
@@ -354,18 +356,23 @@ def test_told_to_end_in_the_middle_of_updates(place: Place, how: str) -> None:
     place.server.faults.append(always("UpdateTable", held := HoldFault()))
     pid = place.start()
     until(lambda: place.server.calls["UpdateTable"] == 16)
-    if how == "SIGINT":
-        os.kill(pid, signal.SIGINT)
-        assert place.run("start").returncode == 1, "the old one is at work still"
-        assert place.pid() == pid
-        assert not place.lines("100 -> 150")
+    with ThreadPoolExecutor(1) as beside:
+        if how == "SIGINT":
+            os.kill(pid, signal.SIGINT)
+            ended = beside.submit(until, lambda: not lives(pid))
+        else:
+            ended = beside.submit(lambda: place.run("stop").check_returncode())
+        until(lambda: signalled(pid))
+        with Instance("test", place.folder).holder() as holder:
+            assert holder, "it has the name until its work has ended"
+            assert (holder.pid, ended.done(), place.lines("100 -> 150")) == (pid, False, [])
+        begun = place.server.calls["UpdateTable"]  # 16, and the others after 2 s, on a busy machine
         held.release()
-        until(lambda: not lives(pid))  # another signal would end it at once
-    held.release(after=3)  # by then `stop` has begun to wait for the end
-    assert place.run("stop").returncode == 0
+        ended.result()
     assert not lives(pid)
     assert not place.pid_file().exists()
-    assert len(place.lines("100 -> 150")) == place.server.calls["UpdateTable"] == len(place.server.world.updates) == 16
+    assert len(place.lines("100 -> 150")) == place.server.calls["UpdateTable"] == len(place.server.world.updates)
+    assert place.server.calls["UpdateTable"] == begun
     assert place.lines("told to end by a signal: ended") == place.text().splitlines()[-1:]
     place.server.faults.clear()
     place.start()
@@ -622,8 +629,7 @@ def test_in_the_middle_of_a_check(place: Place, operation: str) -> None:
     pid = place.start()
     until(lambda: place.server.calls[operation])
     place.configure("increase-reads-with: 10", name="other-", interval=1)
-    held.release(after=0.5)
-    place.hang_up(pid)
+    place.hang_up(pid, then=held.release)
     before, _, after = place.text().partition("SIGHUP: the configuration was read again")
     assert "my-hot-table - reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)" in before
     assert "my-hot-table" not in after

@@ -1,13 +1,13 @@
 """Months of checks in the model, and minutes of a real daemon: what does not show in one check, or in ten.
 
-In `make test` a short run of each, in `make soak` 90 days and 10 minutes. SOAK_SEED=N in the environment repeats a run.
+In `make test` a short run of each, in `make soak` 90 days and 10 minutes. SOAK_SEED=N in the environment repeats a run,
+but for the machine's share in it.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
 import random
 import re
 import statistics
@@ -26,13 +26,12 @@ import pytest
 from aws_server import AwsFault, AwsServer, Body, Fault, MutateFault, RawFault, ResetFault, SilenceFault
 from conftest import lives
 from memory import resident
-from place import SOON, Place, end_all, heat, table
+from place import Place, end_all, heat, table
+from trials import SEED, SOAK
 
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
-SOAK = bool(os.environ.get("SOAK"))
-SEED = int(os.environ.get("SOAK_SEED") or (random.randrange(10**6) if SOAK else 1))  # noqa: S311 - not for secrets
 MONTHS = Path(__file__).parents[1] / "bench" / "months.py"
 
 pytestmark = pytest.mark.timeout(3600)
@@ -70,7 +69,8 @@ def test_months_of_churn_and_faults(capsys: pytest.CaptureFixture[str]) -> None:
 DURATION = 600 if SOAK else 8  # seconds
 STEADY = "my-steady"  # the one table whose requests are not spoilt: each check has one line about it
 OTHERS = [f"my-{number}" for number in range(6)]
-MOST_THREADS = 24  # 16 are the pool's
+MOST_THREADS = 24  # 16 are the pool's; each table has one at most, also where calls hang on a busy machine
+CONNECTIONS = 2 * 16  # that a sample may find open or not: to DynamoDB and to CloudWatch, one a thread
 FAULTS = (
     AwsFault("ThrottlingException", "Rate exceeded"),
     AwsFault("ExpiredTokenException", "The security token included in the request is expired"),
@@ -179,9 +179,7 @@ def test_minutes_of_hang_ups_and_faults(place: Place, capsys: pytest.CaptureFixt
         time.sleep(dice.random())
     assert lives(pid)
     assert place.pid() == pid
-    stopping = time.monotonic()
-    assert place.run("stop").returncode == 0
-    stopped = time.monotonic() - stopping
+    stopped = place.end(pid)  # which has a bound; `stop` would begin to count when Python has started
     files = [*sorted(place.home.glob("old.*")), place.log]
     figures = {
         "seed": SEED,
@@ -195,8 +193,6 @@ def test_minutes_of_hang_ups_and_faults(place: Place, capsys: pytest.CaptureFixt
         "seconds to stop": round(stopped, 1),
     }
     tell(capsys, f"{DURATION} s of a daemon", figures)
-    assert not lives(pid)
-    assert stopped < SOON
     logs_are_whole([file.read_text() for file in files], server.checks, answers)
     nothing_grows(samples)
 
@@ -220,5 +216,5 @@ def nothing_grows(samples: Samples) -> None:
     first, last = samples.ends(samples.resident)
     assert last - first <= (3 if SOAK else 10)  # MB
     first, last = samples.ends(samples.files)
-    assert last - first <= 10
+    assert last - first <= CONNECTIONS  # one a hang-up would be hundreds
     assert max(samples.threads) <= MOST_THREADS

@@ -66,9 +66,8 @@ class HoldFault:
 
     released: threading.Event = field(default_factory=threading.Event)
 
-    def release(self, after: float = 0) -> None:
-        """So many seconds from now; the others do not wait for it."""
-        threading.Timer(after, self.released.set).start()
+    def release(self) -> None:
+        self.released.set()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aws_server import AwsServer, SilenceFault
-from conftest import ACCOUNT, SCRIPT, Program, environment, lives
+from conftest import ACCOUNT, SCRIPT, Program, environment, lives, signalled
 
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.simulation.rules import Rules
@@ -103,10 +103,18 @@ class Place:
         until(lambda: not lives(pid), lambda: f"process {pid} goes on:\n{self.text()}")
         return time.monotonic() - began
 
-    def hang_up(self, pid: int, answer: str = "SIGHUP: the configuration was read again") -> None:
-        """Send SIGHUP, and wait until the log has one more line with the answer."""
+    def hang_up(
+        self,
+        pid: int,
+        answer: str = "SIGHUP: the configuration was read again",
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Send SIGHUP, do something once it has arrived, and wait until the log has one more line with the answer."""
         before = len(self.lines(answer))
         os.kill(pid, signal.SIGHUP)
+        if then is not None:
+            until(lambda: signalled(pid))
+            then()
         until(lambda: len(self.lines(answer)) > before, lambda: f"{answer!r} in:\n{self.text()}")
 
 
