@@ -6,7 +6,8 @@ no other room needs to know botocore's classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from dynamic_dynamodb.errors import DynamicDynamoDBError
@@ -91,6 +92,7 @@ class AwsError(DynamicDynamoDBError):
     or the name of botocore's exception, `message` AWS's text. `answered`: AWS
     has said what became of it; otherwise it may have done what was asked all the same.
     `repeated`: botocore has made the call more than once. `source`: of the credentials, where they are no good.
+    `names`: of the tables and indexes that the call was about.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class AwsError(DynamicDynamoDBError):
         answered: bool = True,
         repeated: bool = False,
         source: str = "",
+        names: frozenset[str] = frozenset(),
     ) -> None:
         self.operation = operation
+        self._names = names
         self.source = source
         self.code = one_line(code)
         self.answered = answered
@@ -124,6 +128,14 @@ class AwsError(DynamicDynamoDBError):
             return _CLOCK
         source = f"; they come from {self.source}" if self.source else ""
         return _HINTS.get(self.code, "") + source
+
+    @property
+    def wording(self) -> str:
+        """AWS's text without the names of tables and indexes, in which any word may occur: what can be read from it."""
+        if not self._names:
+            return self.message
+        names = "|".join(_in_a_text(name) for name in sorted(self._names, key=len, reverse=True))
+        return re.sub(rf"(?:{names})(?![\w-]|\.\w)", "", self.message)
 
     @property
     def denied(self) -> bool:
@@ -166,10 +178,32 @@ def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
     try:
         return method(**arguments)
     except Exception as error:
-        raise _aws_error(operation, error) from error
+        raise _aws_error(operation, error, frozenset(_names(arguments))) from error
 
 
-def _aws_error(operation: str, error: Exception) -> AwsError:
+def _names(arguments: Any) -> Iterator[str]:
+    """Of the tables and indexes in the arguments of a call."""
+    if isinstance(arguments, dict):
+        for key, value in arguments.items():
+            if key in ("TableName", "IndexName"):
+                yield value
+            else:
+                yield from _names(value)
+    elif isinstance(arguments, list):
+        for value in arguments:
+            yield from _names(value)
+
+
+# Where AWS's texts have a name and no word: table/NAME, Table: NAME, 'NAME', index NAME.
+_MARKED = r"(?:(?<=[/:'\"\[(])|(?<=[:=] )|(?<=\b[Tt]able )|(?<=\b[Ii]ndex ))"
+
+
+def _in_a_text(name: str) -> str:
+    """How to find a name in AWS's texts. One that could be a word, such as `account`, is a name where it is marked."""
+    return (_MARKED if name.isalpha() else r"(?<![\w.-])") + re.escape(name)
+
+
+def _aws_error(operation: str, error: Exception, names: frozenset[str]) -> AwsError:
     if isinstance(error, UnsignedError):  # never sent, so that nothing can have come of it
         return AwsError(operation, error.code, str(error))
     code, message = type(error).__name__, str(error)
@@ -182,6 +216,5 @@ def _aws_error(operation: str, error: Exception) -> AwsError:
     about = response.get("ResponseMetadata")
     attempts = about.get("RetryAttempts") if isinstance(about, dict) else None
     code, message = str(refusal.get("Code") or code), str(refusal.get("Message") or message)
-    return AwsError(
-        operation, code, message, repeated=bool(attempts), source=one_line(str(refusal.get("Source") or ""))
-    )
+    source = one_line(str(refusal.get("Source") or ""))
+    return AwsError(operation, code, message, repeated=bool(attempts), source=source, names=names)

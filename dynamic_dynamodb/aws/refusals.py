@@ -24,7 +24,7 @@ _OF_RESOURCE = re.compile(
 
 def decreases_ran_out(error: AwsError) -> bool:
     """Whether the call was refused because a table or index has no decrease left for now."""
-    return error.code == LIMIT_EXCEEDED and "decrease" in error.message.lower()
+    return error.code == LIMIT_EXCEEDED and "decrease" in error.wording.lower()
 
 
 # "Next decrease can be made at Tuesday, July 25, 2017 at 11:48:28 PM Coordinated Universal Time"; the month by its
@@ -41,7 +41,7 @@ _NEXT_DECREASE = re.compile(
 
 def next_decrease(error: AwsError) -> datetime | None:
     """When AWS's text says that the next decrease can be made; None where it names no instant in UTC."""
-    found = _NEXT_DECREASE.search(" ".join(error.message.split()))
+    found = _NEXT_DECREASE.search(" ".join(error.wording.split()))
     if found is None:
         return None
     hour, half = int(found["hour"]), (found["half"] or "").lower()
@@ -59,7 +59,7 @@ def next_decrease(error: AwsError) -> datetime | None:
 
 def too_many_at_once(error: AwsError) -> bool:
     """Whether the call was refused because too many tables (500) are being changed at once."""
-    return error.code == LIMIT_EXCEEDED and not decreases_ran_out(error) and bool(_AT_ONCE.search(error.message))
+    return error.code == LIMIT_EXCEEDED and not decreases_ran_out(error) and bool(_AT_ONCE.search(error.wording))
 
 
 def over_quota(error: AwsError) -> bool:
@@ -67,15 +67,15 @@ def over_quota(error: AwsError) -> bool:
     if decreases_ran_out(error) or too_many_at_once(error):
         return False
     if error.code == LIMIT_EXCEEDED:
-        return bool(_CAPACITY.search(error.message))
+        return bool(_CAPACITY.search(error.wording))
     return error.code == "ServiceQuotaExceededException" or (
-        error.code == "ValidationException" and bool(_BEYOND.search(error.message))
+        error.code == "ValidationException" and bool(_BEYOND.search(error.wording))
     )
 
 
 def of_account(error: AwsError) -> bool:
     """Whether the quota that a call was refused for is the account's, and not that of one table or index."""
-    text = error.message
+    text = error.wording
     return bool(_OF_ACCOUNT.search(text)) or ("account" in text.lower() and not _OF_RESOURCE.search(text))
 
 
@@ -85,7 +85,7 @@ def quota(error: AwsError) -> str:
         return ""
     if of_account(error):
         which = "the account's quota of capacity units (80,000 by default)"
-    elif _OF_RESOURCE.search(error.message):
+    elif _OF_RESOURCE.search(error.wording):
         which = "the quota of capacity units of a table or index (40,000 by default)"
     else:
         which = "a quota of capacity units"

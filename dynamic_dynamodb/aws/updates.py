@@ -201,7 +201,7 @@ class _Sending:
         named = _named(error, changes)
         self._blamed.update(named)
         following = [tuple(target for target in selection if target not in named)] if named else []
-        if error.code == _INVALID and not _OF_TABLE.search(error.message):
+        if error.code == _INVALID and not _OF_TABLE.search(error.wording):
             if not self._each_alone:
                 self._each_alone = True
                 following += _apart(selection)
@@ -251,16 +251,8 @@ def _growths(changes: Iterable[Change]) -> list[_Growth]:
 
 def _concerned(growths: Sequence[_Growth], error: AwsError) -> Sequence[_Growth]:
     """Those of the axis that AWS's text names; all of them where it names none, or both."""
-    text = _without_names(error.message, [one.target for one in growths])
-    axes = {axis for axis, name in _NAMES.items() if name.search(text)}
+    axes = {axis for axis, name in _NAMES.items() if name.search(error.wording)}
     return [one for one in growths if one.axis in axes] or growths
-
-
-def _without_names(text: str, targets: Iterable[Target]) -> str:
-    """The same text, but for the names of these targets, in which any word may occur."""
-    names = {name for target in targets for name in (target.table, target.index) if name}
-    anyone = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.sub(rf"(?<![\w.-])(?:{anyone})(?![\w-]|\.\w)", "", text)
 
 
 def _explained(change: Change, wanted: Change) -> Change:
@@ -294,7 +286,7 @@ def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
     except AwsError as error:
         # The answer to the first attempt was lost, and botocore's next one has met the change that the
         # first has begun, or made: the table was ACTIVE, and another, when it was described a moment ago.
-        made = error.code == "ResourceInUseException" or "will not change" in error.message
+        made = error.code == "ResourceInUseException" or "will not change" in error.wording
         if not (error.repeated and made):
             raise
     else:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import trials
 
-from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.errors import AwsError, call
 from dynamic_dynamodb.aws.refusals import decreases_ran_out, next_decrease, quota, too_many_at_once
+from dynamic_dynamodb.simulation.refusal import RefusedError
 
 RAN_OUT = (
     "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first "
@@ -68,12 +69,55 @@ REFUSALS = [
 ]  # fmt: skip
 
 
+def meaning(error: AwsError) -> tuple[bool, bool, str]:
+    return decreases_ran_out(error), too_many_at_once(error), quota(error).partition(";")[0]
+
+
 @pytest.mark.parametrize(("code", "message", "expected"), REFUSALS)
 def test_what_a_refusal_means(code: str, message: str, expected: tuple[bool, bool, str]) -> None:
     error = AwsError("UpdateTable", code, message)
+    assert meaning(error) == expected
     named = quota(error)
-    assert (decreases_ran_out(error), too_many_at_once(error), named.partition(";")[0]) == expected
     assert not named or named.endswith("; ask AWS to raise it (Service Quotas), or set a max below it")
+
+
+NAMES = (
+    "account-decreases",
+    "per-account",
+    "simultaneous.limit",
+    "limit-exceeded",
+    "index-quota_2",
+    "account",
+    "decrease",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{message}: {name}",
+        "{message} (Table: {name})",
+        "{message} Table '{name}'",
+        "For index {name}, {message}",
+        "{message} arn:aws:dynamodb:us-east-1:123456789012:table/orders/index/{name}.",
+        "{message}: arn:aws:dynamodb:us-east-1:123456789012:table/{name}/index/by-date",
+    ],
+)
+def test_the_words_in_a_name_mean_nothing(text: str, name: str) -> None:
+    """Of a table or index that the call was about."""
+    index = {"Update": {"IndexName": name if "ndex {name}" in text or "index/{name}" in text else "by-date"}}
+    arguments = {"TableName": "orders" if name in index["Update"].values() else name}
+    for code, message, expected in REFUSALS:
+        refusal = RefusedError(code, text.format(message=message, name=name))
+        with pytest.raises(AwsError) as caught:
+            call("UpdateTable", refuse, error=refusal, **arguments, GlobalSecondaryIndexUpdates=[index])
+        assert meaning(caught.value) == expected, refusal
+        assert name in str(caught.value), "the log shows the text as it is"
+
+
+def refuse(error: Exception, **_arguments: object) -> None:
+    raise error
 
 
 def test_a_refusal_means_one_thing() -> None:
