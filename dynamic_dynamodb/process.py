@@ -62,7 +62,8 @@ class Runner:
         self._connect = connect
         self._attached = attached
         self._signals = Signals(reloads=reload is not None)
-        self._workers = Workers(self._signals.stopping)
+        self._watchdog = systemd.Watchdog()
+        self._workers = Workers(self._signals.stopping, alive=self._watchdog.alive)
         self._connector = Workers(self._signals.stopping, threads=1)
         self._moved = False  # whether the loop runs with a scaler that has been replaced
         self._record = Record()
@@ -160,7 +161,8 @@ class Runner:
         """
         ended, left = time.monotonic(), seconds
         while left > 0 and not self._signals.stopping():
-            self._signals.sleep(min(left, _LOOKS_AT_CLOCK))
+            self._watchdog.alive()
+            self._signals.sleep(min(left, _LOOKS_AT_CLOCK, self._watchdog.every))
             if self._load is not None and self._signals.reload_asked():
                 self._reload(self._load)
             left = self._scaler.pause(time.monotonic() - ended)

@@ -71,13 +71,26 @@ def given_up() -> bool:
     return seconds_left() < 0
 
 
+def _nobody() -> None:
+    """For programs that nobody watches."""
+
+
 class Workers:
-    """Threads that make calls. `stopping` tells whether the program shall end; `patience` is in seconds."""
+    """Threads that make calls. `stopping` tells whether the program shall end; `patience` is in seconds.
+
+    `alive` is called by the thread that waits for calls, time and again while they end or are given up; not while it
+    waits for something that is never given up.
+    """
 
     def __init__(
-        self, stopping: Callable[[], bool] = lambda: False, threads: int = THREADS, patience: float = PATIENCE
+        self,
+        stopping: Callable[[], bool] = lambda: False,
+        threads: int = THREADS,
+        patience: float = PATIENCE,
+        alive: Callable[[], None] = _nobody,
     ) -> None:
         self._stopping = stopping
+        self._alive = alive
         self._threads = threads
         self._patience = patience
         self._alone = ThreadPoolExecutor(1, thread_name_prefix="worker")
@@ -90,7 +103,8 @@ class Workers:
         return any(at_work() for at_work in self._abandoned)
 
     def go_on(self) -> None:
-        """Raises StoppedError when the program shall end."""
+        """To be called between steps of work that takes its time. Raises StoppedError when the program shall end."""
+        self._alive()
         if self._stopping():
             raise StoppedError
 
@@ -174,6 +188,7 @@ class Workers:
             while step.unfinished:
                 if stopping():
                     raise StoppedError
+                self._alive()
                 self._start(step, threads)
                 step.wait(_LOOK)
                 step.give_up()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from aws_server import HoldFault, always
-from conftest import Program
+from conftest import SCRIPT, Program, environment
 from place import Place, heat, placed, until
 from service_manager import Manager
 
@@ -77,6 +80,79 @@ def test_it_is_stopping_after_the_work(place: Place, spawn: Spawn, manager: Mana
 def test_never_ready_when_the_start_fails(place: Place, manager: Manager, flags: tuple[str, str]) -> None:
     done = place.run("foreground", *flags, env={"NOTIFY_SOCKET": manager.address})
     assert done.returncode in {1, 2}
+    assert manager.silent()
+
+
+# The watchdog
+
+
+def watched(manager: Manager, seconds: float) -> dict[str, str]:
+    """The environment of a service with `WatchdogSec=`."""
+    return {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(int(seconds * 1_000_000))}
+
+
+def test_a_watched_program_says_that_it_gets_on_while_it_sleeps(place: Place, spawn: Spawn, manager: Manager) -> None:
+    program = spawn("--config", str(place.conf), env=place.env(**watched(manager, 0.5)))
+    assert manager.next() == ["READY=1"]
+    program.wait_for("the next check begins in 300 s")
+    for _ in range(3):
+        assert manager.next() == ["WATCHDOG=1"]
+    assert program.end(signal.SIGTERM)[0] == 0
+    assert manager.other() == ["STOPPING=1"]
+
+
+@pytest.mark.parametrize("operation", ["DescribeTable", "GetMetricData", "UpdateTable", "Publish"])
+def test_and_while_calls_take_long(place: Place, spawn: Spawn, manager: Manager, operation: str) -> None:
+    place.configure("sns-topic-arn: arn:aws:sns:us-east-1:123456789012:t", "sns-message-types: scale-up")
+    heat(place.server, "my-table", 95)
+    place.server.faults.append(always(operation, held := HoldFault()))
+    program = spawn("--config", str(place.conf), env=place.env(**watched(manager, 0.5)))
+    assert manager.next() == ["READY=1"]
+    until(lambda: place.server.calls[operation])
+    for _ in range(4):  # the first may have been sent before that
+        assert manager.next() == ["WATCHDOG=1"]
+    assert "the next check begins" not in program.log
+    held.release()
+    program.wait_for("the next check begins")
+
+
+def test_a_program_that_hangs_does_not_say_so(place: Place, manager: Manager) -> None:
+    """Its log goes into a pipe that nobody reads, and the pipe is full. Read, it gets on again."""
+    place.configure(interval=1, logging="log-level: debug")
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    words = [str(SCRIPT), "--config", str(place.conf)]
+    env = environment(**place.env(**watched(manager, 0.2)))
+    with subprocess.Popen(words, env=env, stderr=writer, stdin=subprocess.DEVNULL) as program:  # noqa: S603
+        os.close(writer)
+        assert manager.next() == ["READY=1"]
+        assert manager.next() == ["WATCHDOG=1"]
+        with pytest.raises(TimeoutError):
+            while True:
+                manager.next(seconds=5)
+        program.send_signal(signal.SIGABRT)  # as systemd does
+        with os.fdopen(reader, "rb") as end:
+            said = end.read()
+        assert program.wait(LONG) == -signal.SIGABRT
+    assert b"Fatal Python error: Aborted" in said
+    assert re.search(rb"File .*dynamic_dynamodb.*, line \d+ in ", said)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"WATCHDOG_USEC": "0"},
+        {"WATCHDOG_USEC": "-5"},
+        {"WATCHDOG_USEC": "soon"},
+        {"WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"},
+    ],
+)
+def test_nobody_watches(place: Place, spawn: Spawn, manager: Manager, variables: dict[str, str]) -> None:
+    place.configure(interval=1)
+    program = spawn("--config", str(place.conf), env=place.env(NOTIFY_SOCKET=manager.address, **variables))
+    assert manager.next() == ["READY=1"]
+    program.wait_for("my-table - reads 50.0 %", 2)
     assert manager.silent()
 
 

@@ -20,6 +20,12 @@ class Manager:
         self.socket.settimeout(seconds)
         return self.socket.recv(4096).decode().splitlines()
 
+    def other(self, seconds: float = LONG) -> list[str]:
+        """The lines of the next message that does not come from the watchdog."""
+        while (lines := self.next(seconds)) == ["WATCHDOG=1"]:
+            pass
+        return lines
+
     def silent(self) -> bool:
         self.socket.setblocking(False)
         try:
