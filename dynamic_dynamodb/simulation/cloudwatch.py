@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.simulation.account import Account
-from dynamic_dynamodb.simulation.metrics import datapoints, whole_minute
+from dynamic_dynamodb.simulation.metrics import datapoints, visible, whole_minute
 from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success
 
 MOST_QUERIES = 500  # of one GetMetricData
@@ -49,6 +49,7 @@ _ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
 class _Window(NamedTuple):
     start: datetime
     end: datetime
+    minutes: Sequence[datetime]  # of which something can be seen now
 
 
 class _Query(NamedTuple):
@@ -94,7 +95,7 @@ class CloudWatch:
             ScanBy=ScanBy,
         )
         with self._account.call("GetMetricData", arguments):
-            window = _window(StartTime, EndTime)
+            window = self._window(StartTime, EndTime)
             scan = arguments.get("ScanBy", _SCANS[0])
             most = arguments.get("MaxDatapoints", _MOST_DATAPOINTS)
             if scan not in _SCANS or not 1 <= most <= _MOST_DATAPOINTS:
@@ -128,7 +129,7 @@ class CloudWatch:
             Statistics=Statistics,
         )
         with self._account.call("GetMetricStatistics", arguments):
-            window = _window(StartTime, EndTime)
+            window = self._window(StartTime, EndTime)
             _check_period(Period)
             if len(Statistics) != 1 or Statistics[0] not in _STATISTICS:
                 raise _invalid(f"This model knows the statistics Sum and Maximum, one a call, not {Statistics}.")
@@ -138,6 +139,14 @@ class CloudWatch:
             found = self._points(query, window)
             points = [{"Timestamp": moment, statistic: value, "Unit": "Count"} for moment, value in found]
             return success(Label=MetricName, Datapoints=points)
+
+    def _window(self, start: datetime, end: datetime) -> _Window:
+        if start.tzinfo is None or end.tzinfo is None:
+            raise TypeError("boto3 would take a naive datetime for local time: give it a time zone")
+        if start >= end:
+            raise _invalid("The parameter EndTime must be greater than StartTime.")
+        begin = whole_minute(start)
+        return _Window(begin, end, visible(self._account, begin, end))
 
     def _series(self, query: _Query, window: _Window, scan: str) -> _Series:
         status = self._account.metric_status.get(query.target) if query.target is not None else None
@@ -150,7 +159,7 @@ class CloudWatch:
         """The sums of each period that has any datapoint, oldest first; periods begin with the window."""
         if query.target is None or query.namespace != _NAMESPACE:
             return []
-        found = datapoints(self._account, query.target, query.metric, *window)
+        found = datapoints(self._account, query.target, query.metric, window.minutes)
         if query.period == _MINUTE:
             return found
         period, combine = timedelta(seconds=query.period), _STATISTICS[query.statistic]
@@ -221,14 +230,6 @@ def _result(query: _Query, points: Sequence[tuple[datetime, float]], status: str
 
 def _invalid(text: str) -> RefusedError:
     return RefusedError("ValidationError", text)
-
-
-def _window(start: datetime, end: datetime) -> _Window:
-    if start.tzinfo is None or end.tzinfo is None:
-        raise TypeError("boto3 would take a naive datetime for local time: give it a time zone")
-    if start >= end:
-        raise _invalid("The parameter EndTime must be greater than StartTime.")
-    return _Window(whole_minute(start), end)
 
 
 def _queries(entries: Sequence[Mapping[str, Any]]) -> list[_Query]:

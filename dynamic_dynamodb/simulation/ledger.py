@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from operator import add
 from typing import NamedTuple
@@ -13,6 +13,8 @@ MINUTE = timedelta(minutes=1)
 
 # (seconds, units granted per second): how a minute was provisioned.
 Spans = Iterable[tuple[float, float]]
+# Units of some minutes in a row.
+Minutes = Sequence[float]
 
 
 class Wanted(NamedTuple):
@@ -109,13 +111,13 @@ class Ledger:
         """For want of capacity, and by key ranges that are too hot."""
         return array("d", map(add, self.throttled, self.key_range))
 
-    def slice(self, what: Callable[[float, float, float], float], first: datetime, count: int) -> list[float] | None:
-        """Something of so many minutes in a row; None: not all of them are settled."""
+    def slice(self, first: datetime, count: int) -> tuple[Minutes, Minutes, Minutes] | None:
+        """What so many minutes in a row consumed and throttled, as in Served; None: not all of them are settled."""
         begin = (first - self._first) // MINUTE
         end = begin + count
         if begin < 0 or end > len(self.consumed):
             return None
-        return list(map(what, self.consumed[begin:end], self.throttled[begin:end], self.key_range[begin:end]))
+        return self.consumed[begin:end], self.throttled[begin:end], self.key_range[begin:end]
 
     def at(self, minute: datetime) -> Served | None:
         """None: not settled, or before the first."""

@@ -5,34 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from operator import add
 from typing import NamedTuple
 
 from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import Account, Demand
-from dynamic_dynamodb.simulation.ledger import MINUTE, Bucket, Ledger, Served, Spans, Wanted
+from dynamic_dynamodb.simulation.ledger import MINUTE, Bucket, Ledger, Minutes, Served, Spans, Wanted
 from dynamic_dynamodb.simulation.resources import Capacity
 from dynamic_dynamodb.simulation.timeline import Timeline
 
 
 class _Metric(NamedTuple):
     axis: Axis
-    sum: Callable[[float, float, float], float]  # of what a minute consumed and throttled, as in Served
+    sum: Callable[[Minutes, Minutes, Minutes], Minutes]  # of what some minutes consumed and throttled, as in Served
 
 
-def _consumed(consumed: float, _throttled: float, _key_range: float) -> float:
+def _consumed(consumed: Minutes, _throttled: Minutes, _key_range: Minutes) -> Minutes:
     return consumed
 
 
-def _throttled(_consumed: float, throttled: float, key_range: float) -> float:
-    return _events(throttled) + _events(key_range)
+def _throttled(_consumed: Minutes, throttled: Minutes, key_range: Minutes) -> Minutes:
+    return list(map(add, map(_events, throttled), map(_events, key_range)))
 
 
-def _by_capacity(_consumed: float, throttled: float, _key_range: float) -> float:
-    return _events(throttled)
+def _by_capacity(_consumed: Minutes, throttled: Minutes, _key_range: Minutes) -> Minutes:
+    return list(map(_events, throttled))
 
 
-def _by_key_range(_consumed: float, _throttled: float, key_range: float) -> float:
-    return _events(key_range)
+def _by_key_range(_consumed: Minutes, _throttled: Minutes, key_range: Minutes) -> Minutes:
+    return list(map(_events, key_range))
 
 
 def _events(units: float) -> float:
@@ -74,7 +75,7 @@ def served(account: Account, target: Target, axis: Axis, minute: datetime) -> Se
     return Bucket(0, 0).serve(_wanted(account, target, axis, minute), _spans(account, capacity, axis, minute))
 
 
-def settle(account: Account, capacity: Capacity, axis: Axis) -> None:
+def settle(account: Account, capacity: Capacity, axis: Axis) -> Ledger:
     """Serve the minutes that are over: each once, because it may depend on the ones before it."""
     until = whole_minute(account.now)
     ledger = capacity.ledgers.get(axis)
@@ -89,6 +90,7 @@ def settle(account: Account, capacity: Capacity, axis: Axis) -> None:
             lambda minute: _spans(account, capacity, axis, minute),
         )
         ledger.forget(account.horizon)
+    return ledger
 
 
 def _wanted(account: Account, target: Target, axis: Axis, minute: datetime) -> Wanted:
@@ -102,17 +104,21 @@ def _spans(account: Account, capacity: Capacity, axis: Axis, minute: datetime) -
     return [(seconds, _limit(units, axis, capped)) for seconds, units in capacity.units.spans(minute, end)]
 
 
-def datapoints(
-    account: Account, target: Target, metric: str, start: datetime, end: datetime
-) -> list[tuple[datetime, float]]:
-    """The 1-minute sums that can be seen now, of the minutes that begin in [start, end), oldest first."""
-    visible = account.now - timedelta(seconds=account.rules.metric_delay)  # minutes that had ended by then
+def visible(account: Account, start: datetime, end: datetime) -> list[datetime]:
+    """The minutes that begin in [start, end), oldest first, of which something can be seen now."""
+    over = account.now - timedelta(seconds=account.rules.metric_delay)  # minutes that had ended by then
     horizon = account.horizon
     first = whole_minute(max(start, horizon))
     if first < horizon:
         first += MINUTE
-    count = min(math.ceil((end - first) / MINUTE), (visible - first) // MINUTE)
-    minutes = [first + number * MINUTE for number in range(count)]
+    count = min(math.ceil((end - first) / MINUTE), (over - first) // MINUTE)
+    return [first + number * MINUTE for number in range(count)]
+
+
+def datapoints(
+    account: Account, target: Target, metric: str, minutes: Sequence[datetime]
+) -> list[tuple[datetime, float]]:
+    """The 1-minute sums of these minutes in a row; a minute in which nothing was consumed or throttled has none."""
     values = _values(account, target, metric, minutes) if minutes else []
     literals = account.literals.get((target, metric))
     if literals:
@@ -128,11 +134,20 @@ def _values(account: Account, target: Target, metric: str, minutes: Sequence[dat
     if metric in _PROVISIONED:
         return [_provisioned(capacity, _PROVISIONED[metric], minute) for minute in minutes]
     axis, sum_ = _METRICS[metric]
-    settle(account, capacity, axis)
-    series = capacity.ledgers[axis].slice(sum_, minutes[0], len(minutes))
-    if series is None:
-        series = [sum_(*served(account, target, axis, minute)) for minute in minutes]
-    return [value or None for value in series]
+    known = _settled(account, capacity, axis, minutes)
+    if known is None:
+        every = [served(account, target, axis, minute) for minute in minutes]
+        known = [one.consumed for one in every], [one.throttled for one in every], [one.key_range for one in every]
+    return [value or None for value in sum_(*known)]
+
+
+def _settled(
+    account: Account, capacity: Capacity, axis: Axis, minutes: Sequence[datetime]
+) -> tuple[Minutes, Minutes, Minutes] | None:
+    """What the ledger says of these minutes in a row, which are over; None: it has begun with a later one."""
+    ledger = capacity.ledgers.get(axis)
+    known = ledger.slice(minutes[0], len(minutes)) if ledger is not None else None
+    return known or settle(account, capacity, axis).slice(minutes[0], len(minutes))
 
 
 def _provisioned(capacity: Capacity, axis: Axis, minute: datetime) -> float | None:
