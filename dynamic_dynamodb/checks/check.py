@@ -189,6 +189,7 @@ class Scaler:
                     self._alarm(job, found.usages)
                 self._state.tally.looked_at.add(job.target)
                 verdicts.append(self._judge(job, found, dict(self._state.memory(job.target).streaks)))
+                self._tell_maximum(job, verdicts[-1].decisions)
             except Exception:  # whatever it is, the other tables and indexes go on
                 self._state.tally.failed.add(job.target)
                 log.exception("%s - failed on something unforeseen", job.target)
@@ -248,6 +249,14 @@ class Scaler:
     def _alarm(self, job: Job, usages: tuple[Usage, Usage]) -> None:
         axes = {one.axis: (one, usage) for one, usage in zip(job.section.policies, usages, strict=True)}
         self._notifier.alarm(job.section.values, job.target, axes, self._state.memory(job.target))
+
+    def _tell_maximum(self, job: Job, decisions: tuple[Decision, Decision]) -> None:
+        axes = {
+            policy.axis: (policy, decision.capped)
+            for policy, decision in zip(job.section.policies, decisions, strict=True)
+            if decision.capped
+        }
+        self._notifier.at_maximum(job.section.values, job.target, axes, self._state.memory(job.target))
 
     def _judge(self, job: Job, measured: Measured | Followed, streaks: Mapping[Axis, int]) -> Verdict:
         """What is to be made of a target now, from the streaks before this check."""

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.sns import fit_subject, publish
 from dynamic_dynamodb.checks.state import Memory
-from dynamic_dynamodb.decisions.calculator import number, percent
+from dynamic_dynamodb.decisions.calculator import maximum, number, percent
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Policy, Target, Usage
 from dynamic_dynamodb.output.masking import printable
 
@@ -20,6 +21,7 @@ log = logging.getLogger("dynamic-dynamodb")
 
 HIGH, LOW = "high-throughput-alarm", "low-throughput-alarm"
 UP, DOWN = "scale-up", "scale-down"
+AT_MAXIMUM = "at-maximum"
 
 
 def change_types(change: Change) -> tuple[str, ...]:
@@ -77,6 +79,10 @@ def ignore(_: Change) -> None:
     """Of those who need to know of changes, there is nobody."""
 
 
+def _nothing() -> None:
+    """For messages that are of no episode."""
+
+
 class Notifier:
     """Publishes what a section subscribes to. A failure to publish is logged and stops nothing.
 
@@ -99,7 +105,7 @@ class Notifier:
         self._clock = clock
         self._dry_run = dry_run
         self._messages: list[_Message] = []
-        self._alarms: dict[_Message, tuple[Memory, dict[Axis, str]]] = {}
+        self._begun: dict[_Message, Callable[[], None]] = {}  # episodes, and who is called when SNS has taken them
         self._silent: dict[str, AwsError] = {}  # topics that gave no answer in this check, and how
 
     def changed(self, section: Mapping[str, Any], change: Change) -> None:
@@ -120,24 +126,38 @@ class Notifier:
             crossed = {axis: kind for axis in AXES if now.get(axis) == kind}
             if crossed.keys() - memory.alarmed.keys():
                 texts = [_alarm_text(kind, axis, *axes[axis]) for axis in crossed]
-                log.warning("%s - %s: %s", target, kind, "; ".join(texts))
-                message = self._add(
-                    section, target, (kind,), "\n".join(f"{printable(str(target))}: {text}" for text in texts)
-                )
-                if message is None:
-                    memory.alarmed.update(crossed)
-                else:
-                    self._alarms[message] = memory, crossed
+                self._begin(section, target, kind, texts, partial(memory.alarmed.update, crossed))
                 return
+
+    def at_maximum(
+        self, section: Mapping[str, Any], target: Target, axes: Mapping[Axis, tuple[Policy, int]], memory: Memory
+    ) -> None:
+        """Tell when more begins to be asked for than max allows: by which axes, and how many units.
+
+        As with an alarm, what could not be published is tried again by the next check.
+        """
+        memory.at_maximum &= axes.keys()
+        if axes.keys() - memory.at_maximum:
+            texts = [f"{axis} need {units}, {maximum(policy)}" for axis, (policy, units) in axes.items()]
+            self._begin(section, target, AT_MAXIMUM, texts, partial(memory.at_maximum.update, tuple(axes)))
+
+    def _begin(
+        self, section: Mapping[str, Any], target: Target, kind: str, texts: Sequence[str], told: Callable[[], None]
+    ) -> None:
+        """Log that an episode has begun, and publish it; `told` is called once nobody needs to be told any more."""
+        log.warning("%s - %s: %s", target, kind, "; ".join(texts))
+        message = self._add(section, target, (kind,), "\n".join(f"{printable(str(target))}: {text}" for text in texts))
+        if message is None:
+            told()
+        else:
+            self._begun[message] = told
 
     def send(self) -> None:
         """Publish what was collected, side by side; also when the program shall end: the changes were made."""
         messages, self._messages = self._messages, []
-        alarms, self._alarms = self._alarms, {}
+        begun, self._begun = self._begun, {}
         for message in self._taken(messages):
-            if message in alarms:
-                memory, crossed = alarms[message]
-                memory.alarmed.update(crossed)
+            begun.get(message, _nothing)()
 
     def publish(self, kind: str, topics: Collection[str], about: str, text: str) -> list[str]:
         """Publish a message that is about no one target. Returns the topics that took it."""

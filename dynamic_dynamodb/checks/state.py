@@ -47,6 +47,7 @@ class Memory:
     increased: dict[Axis, datetime] = field(default_factory=dict)  # when DynamoDB last accepted an increase of ours
     waits_until: datetime | None = None  # decreases have run out until then
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
+    at_maximum: set[Axis] = field(default_factory=set)  # more than max allows is asked for; this was sent, and lasts
     said: set[Episode] = field(default_factory=set)  # what was told, and lasts
     history: History | None = None  # minute by minute, where it follows a target utilization
     section: str = ""  # the expression that it was last said to be configured by

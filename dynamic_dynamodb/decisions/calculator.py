@@ -160,11 +160,17 @@ def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str, option: str
 
 def _up(policy: Policy, usage: Usage, increase: _Increase) -> Decision:
     now, units, how, most = usage.provisioned, increase.units, increase.how, policy.max_provisioned
+    asked = capped(policy, units)
     if most is not None and units > most >= now:
         units, how = most, f"{how} would be {units}; {maximum(policy)}"
     if units == now:
-        return Decision(now, "stay", f"{increase.why}: stays ({how})", streak=0)
-    return Decision(units, "up", f"{increase.why}: {now} -> {units} ({how})", streak=0)
+        return Decision(now, "stay", f"{increase.why}: stays ({how})", streak=0, capped=asked)
+    return Decision(units, "up", f"{increase.why}: {now} -> {units} ({how})", streak=0, capped=asked)
+
+
+def capped(policy: Policy, units: int) -> int:
+    """The units that are asked for, where max allows fewer; else 0."""
+    return units if policy.max_provisioned is not None and units > policy.max_provisioned else 0
 
 
 # Down
@@ -332,7 +338,8 @@ def limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
     if units == proposal.units:
         return replace(proposal, forced=above) if above else proposal
     if units < now and not policy.enable_down_scaling:
-        return _stay(policy, usage, 0, f"{maximum(policy)} but enable-{policy.axis}-down-scaling is false")
+        stays = _stay(policy, usage, 0, f"{maximum(policy)} but enable-{policy.axis}-down-scaling is false")
+        return replace(stays, capped=proposal.capped)
     if units > now and not policy.enable_up_scaling:
         return _stay(policy, usage, proposal.streak, f"{minimum(policy)} but enable-{policy.axis}-up-scaling is false")
     limit = maximum(policy) if above else minimum(policy)

@@ -192,6 +192,7 @@ class Decision:
     forced: bool = False  # provisioned is above max: not to be held
     warn: bool = False  # max cuts below what is being consumed
     floored: str = ""  # this check asks for less, and why the floors leave nothing of it
+    capped: int = 0  # the units that this check asks for, where they are more than max allows
 
 
 @dataclass(frozen=True)

@@ -142,12 +142,15 @@ def _up(policy: Policy, seen: Situation) -> Decision | None:
     if units <= now:
         return None
     if policy.max_provisioned is not None and units > policy.max_provisioned >= now:
-        if now == policy.max_provisioned:
-            return Decision(now, "stay", f"{greatest.why}: stays ({calculator.maximum(policy)})", streak=0)
-        how = f"{units} needed; {calculator.maximum(policy)}"
-        return Decision(policy.max_provisioned, "up", f"{greatest.why}: {now} -> {policy.max_provisioned} ({how})", 0)
+        limit = policy.max_provisioned
+        if now == limit:
+            text = f"{greatest.why}: stays ({calculator.maximum(policy)})"
+            return Decision(now, "stay", text, streak=0, capped=units)
+        text = f"{greatest.why}: {now} -> {limit} ({units} needed; {calculator.maximum(policy)})"
+        return Decision(limit, "up", text, streak=0, capped=units)
     how = _share(policy, seen, units) if greatest.units <= most else f"no more than {number(_MOST)} times the load"
-    return Decision(units, "up", f"{greatest.why}: {now} -> {units} ({how})", streak=0)
+    text = f"{greatest.why}: {now} -> {units} ({how})"
+    return Decision(units, "up", text, streak=0, capped=calculator.capped(policy, units))
 
 
 def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:

@@ -113,6 +113,95 @@ def test_a_table_and_its_index_have_topics_of_their_own() -> None:
     )
 
 
+# At maximum
+
+CAPPED = f"""
+    [table: ^orders$]
+    max-provisioned-reads: 120
+    max-provisioned-writes: 50
+    increase-writes-with: 100
+    increase-writes-unit: units
+    sns-topic-arn: {TOPIC}
+    sns-message-types: at-maximum
+"""
+READS = "at-maximum: orders | orders: reads need 150, max-provisioned-reads is 120"
+STILL = "at-maximum: orders | orders: reads need 180, max-provisioned-reads is 120"
+WRITES = "orders: writes need 150, max-provisioned-writes is 50"
+
+
+@pytest.mark.parametrize("policy", ["", "    scaling-policy: target-tracking\n"])
+def test_at_maximum_is_told_once_an_episode(policy: str) -> None:
+    scene = Scene(CAPPED + policy, {"orders": (100, 50)})
+    scene.load("orders", 50, 25)
+    told = []
+    for reads in (50, 119, 119, 119, 60, 60, 60, 60, 60, 60, 119, 119):
+        scene.load("orders", reads, 25)
+        scene.world.advance(300)
+        seen = scene.check()
+        assert sum("at-maximum: reads need" in line for line in seen.texts(logging.WARNING)) == len(seen.told)
+        told.append(len(seen.told))
+    assert sum(told) == 2
+    assert told[1:4] in ([1, 0, 0], [0, 1, 0])  # as soon as it is known
+    assert sum(told[10:]) == 1
+
+
+def test_more_than_max_is_asked_for_by_one_axis_after_the_other() -> None:
+    scene = Scene(CAPPED, {"orders": (100, 50)})
+    scene.play(
+        Step(load={"orders": (95, 25)}, sent=[{"orders": (120, 50)}], warns=["orders - at-maximum"], told=[READS]),
+        Step(load={"orders": (119, 25)}),  # a check later it is the whole window's
+        Step(
+            load={"orders": (119, 49)},
+            warns=["reads need 180, max-provisioned-reads is 120; writes need 150"],
+            told=[f"{STILL}\n{WRITES}"],
+        ),
+        Step(load={"orders": (60, 49)}),
+        Step(load={"orders": (60, 25)}),
+        Step(load={"orders": (60, 49)}, warns=["at-maximum: writes need 150"], told=[WRITES]),
+    )
+
+
+def test_max_of_a_schedule_is_named() -> None:
+    scene = Scene(
+        f"""
+        [table: ^orders$]
+        sns-topic-arn: {TOPIC}
+        sns-message-types: at-maximum
+        [schedule: nights table: ^orders$]
+        when: daily 00:00-06:00
+        max-provisioned-reads: 100
+        """,
+        {"orders": (100, 50)},
+    )
+    scene.play(
+        Step(
+            load={"orders": (95, 25)},
+            warns=["reads need 150, max-provisioned-reads is 100 (schedule nights until 06:00 UTC)"],
+            told=["reads need 150, max-provisioned-reads is 100 (schedule nights until 06:00 UTC)"],
+        )
+    )
+
+
+def test_at_maximum_that_could_not_be_published_is_tried_again() -> None:
+    scene = Scene(CAPPED, {"orders": (120, 50)})
+    fails = {"Publish": "InternalError: no"}
+    scene.play(
+        Step(load={"orders": (119, 25)}, refuses=fails, warns=["at-maximum", "Publish failed"]),
+        Step(warns=["at-maximum"], told=[STILL]),
+        Step(),
+    )
+
+
+@pytest.mark.parametrize("where", ["dry run", "another type", "no topic"])
+def test_at_maximum_is_in_the_log_once_whoever_is_told(where: str) -> None:
+    text = {
+        "another type": CAPPED.replace("types: at-maximum", "types: scale-up"),
+        "no topic": CAPPED.partition("    sns-")[0],
+    }
+    scene = Scene(text.get(where, CAPPED), {"orders": (120, 50)}, dry_run=where == "dry run")
+    scene.play(Step(load={"orders": (119, 25)}, warns=["at-maximum: reads need 180"]), Step())
+
+
 def test_a_failing_topic_stops_nothing() -> None:
     scene = Scene(
         f"""

@@ -63,8 +63,8 @@ class Case(NamedTuple):
     answered: int = 0  # throttled in the window, before it
 
 
-def up(units: int, reason: str = "") -> Decision:
-    return Decision(units, "up", reason, streak=0)
+def up(units: int, reason: str = "", *, capped: int = 0) -> Decision:
+    return Decision(units, "up", reason, streak=0, capped=capped)
 
 
 def down(units: int, reason: str = "", streak: int = 1, *, forced: bool = False) -> Decision:
@@ -72,13 +72,13 @@ def down(units: int, reason: str = "", streak: int = 1, *, forced: bool = False)
     return Decision(units, "down", reason, streak, ripe=True, forced=forced)
 
 
-def cut(units: int, reason: str = "", streak: int = 0, *, warn: bool = False) -> Decision:
+def cut(units: int, reason: str = "", streak: int = 0, *, warn: bool = False, capped: int = 0) -> Decision:
     """A decrease that max alone demands."""
-    return Decision(units, "down", reason, streak, forced=True, warn=warn)
+    return Decision(units, "down", reason, streak, forced=True, warn=warn, capped=capped)
 
 
-def same(units: int, reason: str = "", streak: int = 0) -> Decision:
-    return Decision(units, "stay", reason, streak)
+def same(units: int, reason: str = "", streak: int = 0, *, capped: int = 0) -> Decision:
+    return Decision(units, "stay", reason, streak, capped=capped)
 
 
 def check(case: Case, axis: Axis) -> None:
@@ -405,7 +405,7 @@ GOAL_3 = {"num_checks_before_scale_down": 3}
     Case("a goal of 1", {}, 50, 6, down(25, streak=1)),
     Case("between the thresholds: 0", GOAL_3, 50, 25, same(50), streak=2),
     Case("up: 0", GOAL_3, 50, 50, up(75), streak=2),
-    Case("up, but at max: 0", GOAL_3 | {"max_provisioned": 50}, 50, 50, same(50), streak=2),
+    Case("up, but at max: 0", GOAL_3 | {"max_provisioned": 50}, 50, 50, same(50, capped=75), streak=2),
     Case("nothing consumed: 0", GOAL_3, 50, 0, same(50), streak=2),
     Case("at min: 0", GOAL_3 | {"min_provisioned": 50}, 50, 6, same(50), streak=2),
     Case("the load floor leaves nothing: 0", GOAL_3 | {"upper_threshold": 32}, 3, 0.9, same(3), streak=2),
@@ -429,16 +429,16 @@ MIN_50 = {"min_provisioned": 50}
 
 @both_axes
 @cases(
-    Case("up to max", {"max_provisioned": 120}, 100, 95, up(120, "reads 95.0 % of 100 >= 90 %: 100 -> 120 (+50 % would be 150; max-provisioned-reads is 120)")),
+    Case("up to max", {"max_provisioned": 120}, 100, 95, up(120, "reads 95.0 % of 100 >= 90 %: 100 -> 120 (+50 % would be 150; max-provisioned-reads is 120)", capped=150)),
     Case("max is the wish", {"max_provisioned": 150}, 100, 95, up(150, "reads 95.0 % of 100 >= 90 %: 100 -> 150 (+50 %)")),
-    Case("at max", {"max_provisioned": 100}, 100, 95, same(100, "reads 95.0 % of 100 >= 90 %: stays (+50 % would be 150; max-provisioned-reads is 100)")),
-    Case("more consumed than max: more beats none", {"max_provisioned": 120}, 100, 500, up(120, "reads 500.0 % of 100 >= 90 %: 100 -> 120 (+50 % of 500 consumed would be 750; max-provisioned-reads is 120)")),
+    Case("at max", {"max_provisioned": 100}, 100, 95, same(100, "reads 95.0 % of 100 >= 90 %: stays (+50 % would be 150; max-provisioned-reads is 100)", capped=150)),
+    Case("more consumed than max: more beats none", {"max_provisioned": 120}, 100, 500, up(120, "reads 500.0 % of 100 >= 90 %: 100 -> 120 (+50 % of 500 consumed would be 750; max-provisioned-reads is 120)", capped=750)),
     Case("above max, busy", MAX_80, 100, 50, cut(80, "reads 50.0 % of 100: 100 -> 80 (max-provisioned-reads is 80)")),
     Case("above max, nothing consumed", MAX_80, 100, 0, cut(80)),
-    Case("above max, asks for more", MAX_80, 100, 95, cut(80, "reads 95.0 % of 100: 100 -> 80 (max-provisioned-reads is 80)", warn=True)),
+    Case("above max, asks for more", MAX_80, 100, 95, cut(80, "reads 95.0 % of 100: 100 -> 80 (max-provisioned-reads is 80)", warn=True, capped=150)),
     Case("above max, just served", MAX_80, 100, 80, cut(80)),
     Case("above max, just not served", MAX_80, 100, 80.01, cut(80, warn=True)),
-    Case("above max, throttled", MAX_80 | EVENTS, 100, 50, cut(80), events=11),
+    Case("above max, throttled", MAX_80 | EVENTS, 100, 50, cut(80, capped=150), events=11),
     Case("above max, the streak counts on", MAX_80 | GOAL_3, 100, 10, cut(80, streak=2), streak=1),
     Case("above max, the streak ends", MAX_80 | GOAL_3, 100, 50, cut(80), streak=1),
     Case("above max, low: as low as asked", MAX_80, 100, 10, down(50, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %)", forced=True)),
@@ -446,7 +446,7 @@ MIN_50 = {"min_provisioned": 50}
     Case("above max, load floor above max", MAX_80 | {"lower_threshold": 80, "upper_threshold": 85}, 100, 75, down(80, forced=True)),
     Case("above max, down to min", {"min_provisioned": 80, "max_provisioned": 80}, 100, 10, down(80, forced=True)),
     Case("above max, switched off", MAX_80 | {"enable_down_scaling": False}, 100, 50, same(100, "reads 50.0 % of 100: stays, max-provisioned-reads is 80 but enable-reads-down-scaling is false")),
-    Case("above max, switched off, asks for more", MAX_80 | {"enable_down_scaling": False}, 100, 95, same(100)),
+    Case("above max, switched off, asks for more", MAX_80 | {"enable_down_scaling": False}, 100, 95, same(100, capped=150)),
     Case("below min, busy", MIN_50, 10, 5, up(50, "reads 50.0 % of 10: 10 -> 50 (min-provisioned-reads is 50)")),
     Case("below min, nothing consumed", MIN_50, 10, 0, up(50)),
     Case("below min, asks for less", MIN_50, 10, 1, up(50), streak=1),
