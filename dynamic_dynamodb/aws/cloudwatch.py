@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from functools import cached_property
 
@@ -54,26 +54,28 @@ class Request:
     def metrics(self) -> tuple[str, ...]:
         return (*CONSUMED.values(), *(THROTTLED[axis] for axis in self.throttled))
 
-    def queries(self, minute: datetime) -> list[Query]:
+    def queries(self, minute: int) -> list[Query]:
         """Its metrics over its window, which begins so many minutes before this one."""
         step = _step(self.period)
-        window = _whole_steps(self._window(minute), step)
+        window = self._window(minute, step)
         consumed = [Query(self.resource.target, metric, *window, step) for metric in CONSUMED.values()]
         return [*consumed, *self.throttled_queries(minute).values()]
 
-    def throttled_queries(self, minute: datetime) -> dict[Axis, Query]:
+    def throttled_queries(self, minute: int) -> dict[Axis, Query]:
         """Throttled events alone."""
         window = self._window(minute)
         return {axis: Query(self.resource.target, THROTTLED[axis], *window) for axis in self.throttled}
 
-    def seconds(self, minute: datetime) -> int:
+    def seconds(self, minute: int) -> int:
         """The length of the window that consumption is summed over."""
-        start, end = _whole_steps(self._window(minute), _step(self.period))
-        return int((end - start).total_seconds())
+        start, end = self._window(minute, _step(self.period))
+        return 60 * (end - start)
 
-    def _window(self, minute: datetime) -> tuple[datetime, datetime]:
-        start = minute - timedelta(minutes=self.start)
-        return start, start + timedelta(minutes=self.period)
+    def _window(self, minute: int, step: int = 1) -> tuple[int, int]:
+        """Both ends, rounded down to whole steps: CloudWatch gives sums of these."""
+        start = minute - self.start
+        end = start + self.period
+        return start - start % step, end - end % step
 
 
 _LONG = 24 * 60  # minutes: a window from which on longer steps are taken
@@ -82,13 +84,7 @@ _STEPS = (1, 5, 6, 10, 12, 15, 20, 30, 60)  # minutes; all of them divide an hou
 
 def _step(period: int) -> int:
     """So many minutes a sum that a window of a day or more has at least 288 of them, as a day of five minutes has."""
-    return max(step for step in _STEPS if step == 1 or (period >= _LONG and step * 288 <= period))
-
-
-def _whole_steps(window: tuple[datetime, datetime], step: int) -> tuple[datetime, datetime]:
-    """The window, both ends rounded down to whole steps: CloudWatch gives sums of these."""
-    start, end = (moment - timedelta(minutes=minute_of(moment) % step) for moment in window)
-    return start, end
+    return 1 if period < _LONG else max(step for step in _STEPS if step * 288 <= period)
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class Statistics:
 
     def measure(self, requests: Sequence[Request], now: datetime) -> dict[Target, Measured | AwsError]:
         """What there is of each target, or the error that kept it from being measured."""
-        minute = now.replace(second=0, microsecond=0)
+        minute = minute_of(now)
         wanted = [(request, request.queries(minute)) for request in requests]
         found = self._metrics.read([query for _, queries in wanted for query in queries], now)
         # Where nothing was throttled no key range was too hot: that need not be asked, or paid.
@@ -138,7 +134,7 @@ class Statistics:
 
     def throttled(self, requests: Sequence[Request], now: datetime) -> dict[Target, dict[Axis, Fraction]]:
         """Throttled events alone, whatever throttled them; what cannot be read is left out, and no failure."""
-        minute = now.replace(second=0, microsecond=0)
+        minute = minute_of(now)
         wanted = {request.resource.target: request.throttled_queries(minute) for request in requests}
         found = self._metrics.read([query for queries in wanted.values() for query in queries.values()], now)
         for query, answer in found.items():

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
 from dynamic_dynamodb.decisions.exact import exact
-from dynamic_dynamodb.decisions.model import Target, minute_of
+from dynamic_dynamodb.decisions.model import Target, minute_of, moment_of
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -31,22 +31,20 @@ _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
 _ASK_AGAIN = timedelta(hours=1)  # for GetMetricData, while it is denied and GetMetricStatistics is not
 _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCodes
 
-_MINUTE = timedelta(minutes=1)
-
 
 class Query(NamedTuple):
     """One metric of one target, as sums of so many minutes each, over the minutes that begin in [start, end)."""
 
     target: Target
     metric: str
-    start: datetime  # a whole minute, as `end`; with longer steps, a whole number of them since 1970
-    end: datetime
+    start: int  # in minutes since 1970, as `end`; with longer steps, a whole number of them
+    end: int
     step: int = 1  # minutes a sum
 
     @property
     def points(self) -> int:
         """How many sums there are at most."""
-        return -(-(self.end - self.start) // (self.step * _MINUTE))
+        return -(-(self.end - self.start) // self.step)
 
     @property
     def dimensions(self) -> list[dict[str, str]]:
@@ -59,7 +57,7 @@ class Query(NamedTuple):
         """The same in windows of at most so many points, oldest first."""
         start = self.start
         while start < self.end:
-            end = min(start + points * self.step * _MINUTE, self.end)
+            end = min(start + points * self.step, self.end)
             yield self._replace(start=start, end=end)
             start = end
 
@@ -95,7 +93,7 @@ class _Points:
 
     def __init__(self, query: Query, operation: str) -> None:
         self._step = query.step
-        self._begin, self._end = minute_of(query.start), minute_of(query.end)
+        self._begin, self._end = query.start, query.end
         self._operation = operation
         self._sums: dict[int, float] = {}
 
@@ -224,8 +222,8 @@ class Metrics:
         ids = {f"m{number}": query for number, query in enumerate(batch)}
         arguments: dict[str, Any] = {
             "MetricDataQueries": [_metric_data_query(key, query) for key, query in ids.items()],
-            "StartTime": batch[0].start,
-            "EndTime": batch[0].end,
+            "StartTime": moment_of(batch[0].start),
+            "EndTime": moment_of(batch[0].end),
         }
         found = {key: _Found(query) for key, query in ids.items()}
         tokens: list[Any] = []  # of the pages so far
@@ -252,8 +250,8 @@ class Metrics:
             Namespace="AWS/DynamoDB",
             MetricName=query.metric,
             Dimensions=query.dimensions,
-            StartTime=query.start,
-            EndTime=query.end,
+            StartTime=moment_of(query.start),
+            EndTime=moment_of(query.end),
             Period=60 * query.step,
             Statistics=["Sum"],
         )
@@ -265,7 +263,7 @@ class Metrics:
 
 def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
     """As many queries a batch as a call takes; the queries of one call share their window."""
-    windows: dict[tuple[datetime, datetime, int], list[Query]] = {}
+    windows: dict[tuple[int, int, int], list[Query]] = {}
     for query in queries:
         windows.setdefault((query.start, query.end, query.step), []).append(query)
     for alike in windows.values():

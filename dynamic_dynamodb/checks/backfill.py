@@ -8,14 +8,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from dynamic_dynamodb.aws.calls import StoppedError, Workers
 from dynamic_dynamodb.aws.cloudwatch import CONSUMED, THROTTLED
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics, Query, Series
-from dynamic_dynamodb.decisions.model import Axis, Target
+from dynamic_dynamodb.decisions.model import Axis, Target, moment_of
 from dynamic_dynamodb.decisions.recurring import Season
 from dynamic_dynamodb.output.wording import count
 
@@ -24,8 +23,6 @@ log = logging.getLogger("dynamic-dynamodb")
 _DAYS = 15  # CloudWatch keeps 1-minute sums for so long
 _AGAIN = 3600.0  # seconds
 _REST = 3.0  # times the CPU time that was spent: a quarter of one core at most
-_EPOCH = datetime.fromtimestamp(0, timezone.utc)
-_MINUTE = timedelta(minutes=1)
 
 
 class Wanted(NamedTuple):
@@ -136,13 +133,13 @@ class Backfill:
 
     def _read(self, one: Wanted) -> Iterable[Past]:
         """Raises AwsError."""
-        start, end = _EPOCH + (one.end - _DAYS * 24 * 60) * _MINUTE, _EPOCH + one.end * _MINUTE
+        start, end = one.end - _DAYS * 24 * 60, one.end
         queries = {
             (axis, names[axis]): Query(one.target, names[axis], start, end)
             for axis in one.credit
             for names in (CONSUMED, THROTTLED)
         }
-        found = self._metrics.read(list(queries.values()), end)
+        found = self._metrics.read(list(queries.values()), moment_of(end))
         for axis, credit in one.credit.items():
             consumed, throttled = (_sums(found[queries[axis, names[axis]]]) for names in (CONSUMED, THROTTLED))
             season = Season(credit)

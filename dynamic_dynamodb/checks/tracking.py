@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from fractions import Fraction
 
 from dynamic_dynamodb.aws.cloudwatch import CONSUMED, KEY_RANGE, THROTTLED, Measured
@@ -18,9 +18,6 @@ from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage, minute_of
 from dynamic_dynamodb.decisions.tracking import Situation
 
-_MINUTE = timedelta(minutes=1)
-
-_EPOCH = datetime.fromtimestamp(0, timezone.utc)
 _KEY_RANGE = {THROTTLED[axis]: KEY_RANGE[axis] for axis in AXES}
 
 
@@ -76,7 +73,7 @@ class Tracker:
         failed = {target: error for target, mine in answers.items() for error in _errors(mine)}
         for target, (job, queries) in asked.items():
             if target not in failed:
-                self._take(job, minute, minute_of(queries[0].start), answers[target])
+                self._take(job, minute, queries[0].start, answers[target])
         self._look_back(job for target, (job, _) in asked.items() if target not in failed)
         return failed
 
@@ -92,11 +89,11 @@ class Tracker:
         history = self.history(job.target)
         since = history.since(minute)
         # Both axes, since a datapoint of the other one tells that this one was idle.
-        yield from (_query(job.target, metric, since, minute) for metric in CONSUMED.values())
+        yield from (Query(job.target, metric, since, minute) for metric in CONSUMED.values())
         for policy in tracked(job):
             first = history.throttled_since(minute, policy.axis)
             if first is not None:
-                yield _query(job.target, THROTTLED[policy.axis], first, minute)
+                yield Query(job.target, THROTTLED[policy.axis], first, minute)
 
     def _take(self, job: Job, minute: int, since: int, answers: Mapping[str, Series | AwsError]) -> None:
         sums = {metric: dict(answer) for metric, answer in answers.items() if isinstance(answer, Series)}
@@ -177,10 +174,6 @@ def _wanted(job: Job, history: History) -> Wanted:
     credit = {policy.axis: tracking.BUCKET * float(policy.burst_credit) / 100 for policy in tracked(job)}
     end = (history.newest or 0) + 1
     return Wanted(-sum(map(history.last, credit)), job.target, end, credit)
-
-
-def _query(target: Target, metric: str, first: int, end: int) -> Query:
-    return Query(target, metric, _EPOCH + first * _MINUTE, _EPOCH + end * _MINUTE)
 
 
 def _throttled(query: Query, answer: Series | AwsError) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -30,6 +30,11 @@ AXES: tuple[Axis, Axis] = ("reads", "writes")
 def minute_of(moment: datetime) -> int:
     """The number of the minute that an aware moment is in, since 1970: how series and histories count time."""
     return int(moment.timestamp() // 60)
+
+
+def moment_of(minute: int) -> datetime:
+    """When a minute begins, of its number since 1970."""
+    return datetime.fromtimestamp(60 * minute, timezone.utc)
 
 
 class Target(NamedTuple):
