@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from multiprocessing import resource_tracker
 from typing import Any
 
 from dynamic_dynamodb.checks.backtracking import PATIENCE, Patience
@@ -262,13 +264,24 @@ def _one_by_one(tasks: Sequence[_Task], progress: Progress, entered: Callable[[W
 
 def _side_by_side(tasks: Sequence[_Task], workers: int, progress: Progress) -> list[_Done]:
     """In processes of their own, which end with this one. Not by forking: there may be threads."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _settle_in) as pool:
+    with _starting(), multiprocessing.get_context("spawn").Pool(workers, _settle_in) as pool:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         done = []
         for one in pool.imap(_rehearse, tasks):
             done.append(one)
             progress(len(done) / len(tasks))
     return done
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """Hold back Ctrl-C, which goes to all processes of a terminal: those that start cannot take it yet."""
+    resource_tracker.ensure_running()  # which a pool would do, and let Ctrl-C through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _settle_in() -> None:

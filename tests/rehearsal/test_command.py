@@ -7,17 +7,20 @@ import csv
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_server import AwsServer
-from conftest import ACCOUNT, SCRIPT, environment
+from aws_server import AwsServer, HoldFault, SlowFault, always
+from conftest import ACCOUNT, PATIENCE, SCRIPT, environment
 
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.simulation.refusal import RefusedError
@@ -401,50 +404,98 @@ def test_bad_prices(lines: list[str], problem: str, tmp_path: Path) -> None:
 # Progress and the end
 
 
+class Terminal:
+    """The console script, with its stderr on a terminal and its stdout in a pipe."""
+
+    def __init__(self, *words: str, **env: str) -> None:
+        given = environment(**{**ACCOUNT, **NOWHERE, **env})
+        self._terminal, side = pty.openpty()
+        self.process = subprocess.Popen(  # noqa: S603 - the console script
+            [str(SCRIPT), *words], stdout=subprocess.PIPE, stderr=side, env=given, start_new_session=True
+        )
+        os.close(side)
+
+    def interrupt(self) -> float:
+        """Press Ctrl-C, which all processes of a terminal get. Returns how many seconds it took to end."""
+        begun = time.monotonic()
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(timeout=PATIENCE)
+        return time.monotonic() - begun
+
+    def end(self) -> tuple[int, str, str]:
+        """The exit code, what stdout got, and what the terminal shows."""
+        shown = b""
+        with contextlib.suppress(OSError):  # the other side is closed, and all is read
+            while True:
+                shown += os.read(self._terminal, 100_000)
+        os.close(self._terminal)
+        out, _ = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out.decode(), shown.decode()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+CLEARED = "\r\033[K"
+
+
 def test_progress_on_a_terminal_and_none_in_a_pipe(tmp_path: Path) -> None:
-    words = [str(SCRIPT), *ORDERS, "--simulate", str(trace(tmp_path, *[70] * 600))]
-    terminal, side = pty.openpty()
-    env = environment(**ACCOUNT, **NOWHERE)
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=side, timeout=60, env=env)  # noqa: S603
-    os.close(side)
-    shown = b""
-    with contextlib.suppress(OSError):  # the other side is closed, and all is read
-        while True:
-            shown += os.read(terminal, 100_000)
-    os.close(terminal)
-    assert b"\rrehearsing [" in shown
-    assert shown.endswith(b"100 %\r\033[K")
-    assert b"rehearsing" not in done.stdout
+    words = (*ORDERS, "--simulate", str(trace(tmp_path, *[70] * 600)))
+    code, out, shown = Terminal(*words).end()
+    assert (code, out) == (0, run(*words).stdout)
+    assert shown.startswith("\rrehearsing [")
+    assert shown.endswith("100 %" + CLEARED)
+    assert run(*words).stderr == ""
 
 
 def test_no_progress_beside_the_log(tmp_path: Path) -> None:
-    words = [str(SCRIPT), *ORDERS, "--simulate", str(trace(tmp_path, *[70] * 600)), "--log-level", "warning"]
-    terminal, side = pty.openpty()
-    env = environment(**ACCOUNT, **NOWHERE)
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=side, timeout=60, env=env)  # noqa: S603
-    os.write(side, b"the end")
-    shown = b""
-    while not shown.endswith(b"the end"):
-        shown += os.read(terminal, 100_000)
-    os.close(side)
-    os.close(terminal)
-    assert b"rehearsing" not in shown
+    words = (*ORDERS, "--simulate", str(trace(tmp_path, *[70] * 600)), "--log-level", "warning")
+    code, _, shown = Terminal(*words).end()
+    assert (code, shown) == (0, "")
 
 
-@pytest.mark.parametrize("tables", [1, 12])
-def test_control_c_ends_it_within_a_second(tables: int, tmp_path: Path) -> None:
-    """Twelve tables are rehearsed by several processes, if there are several to have."""
+def children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+# A second, on a machine that does nothing else.
+SOON = 5
+
+
+@pytest.mark.parametrize(("tables", "seconds"), [(1, 3), (12, 0), (12, 0.1), (12, 0.4), (12, 3)])
+def test_control_c_ends_it_within_a_second(tables: int, seconds: float, tmp_path: Path) -> None:
+    """Twelve tables are rehearsed by several processes, if there are processors for them: also while these start."""
     path = trace(tmp_path, *[70] * 43_200)
     file = conf(tmp_path, "a.conf", *(f"[table: ^table-{number:02}$]" for number in range(tables)))
     words = [str(SCRIPT), "--config", str(file), "--simulate", str(path), "--check-interval", "10"]
     env = environment(**ACCOUNT, **NOWHERE)
     running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, start_new_session=True)  # noqa: S603
-    time.sleep(3)
+    if tables > 1 and len(os.sched_getaffinity(0)) > 1:
+        wait_until(lambda: children(running.pid))
+    else:
+        time.sleep(3)
+    time.sleep(seconds)
     begun = time.monotonic()
     os.killpg(running.pid, signal.SIGINT)
     out, errors = running.communicate(timeout=30)
-    assert time.monotonic() - begun < 5  # a second, on a machine that does nothing else
+    assert time.monotonic() - begun < SOON
     assert (running.returncode, out, errors) == (130, b"", b"")
+
+
+def test_control_c_leaves_a_clean_terminal(tmp_path: Path) -> None:
+    terminal = Terminal(*ORDERS, "--simulate", str(trace(tmp_path, *[70] * 43_200)), "--check-interval", "10")
+    time.sleep(3)
+    assert terminal.interrupt() < SOON
+    code, out, shown = terminal.end()
+    assert (code, out) == (130, "")
+    assert shown.startswith("\rrehearsing [")
+    assert shown.endswith(CLEARED)
 
 
 def test_a_reader_who_has_seen_enough(tmp_path: Path) -> None:
@@ -520,6 +571,35 @@ def test_pages_of_many_datapoints(server: AwsServer, tmp_path: Path) -> None:
     assert done.stdout.startswith("cloudwatch: 1 table and 1 index, 14 days\n")
     points = 20_160 * (2 * 2 + 3) + 4 * 20_160 // 5
     assert server.world.calls["GetMetricData"] == -(-points // 100_800) == 2
+
+
+def test_progress_of_reading_cloudwatch(server: AwsServer) -> None:
+    """Two pages: there is something to be seen between the beginning and the end."""
+    words = (*ORDERS, "--simulate", "cloudwatch", "--check-interval", "3600")
+    pages = [always("GetMetricData", SlowFault(2, 0.1))]
+    server.faults += pages
+    server.world.rules = replace(server.world.rules, results_per_page=2)
+    code, out, shown = Terminal(*words, AWS_ENDPOINT_URL=server.url).end()
+    assert (code, out[:10]) == (0, "cloudwatch")
+    reading, rehearsing = shown.split(CLEARED)[:2]
+    assert re.findall(r"\rreading CloudWatch \[[# ]{30}\] +(\d+) %", reading) == ["0", "25", "50", "75", "100"]
+    assert rehearsing.startswith("\rrehearsing [")
+    assert shown.endswith(CLEARED)
+    piped = run(*words, AWS_ENDPOINT_URL=server.url)
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert "reading" not in piped.stdout
+
+
+@pytest.mark.parametrize("operation", ["ListTables", "DescribeTable", "GetMetricData"])
+def test_control_c_while_cloudwatch_does_not_answer(server: AwsServer, operation: str) -> None:
+    server.faults.append(always(operation, HoldFault(threading.Event())))
+    terminal = Terminal(*ORDERS, "--simulate", "cloudwatch", AWS_ENDPOINT_URL=server.url)
+    wait_until(lambda: server.calls[operation])
+    assert terminal.interrupt() < SOON
+    code, out, shown = terminal.end()
+    assert (code, out) == (130, "")
+    assert shown.startswith("\rreading CloudWatch [")
+    assert shown.endswith(CLEARED)
 
 
 @pytest.mark.parametrize(
