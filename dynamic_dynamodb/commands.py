@@ -189,7 +189,8 @@ def _simulate(flags: Mapping[str, str | bool], problems: list[str], files: Seque
     loaded = _load_all(flags, problems, files)
     for warning in dict.fromkeys(warning for one in loaded for warning in one.warnings):
         tell(warning, "warning")
-    names = command.names(files) if files and "table-name" not in flags else ["this configuration"] * len(loaded)
+    alone = len(loaded) == 1 and (not files or "table-name" in flags)
+    names = ["this configuration"] if alone else command.names(files)
     schemes = [Scheme(name, one.config) for name, one in zip(names, loaded, strict=True)]
     level = loaded[0].config["logging"]["log_level"] if "log-level" in flags else None
     return command.run(schemes, loaded[0].command, lambda general: _connect(general, lambda: False), level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -205,9 +206,9 @@ class _Virtual(logging.Formatter):
 
 
 def names(paths: Sequence[str]) -> list[str]:
-    """A name for each configuration, all different: its path, with a number where two have the same."""
+    """A name for each configuration, all different: its path, with a number where it is given again."""
     made: list[str] = []
-    for path in paths:
-        name = os.fspath(Path(path))
-        made.append(name if name not in made else f"{name} ({1 + paths[: len(made)].count(path)})")
+    for path in map(os.path.normpath, paths):
+        numbered = (f"{path} ({number})" for number in itertools.count(2))
+        made.append(next(name for name in itertools.chain([path], numbered) if name not in made))
     return made

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.rehearsal.advice import advice
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes, Sums
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
-from dynamic_dynamodb.rehearsal.schemes import Move
+from dynamic_dynamodb.rehearsal.schemes import Move, Running
 
 _INNER = ("used_units", "provisioned_units")  # what the utilization is worked out from
 _DIGITS = 6  # of what is not a whole number
@@ -31,9 +32,11 @@ def document(rehearsal: Rehearsal) -> dict[str, Any]:
             "date": prices.date,
             "source": prices.source,
             "classes": {name: asdict(rates) for name, rates in prices.classes.items()},
+            "cloudwatch": asdict(prices.watching),
         },
         "model": asdict(rehearsal.rules),
         "notes": list(demand.notes),
+        "advice": advice(rehearsal.totals, rehearsal.resources),
         "outcomes": [_outcome(one) for one in rehearsal.totals],
         "resources": [_resource(one) for one in rehearsal.resources],
     }
@@ -75,7 +78,11 @@ def _change(move: Move) -> dict[str, Any]:
 
 
 def _outcome(one: Outcome) -> dict[str, Any]:
-    return {"name": one.name, "kind": one.kind, **_sums(one.total)}
+    return {"name": one.name, "kind": one.kind, **_sums(one.total), "running": _running(one.running)}
+
+
+def _running(running: Running | None) -> dict[str, Any] | None:
+    return None if running is None else {name: _number(value) for name, value in vars(running).items()}
 
 
 def _sums(sums: Sums) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from dynamic_dynamodb.decisions.model import AXES, Target, Throughput
 from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Pair
 from dynamic_dynamodb.rehearsal.prices import Rates
 from dynamic_dynamodb.rehearsal.rivals import Least, Limits
-from dynamic_dynamodb.rehearsal.schemes import Course, Kind, Move
+from dynamic_dynamodb.rehearsal.schemes import Course, Kind, Move, Running, Settings
 
 if TYPE_CHECKING:
     from dynamic_dynamodb.rehearsal.demand import Minutes
@@ -75,6 +75,8 @@ class Outcome:
     bounds: tuple[Bound, ...] = ()
     moves: tuple[Move, ...] = ()
     course: Course | None = None  # minute by minute, where a report or chart wants it
+    running: Running | None = None  # None: not known, or of no scheme that runs
+    settings: Settings | None = None  # of a configuration
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,17 @@ class Outcomes:
     table_class: str
     on_demand: bool
     outcomes: tuple[Outcome, ...]
+
+    @property
+    def name(self) -> str:
+        """`orders`, or `orders/by-date` for an index."""
+        return self.target.table + (f"/{self.target.index}" if self.target.index else "")
+
+
+def add_running(all_: Sequence[Running | None]) -> Running | None:
+    known = [one for one in all_ if one is not None]
+    columns = zip(*(vars(one).values() for one in known), strict=True)
+    return Running(*(sum(column) for column in columns)) if len(known) == len(all_) else None
 
 
 def add(all_: Iterable[Sums]) -> Sums:
@@ -105,6 +118,8 @@ def measure(
     rates: Rates,
     *,
     bounds: tuple[Bound, ...] = (),
+    running: Running | None = None,
+    settings: Settings | None = None,
     keep: bool = False,
 ) -> Outcome:
     """A scheme that provisions; `keep`: minute by minute, too."""
@@ -138,7 +153,8 @@ def measure(
     )
     reads, writes = axes
     moves = tuple(course.moves) if kind == "configuration" else ()
-    return Outcome(name, kind, add([reads, writes, counts]), (reads, writes), bounds, moves, course if keep else None)
+    total, kept = add([reads, writes, counts]), course if keep else None
+    return Outcome(name, kind, total, (reads, writes), bounds, moves, kept, running, settings)
 
 
 def _of_axis(axis: int, hours: float) -> dict[str, Any]:
@@ -211,7 +227,7 @@ def on_demand(load: Load, served: Pair, rates: Rates) -> Outcome:
                 **_hot(load, axis),
             )
         )
-    return Outcome("on demand", "on-demand", add(axes), (axes[0], axes[1]))
+    return Outcome("on demand", "on-demand", add(axes), (axes[0], axes[1]), running=Running())
 
 
 def least(load: Load, both: tuple[Least, Least], rates: Rates) -> Outcome:

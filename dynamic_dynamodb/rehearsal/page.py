@@ -23,6 +23,7 @@ thead th { font-weight: 600; color: #555; vertical-align: bottom;
   white-space: normal; line-height: 1.25; border-bottom: 1px solid #888; }
 tbody td { border-bottom: 1px solid #e4e4e4; }
 tr.chosen td { font-weight: 600; }
+tr.own td:first-child { padding-left: 18px; }
 small { display: block; color: #555; font-size: 13px; font-weight: 400; white-space: normal; }
 section { border-top: 1px solid #ccc; margin-top: 28px; content-visibility: auto; contain-intrinsic-size: auto 720px; }
 section h2 { margin-top: 18px; }

@@ -116,6 +116,7 @@ def play(
             *_what_became(world, load.target),
             moves[load.target],
             refused[load.target],
+            world.metrics_asked[load.target],
         )
         for load in loads
     }

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from dynamic_dynamodb.aws.cloudwatch import DOLLARS_A_METRIC
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.rehearsal.demand import STANDARD, STANDARD_IA
+from dynamic_dynamodb.rehearsal.schemes import Running
 
 _SECTIONS = {"standard": STANDARD, "standard-ia": STANDARD_IA}
+_WATCHING = "cloudwatch"
+_KNOWN = ("prices", *_SECTIONS, _WATCHING)
 _ABOUT = ("region", "date")
+_MONTH = 30 * 1440  # minutes
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,20 @@ class Rates:
 
 
 @dataclass(frozen=True)
+class Watching:
+    """Dollars at CloudWatch, the same in most regions: of metrics that are asked for, and of an alarm."""
+
+    thousand_metrics: float = 1000 * DOLLARS_A_METRIC
+    alarm_month: float = 0.10  # of 30 days
+
+    def metrics(self, number: int) -> Running:
+        return Running(number * self.thousand_metrics / 1000, metrics=number)
+
+    def alarms(self, number: int, minutes: int) -> Running:
+        return Running(number * self.alarm_month * minutes / _MONTH, alarms=number)
+
+
+@dataclass(frozen=True)
 class Prices:
     """The rates of each table class."""
 
@@ -42,6 +61,7 @@ class Prices:
     date: str
     source: str  # a file, or "built in"
     classes: Mapping[str, Rates]
+    watching: Watching = Watching()
 
     def of(self, table_class: str) -> Rates:
         return self.classes[self._known(table_class)]
@@ -63,7 +83,6 @@ BUILT_IN = Prices(
     "built in",
     {STANDARD: Rates(0.00013, 0.00065, 0.125, 0.625), STANDARD_IA: Rates(0.00016, 0.00081, 0.155, 0.78)},
 )
-_NAMES = {name.replace("_", "-"): name for name in Rates.__dataclass_fields__}
 
 
 def read(path: str) -> Prices:
@@ -77,12 +96,16 @@ def read(path: str) -> Prices:
     write-unit-hour: 0.000735
     million-reads: 0.1415
     million-writes: 0.7075
+    [cloudwatch]
+    thousand-metrics: 0.01
+    alarm-month: 0.1
 
-    Raises ConfigError with all that is wrong.
+    Those of CloudWatch need not be there. Raises ConfigError with all that is wrong.
     """
     sections, problems = _parse(path, _text(path))
     about = {"region": "unknown region", "date": "unknown date"}
     classes: dict[str, Rates] = {}
+    watching = Watching()
     for section in sections:
         if section.name == "prices":
             problems += [
@@ -91,13 +114,15 @@ def read(path: str) -> Prices:
                 if name not in _ABOUT
             ]
             about |= {name: text for name, (_, text) in section.options.items()}
+        elif section.name == _WATCHING:
+            watching = replace(watching, **_amounts(path, section, Watching, problems))
         else:
             classes[_SECTIONS[section.name]] = _rates(path, section, problems)
     if not classes and not problems:
         problems.append(f"{path}: has no prices; add a section [standard] or [standard-ia]")
     if problems:
         raise ConfigError(sorted(problems, key=_line))
-    return Prices(about["region"], about["date"], path, classes)
+    return Prices(about["region"], about["date"], path, classes, watching)
 
 
 @dataclass
@@ -133,10 +158,9 @@ def _parse(path: str, text: str) -> tuple[list[_Section], list[str]]:
             continue
         if heading := re.fullmatch(r"\[(.*)\]", bare):
             present = _Section(heading[1].strip().lower(), number, {})
-            if present.name not in (*_SECTIONS, "prices"):
-                problems.append(
-                    f"{where}: [{heading[1]}]: unknown section; there are [prices], [standard] and [standard-ia]"
-                )
+            if present.name not in _KNOWN:
+                there = f"[{'], ['.join(_KNOWN[:-1])}] and [{_KNOWN[-1]}]"
+                problems.append(f"{where}: [{heading[1]}]: unknown section; there are {there}")
             elif any(one.name == present.name for one in sections):
                 problems.append(f"{where}: [{heading[1]}]: this section is there twice; remove one of them")
             else:
@@ -154,20 +178,32 @@ def _parse(path: str, text: str) -> tuple[list[_Section], list[str]]:
 
 def _rates(path: str, section: _Section, problems: list[str]) -> Rates:
     """All four prices are needed: those of another region beside them would be wrong without a word."""
-    found = {}
-    for name, (line, text) in section.options.items():
-        if name not in _NAMES:
-            problems.append(f"{path}:{line}: {name}: unknown option; there are {', '.join(_NAMES)}")
-            continue
-        found[_NAMES[name]] = amount = _dollars(text)
-        if not 0 <= amount < math.inf:
-            problems.append(f"{path}:{line}: {name}: must be dollars, 0 or more, and is {text[:80]!r}")
-    missing = [name for name, field in _NAMES.items() if field not in found]
+    found = _amounts(path, section, Rates, problems)
+    names = {field.name: _option(field.name) for field in fields(Rates)}
+    missing = [option for name, option in names.items() if name not in found]
     if missing:
         problems.append(
             f"{path}:{section.line}: [{section.name}]: {' and '.join(missing)} missing; set all four prices"
         )
-    return Rates(**{field: found.get(field, 0.0) for field in _NAMES.values()})
+    return Rates(**{name: found.get(name, 0.0) for name in names})
+
+
+def _amounts(path: str, section: _Section, kind: type[Rates | Watching], problems: list[str]) -> dict[str, float]:
+    """The dollars of a section, by the fields that they are for."""
+    names = {_option(field.name): field.name for field in fields(kind)}
+    found = {}
+    for name, (line, text) in section.options.items():
+        if name not in names:
+            problems.append(f"{path}:{line}: {name}: unknown option; there are {', '.join(names)}")
+            continue
+        found[names[name]] = amount = _dollars(text)
+        if not 0 <= amount < math.inf:
+            problems.append(f"{path}:{line}: {name}: must be dollars, 0 or more, and is {text[:80]!r}")
+    return found
+
+
+def _option(field: str) -> str:
+    return field.replace("_", "-")
 
 
 def _dollars(text: str) -> float:

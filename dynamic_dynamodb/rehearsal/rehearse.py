@@ -9,7 +9,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -24,6 +23,7 @@ from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
 from dynamic_dynamodb.rehearsal.play import play
 from dynamic_dynamodb.rehearsal.prices import Prices
 from dynamic_dynamodb.rehearsal.rivals import Limits
+from dynamic_dynamodb.rehearsal.schemes import Course, Running, Settings
 from dynamic_dynamodb.simulation.rules import AWS, Rules
 from dynamic_dynamodb.simulation.world import World
 
@@ -143,13 +143,7 @@ def _rehearse(
         courses = play(scheme.config, demand, demand.loads, starts, rules=rules, progress=forward, entered=entered)
         sections = Sections(scheme.config)
         for target, course in courses.items():
-            own = outcome.bounds(course, demand, _set_limits(sections, target, demand))
-            rates = task.prices.of(loads[target].table_class)
-            found[target].append(
-                outcome.measure(
-                    scheme.name, "configuration", demand, loads[target], course, rates, bounds=own, keep=task.keep
-                )
-            )
+            found[target].append(_measured(task, scheme, sections.of(target), loads[target], course))
         tops = [[max(units[axis] for _, units in course.steps) for course in courses.values()] for axis in (0, 1)]
         highest.append((sum(tops[0]), sum(tops[1])))
     if task.rivals:
@@ -161,15 +155,34 @@ def _rehearse(
     )
 
 
-def _set_limits(sections: Sections, target: Target, demand: Demand) -> list[tuple[datetime, Limits]]:
-    """Min and max of a configuration, where it sets them, and since when: schedules may replace them."""
-    section = sections.of(target)
-    held: list[tuple[datetime, Limits]] = []
-    for since, present in section.course(demand.start, demand.end) if section else ():
-        reads, writes = ((one.minimum, one.max_provisioned) for one in present.policies)
-        if not held or held[-1][1] != (reads, writes):
-            held.append((since, (reads, writes)))
-    return held
+def _measured(task: _Task, scheme: Scheme, section: Section | None, load: Load, course: Course) -> Outcome:
+    """What a configuration came to on one table or index; schedules may replace the options of its section."""
+    demand = task.demand
+    held = list(section.course(demand.start, demand.end)) if section else []
+    return outcome.measure(
+        scheme.name,
+        "configuration",
+        demand,
+        load,
+        course,
+        task.prices.of(load.table_class),
+        bounds=outcome.bounds(course, demand, [(since, _set_limits(present)) for since, present in held]),
+        running=task.prices.watching.metrics(course.metrics),
+        settings=_settings(scheme, [present for _, present in held]),
+        keep=task.keep,
+    )
+
+
+def _set_limits(section: Section) -> Limits:
+    """Min and max, where they are set."""
+    reads, writes = ((one.minimum, one.max_provisioned) for one in section.policies)
+    return reads, writes
+
+
+def _settings(scheme: Scheme, held: Sequence[Section]) -> Settings:
+    reads, writes = (any(not present.policies[axis].tracks for present in held) for axis in (0, 1))
+    starts = [present.values["lookback_window_start"] for present in held]
+    return Settings(scheme.config["global"]["check_interval"], max(starts, default=0), (reads, writes))
 
 
 def _rivals(
@@ -186,13 +199,13 @@ def _rivals(
             demand, loads, [starts[target] for target in targets], [limits[target] for target in targets], rules
         )
         for load in loads:
-            rates = task.prices.of(load.table_class)
-            yield load.target, _others(demand, load, tracked, rates, rules, keep=task.keep)
+            yield load.target, _others(demand, load, tracked, task.prices, rules, keep=task.keep)
 
 
 def _others(
-    demand: Demand, load: Load, tracked: Mapping[Target, Any], rates: Any, rules: Rules, *, keep: bool
+    demand: Demand, load: Load, tracked: Mapping[Target, Course], prices: Prices, rules: Rules, *, keep: bool
 ) -> list[Outcome]:
+    rates, alarms = prices.of(load.table_class), prices.watching.alarms(rivals.ALARMS, demand.minutes)
     servable = load.servable(0), load.servable(1)
     leasts = rivals.least(demand, servable[0], rules)
     both = leasts, leasts if servable[1] is servable[0] else rivals.least(demand, servable[1], rules)
@@ -200,9 +213,11 @@ def _others(
     name = f"AWS target tracking {rivals.TARGET} %"
     return [
         *([past] if past else []),
-        outcome.measure(name, "target-tracking", demand, load, tracked[load.target], rates, keep=keep),
+        outcome.measure(name, "target-tracking", demand, load, tracked[load.target], rates, running=alarms, keep=keep),
         outcome.on_demand(load, rivals.by_minute(servable), rates),
-        outcome.measure("highest minute, always", "peak", demand, load, rivals.peak(demand, load), rates),
+        outcome.measure(
+            "highest minute, always", "peak", demand, load, rivals.peak(demand, load), rates, running=Running()
+        ),
         outcome.least(load, both, rates),
     ]
 
@@ -321,5 +336,6 @@ def _totals(resources: Sequence[Outcomes]) -> tuple[Outcome, ...]:
     for kind, name in names:
         all_ = [one for each in resources for one in each.outcomes if (one.kind, one.name) == (kind, name)]
         if len(all_) == len(resources):
-            totals.append(Outcome(name, kind, outcome.add([one.total for one in all_])))
+            running = outcome.add_running([one.running for one in all_])
+            totals.append(Outcome(name, kind, outcome.add([one.total for one in all_]), running=running))
     return tuple(totals)

@@ -15,7 +15,15 @@ from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
 from dynamic_dynamodb.rehearsal.schemes import Kind, Move
 
-_MONEY = ("", "read unit hours", "write unit hours", "dollars", "dollars by hour maximum", "of the first")
+_MONEY = (
+    "",
+    "read unit hours",
+    "write unit hours",
+    "dollars",
+    "dollars by hour maximum",
+    "dollars to run",
+    "of the first",
+)
 _SERVICE = (
     "",
     "units throttled",
@@ -26,8 +34,7 @@ _SERVICE = (
     "decreases a day",
     "refused a day",
 )
-_COLUMNS: tuple[tuple[Kind, str], ...] = (
-    ("configuration", "this"),
+_BESIDE: tuple[tuple[Kind, str], ...] = (  # what stands beside the configurations
     ("recorded", "as recorded"),
     ("target-tracking", "AWS target tracking"),
     ("on-demand", "on demand"),
@@ -109,8 +116,9 @@ def _dollars(one: Outcomes, kind: Kind) -> float:
     return next(outcome.total.dollars for outcome in one.outcomes if outcome.kind == kind)
 
 
-def _saved(one: Outcomes, kind: Kind) -> float:
-    return _dollars(one, kind) - one.outcomes[0].total.dollars
+def _saved(one: Outcomes, kind: Kind, chosen: int = 0) -> float:
+    """By one of the configurations."""
+    return _dollars(one, kind) - one.outcomes[chosen].total.dollars
 
 
 def _sorted(rehearsal: Rehearsal) -> list[Outcomes]:
@@ -119,41 +127,69 @@ def _sorted(rehearsal: Rehearsal) -> list[Outcomes]:
 
 
 def _resources(rehearsal: Rehearsal, resources: Sequence[Outcomes]) -> Iterator[str]:
-    compared = _compared(rehearsal)
-    shown = [(kind, text) for kind, text in _COLUMNS if kind != "recorded" or compared == "recorded"]
+    compared, several = _compared(rehearsal), len(table.configurations(rehearsal.totals)) > 1
+    beside = [(kind, text) for kind, text in _BESIDE if kind != "recorded" or compared == "recorded"]
     against = "what was recorded" if compared == "recorded" else "AWS target tracking"
-    head = _cells(["dollars", *(text for _, text in shown), "saves", "throttled"], "th")
+    head = _cells(["dollars", "" if several else "this", *(text for _, text in beside), "saves", "throttled"], "th")
     yield "<h2>Tables and indexes</h2>"
     yield f"<p>Sorted by what {_text(rehearsal.totals[0].name)} saves against {against}.</p>"
     yield f'<div class="wide"><table><thead>{head}</thead><tbody>'
     for number, one in enumerate(resources):
-        cells = [*(table.dollars(_dollars(one, kind)) for kind, _ in shown), table.dollars(_saved(one, compared))]
-        cells.append(f"{one.outcomes[0].total.throttled_percent:.4f}%")
-        below = "".join(f"<small>{_text(remark)}</small>" for remark in table.remarks(one))
-        name = f'<td><a href="#r{number}">{_name(one)}</a>{below}</td>'
-        yield f"<tr>{name}{_cells(cells, 'td').removeprefix('<tr>')}"
+        own = [_of_configuration(one, compared, place) for place in range(len(table.configurations(one.outcomes)))]
+        alternatives = [table.dollars(_dollars(one, kind)) for kind, _ in beside]
+        link, facts = f'<a href="#r{number}">{_text(one.name)}</a>', list(table.facts(one))
+        if several:
+            yield _row(link, ["", *alternatives, "", ""], facts)
+            for outcome, (paid, *rest) in zip(one.outcomes, own, strict=False):
+                cells = [paid, *("" for _ in beside), *rest]
+                yield _row(_text(outcome.name), cells, list(table.remarks(outcome)), kind="own")
+        else:
+            ((paid, *rest),) = own
+            yield _row(link, [paid, *alternatives, *rest], [*facts, *table.remarks(one.outcomes[0])])
     yield "</tbody></table></div>"
 
 
+def _of_configuration(one: Outcomes, compared: Kind, place: int) -> list[str]:
+    """What it pays, saves and throttles."""
+    sums = one.outcomes[place].total
+    return [
+        table.dollars(sums.dollars),
+        table.dollars(_saved(one, compared, place)),
+        f"{sums.throttled_percent:.4f}%",
+    ]
+
+
+def _row(first: str, cells: Sequence[str], remarks: Sequence[str], kind: str = "") -> str:
+    """`first` is HTML, the others are text; the remarks stand below it."""
+    below = "".join(f"<small>{_text(remark)}</small>" for remark in remarks)
+    opening = f'<tr class="{kind}">' if kind else "<tr>"
+    return f"{opening}<td>{first}{below}</td>{_cells(cells, 'td').removeprefix('<tr>')}"
+
+
 def _section(demand: Demand, load: Load, one: Outcomes, number: int) -> Iterator[str]:
-    configurations = [outcome for outcome in one.outcomes if outcome.kind == "configuration"]
-    yield f'<section id="r{number}"><h2>{_name(one)}</h2>'
-    if remarks := "; ".join(table.remarks(one)):
-        yield f"<p>{_text(remarks[0].upper() + remarks[1:])}.</p>"
+    chosen = table.configurations(one.outcomes)
+    yield f'<section id="r{number}"><h2>{_text(one.name)}</h2>'
+    yield from _sentence([*table.facts(one), *(table.remarks(chosen[0]) if len(chosen) == 1 else ())])
     yield '<div class="sides"><div>'
-    for outcome in configurations:
-        if len(configurations) > 1:
+    for outcome in chosen:
+        if len(chosen) > 1:
             yield f"<h3>{_text(outcome.name)}</h3>"
+            yield from _sentence(list(table.remarks(outcome)))
         yield f"<div>{page.KEY}{chart.inline(demand, load, outcome, _words(one, outcome))}"
         yield f"{_changes(demand, outcome.moves)}</div>"
     yield f"</div><div>{_costs(one.outcomes)}</div></div></section>"
+
+
+def _sentence(remarks: Sequence[str]) -> Iterator[str]:
+    if text := "; ".join(remarks):
+        yield f"<p>{_text(text[0].upper() + text[1:])}.</p>"
 
 
 def _words(one: Outcomes, outcome: Outcome) -> str:
     """For those who hear the page."""
     sums = outcome.total
     return safe(
-        f"Reads and writes of {one.target.table}{'/' + one.target.index if one.target.index else ''} over time: "
+        f"Reads and writes of {one.name} over time: "
         f"{count(sums.increases, 'increase')}, {count(sums.decreases, 'decrease')}, "
         f"{count(sums.throttled_minutes, 'minute')} with throttling"
     )
@@ -176,10 +212,6 @@ def _reason(move: Move) -> str:
         if before != after:
             reasons.append(move.reasons[axis] or f"{name} {before} -> {after}")
     return "; ".join(reasons)
-
-
-def _name(one: Outcomes) -> str:
-    return _text(one.target.table + (f"/{one.target.index}" if one.target.index else ""))
 
 
 def _text(text: str) -> str:

@@ -26,6 +26,7 @@ Limits = tuple[tuple[int, int | None], tuple[int, int | None]]  # min and max of
 TARGET = 70
 _IN_BELOW = 50
 _OUT_AFTER, _IN_AFTER = 2, 15
+ALARMS = 8  # of a table or index: 4 an axis
 
 
 def at_target(units: float) -> int:

@@ -40,3 +40,22 @@ class Course:
     throttled: Pair
     moves: Sequence[Move] = field(default=())
     refused: int = 0  # changes that DynamoDB did not accept
+    metrics: int = 0  # that CloudWatch was asked for
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a configuration looks at one table or index."""
+
+    interval: int  # seconds from check to check
+    window_start: int  # minutes ago
+    thresholds: tuple[bool, bool]  # whether reads and writes follow them, at any time
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a scheme costs at CloudWatch, beside the capacity."""
+
+    dollars: float = 0.0
+    metrics: int = 0  # that it asked for
+    alarms: int = 0  # that it had

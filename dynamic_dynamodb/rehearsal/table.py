@@ -6,14 +6,18 @@ from collections.abc import Iterator, Sequence
 
 from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.wording import count
+from dynamic_dynamodb.rehearsal.advice import advice
 from dynamic_dynamodb.rehearsal.demand import Demand
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
+from dynamic_dynamodb.rehearsal.prices import Watching
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
+from dynamic_dynamodb.rehearsal.rivals import ALARMS
+from dynamic_dynamodb.rehearsal.schemes import Kind
 
 WIDTH = 80
 _NAME = 26
 _OF_RESOURCE = 30
-_WORTH_SAYING = 1  # percent of the time
+WORTH_SAYING = 1  # percent of the time
 
 
 def table(rehearsal: Rehearsal) -> str:
@@ -28,7 +32,7 @@ def _lines(rehearsal: Rehearsal) -> Iterator[str]:
     yield ""
     yield from _service(rehearsal.totals, days)
     yield ""
-    yield from _resources(rehearsal.resources)
+    yield from _resources(rehearsal.resources, len(configurations(rehearsal.totals)))
     yield ""
     for note in notes(rehearsal):
         yield from _wrapped(note)
@@ -61,22 +65,28 @@ def span(demand: Demand) -> str:
     return f"from {demand.start:%Y-%m-%d %H:%M} to {demand.end:%Y-%m-%d %H:%M} UTC"
 
 
+def configurations(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those of the user's own schemes, in the order in which they were given."""
+    return [one for one in outcomes if one.kind == "configuration"]
+
+
 def _money(totals: Sequence[Outcome]) -> Iterator[str]:
     first = totals[0].total.dollars
-    yield f"{'':{_NAME}}{'unit hours':>24}{'dollars':>12}{'dollars,':>12}"
-    yield f"{'':{_NAME}}{'reads':>12}{'writes':>12}{'':>12}{'hourly max':>12}{'':>6}"
+    yield f"{'':{_NAME}}{'unit hours':>21}{'dollars by hourly':>20}"
+    yield f"{'':{_NAME}}{'reads':>11}{'writes':>10}{'average':>10}{'maximum':>10}{'to run':>7}"
     for one in totals:
-        yield _row(one, money(one, first), (12, 12, 12, 12, 6))
+        yield _row(one, money(one, first), (11, 10, 10, 10, 7, 6))
 
 
 def money(one: Outcome, first: float) -> list[str]:
-    """Unit hours of reads and writes, dollars by average and by maximum, percent of the first scheme's dollars."""
+    """Unit hours of reads and writes, dollars by average, by maximum and to run, percent of the first's dollars."""
     sums = one.total
     hours = (sums.read_unit_hours, sums.write_unit_hours)
     return [
         *("" if one.kind == "on-demand" else _rounded(units) for units in hours),
         dollars(sums.dollars),
         dollars(sums.dollars_hour_maximum),
+        "" if one.running is None else dollars(one.running.dollars, 1e3),
         f"{100 * sums.dollars / first:.0f}%" if first else "",
     ]
 
@@ -106,36 +116,51 @@ def _row(one: Outcome, cells: Sequence[str], widths: Sequence[int]) -> str:
     return _cut(one.name, _NAME) + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
 
-def _resources(resources: Sequence[Outcomes]) -> Iterator[str]:
-    """One line each: the first scheme, and what the others would cost."""
-    yield f"{'dollars':{_OF_RESOURCE}}{'this':>10}{'AWS':>10}{'on demand':>10}{'least':>10}{'throttled':>10}"
+_BESIDE: tuple[Kind, ...] = ("target-tracking", "on-demand", "least")  # what stands beside the configurations
+
+
+def _resources(resources: Sequence[Outcomes], number: int) -> Iterator[str]:
+    """A line each: the configuration, and what the others would cost. Several configurations have their own lines."""
+    own = "this" if number == 1 else ""
+    yield f"{'dollars':{_OF_RESOURCE}}{own:>10}{'AWS':>10}{'on demand':>10}{'least':>10}{'throttled':>10}"
     for one in resources:
-        by_kind = {each.kind: each for each in reversed(one.outcomes)}
-        name = one.target.table + (f"/{one.target.index}" if one.target.index else "")
-        chosen = one.outcomes[0]
-        amounts = "".join(
-            f"{dollars(by_kind[kind].total.dollars):>10}"
-            for kind in ("configuration", "target-tracking", "on-demand", "least")
-        )
-        yield f"{_cut(name, _OF_RESOURCE)}{amounts}{chosen.total.throttled_percent:9.4f}%"
-        yield from (f"  {remark}" for remark in remarks(one))
+        chosen = configurations(one.outcomes)
+        by_kind = {each.kind: each for each in one.outcomes}
+        beside = "".join(f"{dollars(by_kind[kind].total.dollars):>10}" for kind in _BESIDE)
+        if number == 1:
+            yield _of_resource(one.name, chosen[0], beside)
+        else:
+            yield f"{_cut(one.name, _OF_RESOURCE)}{'':10}{beside}"
+        yield from (f"  {fact}" for fact in facts(one))
+        for each in chosen:
+            if number > 1:
+                yield _of_resource(f"  {_tail(each.name, _OF_RESOURCE - 3)}", each, f"{'':30}")
+            yield from (f"{'  ' if number == 1 else '    '}{remark}" for remark in remarks(each))
 
 
-def remarks(one: Outcomes) -> Iterator[str]:
-    """What bounds the result of the first scheme."""
-    chosen = one.outcomes[0]
+def _of_resource(text: str, one: Outcome, beside: str) -> str:
+    return f"{_cut(text, _OF_RESOURCE)}{dollars(one.total.dollars):>10}{beside}{one.total.throttled_percent:9.4f}%"
+
+
+def facts(one: Outcomes) -> Iterator[str]:
+    """About a table or index, whatever the configuration."""
     if one.on_demand:
         yield "on demand in reality, rehearsed as provisioned"
-    for bound in chosen.bounds:
-        if bound.percent >= _WORTH_SAYING:
+
+
+def remarks(one: Outcome) -> Iterator[str]:
+    """What bounds the result of a configuration."""
+    for bound in one.bounds:
+        if bound.percent >= WORTH_SAYING:
             limit = bound.limit if bound.limit[0].isdigit() else f"the {bound.limit}"
             yield f"{bound.axis} at {limit}, {bound.percent:.0f} % of the time"
-    if chosen.total.refused:
-        yield f"{count(chosen.total.refused, 'change')} refused: no decrease left, or a quota reached"
+    if one.total.refused:
+        yield f"{count(one.total.refused, 'change')} refused: no decrease left, or a quota reached"
 
 
 def notes(rehearsal: Rehearsal) -> Iterator[str]:
     demand, prices = rehearsal.demand, rehearsal.prices
+    yield from advice(rehearsal.totals, rehearsal.resources)
     elsewhere = demand.region not in (None, prices.region)
     unknown = "" if demand.region else " (the region of this demand is not known)"
     yield (
@@ -143,6 +168,7 @@ def notes(rehearsal: Rehearsal) -> Iterator[str]:
         + (f", not {demand.region}'s; give --prices FILE" if elsewhere else unknown)
         + ". AWS does not say whether an hour counts by its average or by its maximum: both are shown."
     )
+    yield _running(prices.watching)
     yield (
         "The least: never below any minute, no burst, no min or max; each axis has all decreases to itself. "
         "A bound, not a promise."
@@ -151,6 +177,13 @@ def notes(rehearsal: Rehearsal) -> Iterator[str]:
     if demand.gap_minutes:
         yield f"{demand.gap_minutes:,} minutes were missing, and held at the value before them."
     yield from demand.notes
+
+
+def _running(watching: Watching) -> str:
+    return (
+        f"To run: dollars at CloudWatch on top, for metrics that are asked for (${watching.thousand_metrics:g} per "
+        f"1,000) or for AWS's {ALARMS} alarms per table and index (${watching.alarm_month:.2f} each per month)."
+    )
 
 
 def _recorded_on_demand(rehearsal: Rehearsal) -> Iterator[str]:
@@ -184,13 +217,17 @@ def _tail(name: str, width: int) -> str:
     return safe(name if len(name) <= width else f"...{name[3 - width :]}")
 
 
-def dollars(amount: float) -> str:
-    return f"{amount:,.2f}" if amount < 1e6 else f"{amount:,.0f}"
+def dollars(amount: float, with_cents: float = 1e5) -> str:
+    """With cents below that amount."""
+    return f"{amount:,.2f}" if round(amount, 2) < with_cents else f"{amount:,.0f}"
 
 
 def _rounded(value: float) -> str:
-    return f"{value:,.0f}" if value < 1e9 else f"{value / 1e9:,.1f} bn"
+    """In nine characters at most."""
+    if round(value) < 1e7:
+        return f"{value:,.0f}"
+    return f"{value / 1e6:.2f} mn" if round(value / 1e6, 2) < 1e3 else f"{value / 1e9:,.2f} bn"
 
 
 def _short(value: float) -> str:
-    return f"{value:.1f}" if value % 1 >= 0.05 and value < 100 else f"{value:.0f}"
+    return f"{value:.1f}".removesuffix(".0") if value < 100 else f"{value:.0f}"

@@ -52,6 +52,7 @@ class Account:
         self.rules = rules
         self.fault: Fault | None = None
         self.calls: Counter[str] = Counter()
+        self.metrics_asked: Counter[Target | None] = Counter()  # which CloudWatch charges for, by whose they are
         self.updates: list[dict[str, Any]] = []
         self.refusals: list[tuple[datetime, Target]] = []  # of a decrease or for a quota: when, and for whom
         self.messages: list[Published] = []

@@ -102,6 +102,8 @@ class CloudWatch:
                 raise _invalid(f"The value {scan} for ScanBy or {most} for MaxDatapoints is not valid.")
             queries = _queries(MetricDataQueries)
             position = _Position.of_request(arguments)
+            if "NextToken" not in arguments:
+                self._account.metrics_asked.update(query.target for query in queries)
             series = (self._series(query, window, scan) for query in queries[position.query :])
             results, position = _page(series, position, most, self._account.rules.results_per_page)
             more = {"NextToken": position.token(arguments)} if position.query < len(queries) else {}
@@ -136,6 +138,7 @@ class CloudWatch:
             _check_count(window, Period)
             (statistic,) = Statistics
             query = _Query("m", Namespace, MetricName, _target(Dimensions), Period, statistic)
+            self._account.metrics_asked[query.target] += 1
             found = self._points(query, window)
             points = [{"Timestamp": moment, statistic: value, "Unit": "Count"} for moment, value in found]
             return success(Label=MetricName, Datapoints=points)

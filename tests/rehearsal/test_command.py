@@ -188,9 +188,80 @@ def test_several_configurations_on_the_same_demand(tmp_path: Path) -> None:
     assert [one["name"] for one in both] == [str(first), str(second)]
     assert [one["read_unit_hours"] for one in both] == [200, round(100 / 60 + 500 * 119 / 60, 6)]
     assert both[0]["demand_units"] == both[1]["demand_units"]
-    text = run("--config", str(first), "--config", str(second), "--simulate", str(path)).stdout
-    assert "a.conf" in text
-    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_each_configuration_is_seen_for_each_resource(tmp_path: Path) -> None:
+    """With its dollars, what it throttled, and what bounds it."""
+    path = tmp_path / "t.csv"
+    rows = [f"{60 * n},{name},,70,7" for n in range(120) for name in ("orders", "users")]
+    path.write_text("\n".join(["timestamp,table,index,reads,writes", *rows, ""]), "utf-8")
+    sections = "[table: ^orders$]", "[table: ^users$]"
+    conf(tmp_path, "a.conf", *sections)
+    conf(tmp_path, "b.conf", *sections, "min-provisioned-reads: 500")
+    conf(tmp_path, "c.conf", "[table: .*]", "max-provisioned-reads: 60", "min-provisioned-writes: 10")
+    files = [word for name in "abc" for word in ("--config", f"{name}.conf")]
+    done = run(*files, "--simulate", "t.csv", folder=tmp_path)
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    begin = next(number for number, line in enumerate(lines) if line.startswith("dollars  "))
+    part = lines[begin : lines.index("", begin)]
+    aws, on_demand, least = "0.04", "0.09", "0.03"
+    assert [line.split() for line in part if not line.startswith("    ")] == [
+        ["dollars", "AWS", "on", "demand", "least", "throttled"],
+        ["orders", aws, on_demand, least],
+        ["a.conf", "0.04", "0.0000%"],
+        ["b.conf", "0.04", "0.0000%"],
+        ["c.conf", "0.03", "12.5541%"],
+        ["users", aws, on_demand, least],
+        ["a.conf", "0.04", "0.0000%"],
+        ["b.conf", "0.14", "0.0000%"],
+        ["c.conf", "0.03", "12.5541%"],
+    ]
+    assert part[5:7] == [
+        "    reads at the maximum of 60, 99 % of the time",
+        "    writes at the minimum of 10, 100 % of the time",
+    ]
+    assert part[10] == "    reads at the minimum of 500, 99 % of the time"
+
+
+def test_configurations_of_one_table_name_keep_their_names(tmp_path: Path) -> None:
+    """Each is a row, though --table-name is the section of all of them; a file may even be given twice."""
+    first = conf(tmp_path, "a.conf", "[global]", "check-interval: 60")
+    second = conf(tmp_path, "b.conf", "[global]", "check-interval: 600")
+    files = [word for name in (first, second, f"{tmp_path}/./b.conf") for word in ("--config", str(name))]
+    found = document(run(*ORDERS, *files, "--simulate", "sales-day", "--output", "json"))
+    names = [one["name"] for one in found["outcomes"] if one["kind"] == "configuration"]
+    assert names == [str(first), str(second), f"{second} (2)"]
+
+
+def test_what_it_costs_to_run(tmp_path: Path) -> None:
+    """Two metrics of each of three resources in each of 24 checks, one cent a thousand; AWS has 24 alarms."""
+    path = tmp_path / "t.csv"
+    rows = [f"{60 * n},{name},70,7" for n in range(120) for name in ("orders,", "orders,by-date", "users,")]
+    path.write_text("\n".join(["timestamp,table,index,reads,writes", *rows, ""]), "utf-8")
+    file = conf(tmp_path, "a.conf", "[table: .*]", "[gsi: .* table: .*]")
+    words = ("--config", str(file), "--simulate", str(path))
+    found = document(run(*words, "--output", "json"))
+    running = {one["kind"]: one["running"] for one in found["outcomes"]}
+    assert running["configuration"] == {"dollars": 144 * 0.00001, "metrics": 144, "alarms": 0}
+    assert running["target-tracking"] == {"dollars": round(24 * 0.1 * 120 / 43_200, 6), "metrics": 0, "alarms": 24}
+    assert running["on-demand"] == running["peak"] == {"dollars": 0, "metrics": 0, "alarms": 0}
+    assert running["least"] is None
+    assert [one["outcomes"][0]["running"]["metrics"] for one in found["resources"]] == [48] * 3
+    assert found["prices"]["cloudwatch"] == {"thousand_metrics": 0.01, "alarm_month": 0.1}
+
+    of_file = conf(tmp_path, "p.ini", "[standard]", *PRICES, "[cloudwatch]", "thousand-metrics: 10", "alarm-month: 30")
+    lines = run(*words, "--prices", str(of_file)).stdout.splitlines()
+    # 144 metrics at a cent each; 24 alarms at 30 dollars, for a 360th of a month; the least is nothing that runs.
+    assert [line[67:74].strip() for line in lines[4:10]] == ["to run", "1.44", "2.00", "0.00", "0.00", ""]
+
+
+def test_the_figures_advise_what_to_rehearse_next() -> None:
+    words = (*ORDERS, "--simulate", "sales-day")
+    (sentence,) = document(run(*words, "--output", "json"))["advice"]
+    assert sentence.startswith("this configuration throttled 35,715 units on orders: check-interval: 60 with")
+    assert sentence in " ".join(run(*words).stdout.split())
+    assert document(run(*words, "--check-interval", "60", "--output", "json"))["advice"] == []
 
 
 def test_the_limit_that_bounds_a_result_is_named(tmp_path: Path) -> None:
@@ -387,7 +458,13 @@ def test_a_table_that_no_section_matches(tmp_path: Path) -> None:
         (["[standard]", *PRICES, "[Standard]"], ":6: [Standard]: this section is there twice"),
         (["[standard]", *PRICES, "cheap"], ":6: 'cheap': is neither a [section] nor a line like"),
         (["[standard-ia]", *PRICES], "orders needs a section [standard] with its four prices"),
-        (["[dear]", "[standard]", *PRICES], ":1: [dear]: unknown section"),
+        (
+            ["[dear]", "[standard]", *PRICES],
+            ":1: [dear]: unknown section; there are [prices], [standard], [standard-ia] and [cloudwatch]",
+        ),
+        (["[cloudwatch]", "alarm: 1"], ":2: alarm: unknown option; there are thousand-metrics, alarm-month"),
+        (["[cloudwatch]", "alarm-month: -1", "[standard]", *PRICES], ":2: alarm-month: must be dollars, 0 or more"),
+        (["[cloudwatch]", "alarm-month: 1"], "has no prices; add a section [standard] or [standard-ia]"),
         (["[prices]", "region: x"], "has no prices"),
         (["read-unit-hour: 1"], ":1: read-unit-hour: stands before the first section"),
     ],

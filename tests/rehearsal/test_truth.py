@@ -22,7 +22,7 @@ from dynamic_dynamodb.decisions.model import Target, Throughput
 from dynamic_dynamodb.rehearsal import play, prices, rivals, shop
 from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Recorded
 from dynamic_dynamodb.rehearsal.document import document
-from dynamic_dynamodb.rehearsal.outcome import Outcome
+from dynamic_dynamodb.rehearsal.outcome import Outcome, Sums
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal, Scheme, Sections, rehearse, start
 from dynamic_dynamodb.rehearsal.schemes import Course
 from dynamic_dynamodb.simulation.rules import AWS, Rules
@@ -319,6 +319,32 @@ def test_a_call_that_lowers_both_axes_is_one_decrease() -> None:
     assert [one.decreases for one in (*down.axes, down.total)] == [1, 1, 1]
 
 
+SUMS = tuple(Sums.__dataclass_fields__)
+OF_CALLS = {"increases", "decreases", "refused"}  # a call may be about both axes
+
+
+def test_sums_add_up() -> None:
+    """Over axes, but for what is counted by calls; over tables and indexes whatever it is."""
+    schemes, of = twelve()
+    schemes = [replace(one, config=loader.load({"table-name": ".*"}).config) for one in schemes]
+    busy = Load(ORDERS, shop.sales("sales-day"), table_class="STANDARD_INFREQUENT_ACCESS")
+    busy = replace(busy, demand=(busy.demand[0][900:1080], busy.demand[1][900:1080]))
+    result = rehearse(schemes, replace(of, loads=(busy, *of.loads)), prices.BUILT_IN, processes=1)
+    assert len(result.totals) == 6
+    for place, total in enumerate(result.totals):
+        parts = [one.outcomes[place] for one in result.resources]
+        assert {(part.kind, part.name) for part in parts} == {(total.kind, total.name)}
+        for name in SUMS:
+            assert getattr(total.total, name) == pytest.approx(sum(getattr(part.total, name) for part in parts)), name
+        for part in parts:
+            assert part.axes is not None
+            for name in set(SUMS) - OF_CALLS:
+                both = sum(getattr(axis, name) for axis in part.axes)
+                assert getattr(part.total, name) == pytest.approx(both), (total.kind, name)
+        if total.kind == "least":  # each axis has all decreases to itself: these are two calls
+            assert total.total.decreases == sum(axis.decreases for part in parts for axis in part.axes or ())
+
+
 # The same whatever
 
 
@@ -396,7 +422,13 @@ def test_a_day_is_the_same_day_over_http(monkeypatch: pytest.MonkeyPatch) -> Non
     table["gsis"] = {".*": {**{key: value for key, value in table.items() if key != "gsis"}}}
 
     simulated: list[list[tuple[datetime, Mapping[str, Any]]]] = []
-    result = rehearse([Scheme("day", made)], of, prices.BUILT_IN, entered=lambda world: simulated.append(sent(world)))
+    worlds: list[World] = []
+
+    def entered(world: World) -> None:
+        worlds.append(world)
+        simulated.append(sent(world))
+
+    result = rehearse([Scheme("day", made)], of, prices.BUILT_IN, entered=entered)
 
     sections = Sections(made)
     starts = {load.target: start(load, sections.limits(load.target, AWS)) for load in of.loads}
@@ -409,5 +441,8 @@ def test_a_day_is_the_same_day_over_http(monkeypatch: pytest.MonkeyPatch) -> Non
         loop.run(scaler, _Span(world, of.end), timer=lambda: 0.0)
         workers.close()
     assert over_http == simulated[0]
+    asked = [one.outcomes[0].running.metrics for one in result.resources if one.outcomes[0].running]
+    assert asked == [world.metrics_asked[load.target] for load in of.loads]
+    assert min(asked) > 2 * 288  # throttled events, too
     accepted = sum(len(one.outcomes[0].moves) for one in result.resources)
     assert accepted >= len(world.updates) > 10
