@@ -44,11 +44,12 @@ class Scaler:
         lookout: bool = False,
         watch: Callable[[Change], None] = ignore,
         backfill: Backfill | None = None,
+        state: State | None = None,
     ) -> None:
         """`lookout`: warn of throttled events that the configuration ignores; that is for whoever checks on and on.
 
         `watch` is told of each change that DynamoDB accepted. `backfill` reads, beside the checks, what CloudWatch
-        keeps of the past.
+        keeps of the past. `state`: what an earlier process remembered.
         """
         self._backfill = backfill
         self._workers = workers
@@ -56,7 +57,7 @@ class Scaler:
         self._clock = clock
         self._dry_run = dry_run
         self._checked: datetime | None = None  # when the last check began
-        self._state = State()
+        self._state = State() if state is None else state
         self._number = 0  # of the check, since the process began
         self._throttled: Mapping[Target, Fraction] = {}  # of indexes, by this check
         self._guards = Guards(self._state, workers)
@@ -100,6 +101,7 @@ class Scaler:
         verdicts: list[Verdict] = []
         try:
             self._checked = self._clock()
+            self._state.begin(self._checked, self.interval)
             jobs = self._inventory.take(self._checked)
             verdicts = self._decide(self._guards.closed(jobs or []))
         except AwsError as error:
@@ -108,6 +110,7 @@ class Scaler:
             return False
         finally:
             self._state.forget_streaks({verdict.job.target for verdict in verdicts})
+        self._state.tally.decided = True
         try:
             self._updates.make(verdicts)
             self._free(verdicts)

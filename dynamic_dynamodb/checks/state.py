@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, auto
 
 from dynamic_dynamodb.checks.tally import Tally
 from dynamic_dynamodb.decisions.history import History
+from dynamic_dynamodb.decisions.learning import Learned
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
 
 log = logging.getLogger("dynamic-dynamodb")
+
+_PERIODS = 2  # between two checks, for which streaks count
+_LONGEST_RHYTHM = 3600.0  # seconds: who runs it once a day counts no consecutive checks
 
 
 class Episode(IntEnum):  # an int, because each check looks up a dozen and other enums hash slowly
@@ -49,6 +53,7 @@ class Memory:
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
     at_maximum: set[Axis] = field(default_factory=set)  # more than max allows is asked for; this was sent, and lasts
     said: set[Episode] = field(default_factory=set)  # what was told, and lasts
+    learned: dict[Axis, Learned] = field(default_factory=dict)  # by an earlier process, from such a history
     history: History | None = None  # minute by minute, where it follows a target utilization
     section: str = ""  # the expression that it was last said to be configured by
 
@@ -58,6 +63,9 @@ class State:
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self.began: datetime | None = None  # the last check that ended,
+        self.ended: datetime | None = None  # perhaps of an earlier process
+        self.rhythm = 0.0  # with --run-once: seconds between the beginnings of the last two runs
         self._memories: dict[Target, Memory] = {}
         self._said: dict[str, set[Episode]] = {}  # as in Memory, of sections of the configuration; of no one thing: ""
 
@@ -67,6 +75,28 @@ class State:
         if found is None:
             found = self._memories[target] = Memory()
         return found
+
+    def memories(self) -> Iterable[tuple[Target, Memory]]:
+        """What is remembered of each target."""
+        return self._memories.items()
+
+    def recall(self, memories: Mapping[Target, Memory]) -> None:
+        """Remember this, of an earlier process, and nothing else."""
+        self._memories = dict(memories)
+
+    def begin(self, now: datetime, interval: float) -> None:
+        """A check begins. Consecutive means consecutive: streaks of a check that ended long ago count no more."""
+        period = max(interval, min(self.rhythm, _LONGEST_RHYTHM))
+        gap = 0.0 if self.ended is None else (now - self.ended).total_seconds()
+        if gap > _PERIODS * period and any(any(memory.streaks.values()) for memory in self._memories.values()):
+            log.info(
+                "the last check ended %.0f s ago, more than %d times the %.0f s between two checks: "
+                "consecutive checks are counted from the start",
+                gap,
+                _PERIODS,
+                period,
+            )
+            self.forget_streaks()
 
     def __len__(self) -> int:
         """How many targets are remembered."""

@@ -19,6 +19,7 @@ class Tally:
     changed: set[Target] = field(default_factory=set)  # by DynamoDB's word; in a dry run, what would be asked for
     left_alone: set[Target] = field(default_factory=set)  # by its state, a guard, or a refusal that is no failure
     failed: set[Target | str] = field(default_factory=set)  # or sections, as the log shows them
+    decided: bool = False  # whether all has been decided, and is being made
     listed: bool = False  # whether it is known which tables there are
     matched: bool = True  # whether there is any that the configuration matches
     error: str = ""  # what the check as a whole failed on

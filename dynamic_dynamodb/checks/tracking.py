@@ -56,7 +56,8 @@ class Tracker:
         """What is remembered of this target's minutes."""
         memory = self._state.memory(target)
         if memory.history is None:
-            memory.history = History()
+            increased = {axis: minute_of(at) for axis, at in memory.increased.items()}
+            memory.history = History(memory.learned, increased)
         return memory.history
 
     def measure(self, jobs: Iterable[Job], now: datetime) -> dict[Target, AwsError]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
+
+from dynamic_dynamodb.output.moments import moment, written
 
 _INTERVALS = 3  # without a success that are too many
 _LARGEST = 10**12
@@ -58,20 +60,6 @@ class Heartbeat:
         if not isinstance(plain, Mapping):
             raise ValueError("the heartbeat is no object")
         return cls(**{one.name: _of_plain(one.name, str(one.type), plain.get(one.name)) for one in fields(cls)})
-
-
-def moment(text: object) -> datetime:
-    """From RFC 3339 in UTC: `2026-11-24T18:07:02.123Z`. Raises ValueError."""
-    if isinstance(text, str) and text.endswith("Z"):
-        found = datetime.fromisoformat(text[:-1])
-        if found.tzinfo is None:
-            return found.replace(tzinfo=timezone.utc)
-    raise ValueError("a time is not in UTC")
-
-
-def written(at: datetime) -> str:
-    """The same to milliseconds."""
-    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _to_plain(value: Any) -> Any:

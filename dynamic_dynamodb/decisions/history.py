@@ -93,10 +93,17 @@ class _Axis:
 
 
 class History:
-    """The known minutes of one target, and what was learned from them. `learned`, by axis: from an earlier run."""
+    """The known minutes of one target, and what was learned from them.
 
-    def __init__(self, learned: Mapping[Axis, Learned] | None = None) -> None:
+    By axis, from an earlier run: what was `learned`, and the minutes in which an increase of ours was accepted last.
+    """
+
+    def __init__(
+        self, learned: Mapping[Axis, Learned] | None = None, increased: Mapping[Axis, int] | None = None
+    ) -> None:
         self._axes = {axis: _Axis((learned or {}).get(axis, Learned())) for axis in AXES}
+        for axis, minute in (increased or {}).items():
+            self._axes[axis].last_increase = minute
         self._newest: int | None = None
         self._folded: int | None = None  # the newest minute that was learned from
         self._speaks: dict[Axis, deque[tuple[int, int]]] = {axis: deque(maxlen=4 * CERTAIN) for axis in AXES}

@@ -1,0 +1,145 @@
+"""What is remembered between two processes: from `State` and `Record` to what JSON holds, and back.
+
+What is empty is left out: of most of 2,000 quiet tables nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from dynamic_dynamodb.checks.record import Record
+from dynamic_dynamodb.checks.state import Episode, Memory, State
+from dynamic_dynamodb.decisions.learning import Learned
+from dynamic_dynamodb.decisions.model import AXES, Axis, Target
+from dynamic_dynamodb.output.moments import moment, written
+
+_Value = TypeVar("_Value")
+
+# Warnings that last. What is said at info is said by each process once: who starts one wants to read it.
+_LASTING = {
+    one.name.lower().replace("_", "-"): one
+    for one in (
+        Episode.BREAKER_OPEN,
+        Episode.OUTSIDE_WINDOWS,
+        Episode.TABLE_MISSING,
+        Episode.HOT_READS,
+        Episode.HOT_WRITES,
+        Episode.IGNORED_READS,
+        Episode.IGNORED_WRITES,
+    )
+}
+_UNLEARNED = Learned()
+_MOST = 10**9  # of anything that is counted here
+_BOUNDS = {"headroom": (1, 2), "trust": (0, 1)}  # of what is learned; the other numbers are counted
+
+
+def plain(state: State, record: Record) -> dict[str, Any]:
+    """As JSON has it."""
+    return {
+        "began": state.began and written(state.began),
+        "ended": state.ended and written(state.ended),
+        "rhythm": round(state.rhythm, 3),
+        "failures": record.failures,
+        "last_success": record.last_success and written(record.last_success),
+        "targets": [
+            [target.table, target.index, kept]
+            for target, memory in state.memories()
+            if (kept := dict(_of_memory(memory)))
+        ],
+    }
+
+
+def _of_memory(memory: Memory) -> Iterator[tuple[str, Any]]:
+    if any(memory.streaks.values()):
+        yield "streaks", memory.streaks
+    if memory.increased:
+        yield "increased", {axis: written(at) for axis, at in memory.increased.items()}
+    if memory.waits_until is not None:
+        yield "waits_until", written(memory.waits_until)
+    if memory.alarmed:
+        yield "alarmed", memory.alarmed
+    if memory.said and (said := [name for name, one in _LASTING.items() if one in memory.said]):
+        yield "said", said
+    history = memory.history
+    learned = memory.learned if history is None else {axis: history.learned(axis) for axis in AXES}
+    if known := {axis: vars(one) for axis, one in learned.items() if one != _UNLEARNED}:
+        yield "learned", known
+
+
+def recall(kept: Mapping[str, Any], state: State, record: Record) -> None:
+    """Remember what `plain` gave. Raises ValueError where it is anything else; then nothing has changed."""
+    began, ended, success = (_optional(moment, kept.get(name)) for name in ("began", "ended", "last_success"))
+    rhythm, failures = _number(kept.get("rhythm"), 0, _MOST), _count(kept.get("failures"))
+    memories = dict(_memories(kept.get("targets")))
+    state.began, state.ended, state.rhythm = began, ended, rhythm
+    record.failures, record.last_success = failures, success
+    state.recall(memories)
+
+
+def _memories(kept: object) -> Iterator[tuple[Target, Memory]]:
+    for one in _list(kept):
+        table, index, values = _list(one, 3)
+        yield Target(_text(table), _optional(_text, index)), _memory(_dict(values))
+
+
+def _memory(kept: Mapping[str, Any]) -> Memory:
+    memory = Memory(
+        increased=_by_axis(kept, "increased", moment),
+        waits_until=_optional(moment, kept.get("waits_until")),
+        alarmed=_by_axis(kept, "alarmed", _text),
+        learned=_by_axis(kept, "learned", _learned),
+        said={_LASTING[name] for name in map(_text, _list(kept.get("said", []))) if name in _LASTING},
+    )
+    memory.streaks |= _by_axis(kept, "streaks", _count)
+    return memory
+
+
+def _learned(kept: object) -> Learned:
+    values = _dict(kept)
+    return Learned(**{one.name: _learned_value(one.name, values.get(one.name)) for one in fields(Learned)})
+
+
+def _learned_value(name: str, value: object) -> Any:
+    if name in _BOUNDS:
+        return _number(value, *_BOUNDS[name])
+    return value if isinstance(value, bool) else _count(value)
+
+
+# Each of these takes what it can be, and raises ValueError for all else
+
+
+def _by_axis(kept: Mapping[str, Any], name: str, of: Callable[[object], _Value]) -> dict[Axis, _Value]:
+    values = _dict(kept.get(name, {}))
+    return {axis: of(values[axis]) for axis in AXES if axis in values}
+
+
+def _optional(of: Callable[[object], _Value], value: object) -> _Value | None:
+    return None if value is None else of(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else _refuse()
+
+
+def _count(value: object) -> int:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= _MOST else _refuse()  # type: ignore[operator,return-value]
+
+
+def _number(value: object, least: float, most: float) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number and least <= value <= most else _refuse()  # type: ignore[operator,return-value]
+
+
+def _list(value: object, length: int | None = None) -> list[Any]:
+    return value if isinstance(value, list) and length in (None, len(value)) else _refuse()
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else _refuse()
+
+
+def _refuse() -> Any:
+    raise ValueError("it is damaged")
