@@ -20,6 +20,7 @@ from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.configuration import loader, options, regions, timetable
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
+from dynamic_dynamodb.keeping import NOWHERE, Place
 from dynamic_dynamodb.output import logs
 from dynamic_dynamodb.output.masking import hide, password
 from dynamic_dynamodb.output.terminal import tell
@@ -214,7 +215,9 @@ def _load_all(flags: Mapping[str, str | bool], problems: Sequence[str], files: S
 
 
 def _scale(configuration: Configuration) -> int:
-    return _end(runner := Runner(configuration, _connect), runner.run())
+    state_file = configuration.config["global"]["state_file"]
+    place = Place(Path(state_file).absolute()) if state_file else NOWHERE
+    return _end(runner := Runner(configuration, _connect, place=place), runner.run())
 
 
 def _end(runner: Runner, code: int) -> int:
@@ -258,7 +261,8 @@ def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -
     instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
 
     def body(ready: Callable[[], None]) -> int:
-        runner = Runner(configuration, _connect, reload=reload, attached=attached)
+        place = Place(instance.state_path, told=True)
+        runner = Runner(configuration, _connect, reload=reload, attached=attached, place=place)
         code = runner.run(ready, instance.hold)
         return _end(runner, code) if attached else code
 

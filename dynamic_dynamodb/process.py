@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,14 @@ from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.checks.escalation import Escalation
 from dynamic_dynamodb.checks.record import Record
+from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.checks.tally import Checked
 from dynamic_dynamodb.configuration import announcement
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.daemon import systemd
 from dynamic_dynamodb.daemon.signals import Signals
 from dynamic_dynamodb.errors import ConfigError
+from dynamic_dynamodb.keeping import NOWHERE, Keeping, Place, whose
 from dynamic_dynamodb.output import logs
 from dynamic_dynamodb.output.wording import one_line
 
@@ -36,9 +38,6 @@ log = logging.getLogger(logs.NAME)
 OK, FAILED = 0, 1
 _LOOKS_AT_CLOCK = 60.0  # seconds: schedules begin by the wall clock, which may be set meanwhile
 
-# Of [global]. Under another region, endpoint or account a name stands for another table.
-_WHERE = ("region", "endpoint_url", "profile", "aws_access_key_id")
-
 
 class Runner:
     """Checks once, or until told to end.
@@ -46,7 +45,7 @@ class Runner:
     `connect` makes clients of the [global] part of a config dict (ConfigError),
     which repeat no call when its `stopping` says so. `reload` is how SIGHUP reads
     the configuration again (ConfigError too); without it SIGHUP ends the program.
-    `attached`: somebody may read stderr.
+    `attached`: somebody may read stderr. `place`: where the state file is.
     """
 
     def __init__(
@@ -56,6 +55,7 @@ class Runner:
         *,
         reload: Callable[[], Configuration] | None = None,
         attached: bool = True,
+        place: Place = NOWHERE,
     ) -> None:
         self._configuration = configuration
         self._load = reload
@@ -66,6 +66,7 @@ class Runner:
         self._workers = Workers(self._signals.stopping, alive=self._watchdog.alive)
         self._connector = Workers(self._signals.stopping, threads=1)
         self._moved = False  # whether the loop runs with a scaler that has been replaced
+        self._place = place
         self._record = Record()
         self._escalation = Escalation(self._record)
 
@@ -81,17 +82,19 @@ class Runner:
     ) -> int:
         """Returns the exit code. `hold` takes the pid file; `ready` is called when all is set up.
 
-        Raises ConfigError and what `hold` raises, before `ready`; and HeldError where another daemon took the name.
+        Raises ConfigError, DaemonError where another process has the state file, and what `hold` raises, before
+        `ready`; and HeldError where another daemon took the name.
         """
         handled = True
         # In this order: the pid file appears when the signal handlers stand, and is gone when the work has ended.
-        with self._signals, hold() as self._held:
+        with self._signals, hold() as self._held, self._have_state_file():
             try:
                 with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
                     self._set_up(ready)
                     try:
                         handled = self._check()
                     finally:
+                        self._keep_unfinished()
                         self._open.end()
                 systemd.sd_notify(systemd.STOPPING)
             finally:
@@ -102,13 +105,20 @@ class Runner:
                 log.info("told to end by a signal: ended")
         return self._signals.exit_code if stopping else OK if handled else FAILED
 
+    def _have_state_file(self) -> AbstractContextManager[None]:
+        self._keeping = Keeping(self._place, self._configuration)
+        return self._keeping.held()
+
     def _set_up(self, ready: Callable[[], None]) -> None:
         command, merged = self._configuration.command, self._configuration.config
         logs.set_up(merged["logging"], dry_run=command["dry_run"], console=self._attached)
         self._open = self._clients(self._configuration)
+        _announce(self._configuration)
+        self._state = self._keeping.begin(self._configuration, self._record)
         self._scaler = self._new_scaler()
         settle()
-        _announce(self._configuration)
+        if not command["run_once"]:
+            self._keeping.write(self._state, self._record)
         ready()
         systemd.sd_notify(systemd.READY)
 
@@ -130,6 +140,7 @@ class Runner:
             dry_run=command["dry_run"],
             lookout=on_and_on,
             backfill=Backfill(self._signals.stopping) if on_and_on else None,
+            state=self._state,
         )
 
     def _check(self) -> bool:
@@ -147,6 +158,14 @@ class Runner:
         merged = self._configuration.config["global"]
         where = f"instance {self._configuration.command['instance']}, region {merged['region']}"
         self._escalation.note(checked, merged["failures_before_notification"], where, self._scaler)
+        once = self._configuration.command["run_once"]
+        due = None if once else _now() + timedelta(seconds=max(0.0, self._scaler.pause()))
+        self._keeping.note(checked, self._state, self._record, due)
+
+    def _keep_unfinished(self) -> None:
+        """Of a check that was ended by a signal: what it has changed and told; not what it had only begun to count."""
+        if self._state.tally.decided:
+            self._keeping.write(self._state, self._record)
 
     # What the loop asks for
 
@@ -206,12 +225,15 @@ class Runner:
         replaced, self._open = self._open, clients
         log.info("SIGHUP: the configuration was read again")
         _announce(new)
-        if any(old.config["global"][key] != new.config["global"][key] for key in _WHERE):
+        if whose(old.config["global"]) != whose(new.config["global"]):
             log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
             self._scaler.close()
+            self._state = State()
             self._scaler, self._moved = self._new_scaler(), True
         else:
             self._scaler.reconfigure(new.config, clients)
+        self._keeping.go_by(new)
+        self._keeping.write(self._state, self._record)
         replaced.close()  # no call is under way between two checks
 
 

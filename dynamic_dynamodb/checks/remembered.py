@@ -43,6 +43,7 @@ def plain(state: State, record: Record) -> dict[str, Any]:
         "rhythm": round(state.rhythm, 3),
         "failures": record.failures,
         "last_success": record.last_success and written(record.last_success),
+        "told": sorted(record.told),
         "targets": [
             [target.table, target.index, kept]
             for target, memory in state.memories()
@@ -60,6 +61,8 @@ def _of_memory(memory: Memory) -> Iterator[tuple[str, Any]]:
         yield "waits_until", written(memory.waits_until)
     if memory.alarmed:
         yield "alarmed", memory.alarmed
+    if memory.at_maximum:
+        yield "at_maximum", sorted(memory.at_maximum)
     if memory.said and (said := [name for name, one in _LASTING.items() if one in memory.said]):
         yield "said", said
     history = memory.history
@@ -68,13 +71,14 @@ def _of_memory(memory: Memory) -> Iterator[tuple[str, Any]]:
         yield "learned", known
 
 
-def recall(kept: Mapping[str, Any], state: State, record: Record) -> None:
+def recall(plain: object, state: State, record: Record) -> None:
     """Remember what `plain` gave. Raises ValueError where it is anything else; then nothing has changed."""
+    kept = _dict(plain)
     began, ended, success = (_optional(moment, kept.get(name)) for name in ("began", "ended", "last_success"))
     rhythm, failures = _number(kept.get("rhythm"), 0, _MOST), _count(kept.get("failures"))
-    memories = dict(_memories(kept.get("targets")))
+    told, memories = set(map(_text, _list(kept.get("told")))), dict(_memories(kept.get("targets")))
     state.began, state.ended, state.rhythm = began, ended, rhythm
-    record.failures, record.last_success = failures, success
+    record.failures, record.last_success, record.told = failures, success, told
     state.recall(memories)
 
 
@@ -89,6 +93,7 @@ def _memory(kept: Mapping[str, Any]) -> Memory:
         increased=_by_axis(kept, "increased", moment),
         waits_until=_optional(moment, kept.get("waits_until")),
         alarmed=_by_axis(kept, "alarmed", _text),
+        at_maximum={axis for axis in AXES if axis in _list(kept.get("at_maximum", []))},
         learned=_by_axis(kept, "learned", _learned),
         said={_LASTING[name] for name in map(_text, _list(kept.get("said", []))) if name in _LASTING},
     )
@@ -142,4 +147,4 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 def _refuse() -> Any:
-    raise ValueError("it is damaged")
+    raise ValueError("it holds what this program does not write")

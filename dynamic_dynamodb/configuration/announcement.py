@@ -51,7 +51,7 @@ def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator
     keys = ("scaling_policy", *(f"{axis}_scaling_policy" for axis in AXES))
     tracked = any(section.get(key) == TRACKING for section in sections for key in keys)
     if tracked and once:
-        yield f"{TRACKING} knows no recurring loads with --run-once: each process begins with an empty memory"
+        yield f"{TRACKING} knows no recurring loads with --run-once: no process lives long enough to read the past"
     elif tracked and interval > _BEST_INTERVAL:
         yield (
             f"{TRACKING} follows the load minute by minute: check-interval: {_BEST_INTERVAL} is recommended, "

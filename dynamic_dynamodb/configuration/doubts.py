@@ -84,6 +84,35 @@ def of_section(
         yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
 
 
+def of_state(command: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """About what is remembered from one process to the next."""
+    state_file, runs_once = config["global"]["state_file"], command["run_once"] and not command["dry_run"]
+    if state_file and command["daemon"] is not None:
+        yield "state-file: has no effect with --daemon, which has its state file beside its pid file"
+    if runs_once and not state_file and command["daemon"] is None and (lost := list(dict.fromkeys(_lost(config)))):
+        yield (
+            f"--run-once: nothing is remembered from one run to the next without --state-file PATH: {', '.join(lost)}"
+        )
+
+
+def _lost(config: Mapping[str, Any]) -> Iterator[str]:
+    """What does not work where nothing is remembered, section by section."""
+    episode = config["global"]["failures_before_notification"]
+    for section in (one for table in config["tables"].values() for one in (table, *table["gsis"].values())):
+        for axis in AXES:
+            name = f"num-{axis.removesuffix('s')}-checks-before-scale-down"
+            for values in (section, *section["schedules"].values()):
+                checks = values.get(name.replace("-", "_")) or 1
+                if checks > 1 and section[f"{axis}_scaling_policy"] != TRACKING:
+                    yield f"{name}: {checks} is never reached"
+        if any(section[f"{axis}_{side}_alarm_threshold"] for axis in AXES for side in ("upper", "lower")):
+            yield "alarms repeat at every run"
+        if any(section[f"{axis}_scaling_policy"] == TRACKING for axis in AXES):
+            yield "target tracking learns nothing"
+        if episode > 1 and "check-failed" in (section["sns_message_types"] or ()):
+            yield f"failures-before-notification: {episode} is never reached"
+
+
 def _of_policy(values: Mapping[str, Any], own: Collection[str]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Options of the scaling policy that is not the section's."""
     tracking = [axis for axis in AXES if values[f"{axis}_scaling_policy"] == TRACKING]

@@ -6,6 +6,7 @@ Python 3's configparser, with the grammar of Python 2's, which the old files wer
 from __future__ import annotations
 
 import configparser
+import hashlib
 import io
 import re
 import stat
@@ -39,29 +40,37 @@ class Section(NamedTuple):
     after: str | None
 
 
-def read(path: str) -> tuple[list[Section], list[str]]:
-    """The sections of a file, and what is wrong with it; no message holds the text of a value."""
+class Read(NamedTuple):
+    """The sections of a file, what is wrong with it, and its SHA-256, where it could be read."""
+
+    sections: list[Section]
+    problems: list[str]
+    digest: str | None = None
+
+
+def read(path: str) -> Read:
+    """Read a file; no message holds the text of a value."""
     try:
-        text = _decode(_content(path))
+        content = _content(path)
+        text = _decode(content)
     except (OSError, ValueError) as error:
-        return [], [f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]
+        return Read([], [f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"])
     parser = _Parser()
     try:
         parser.read_file(parser.numbered(_REM.sub("#rem", line) for line in io.StringIO(text, newline=None)))
     except configparser.MissingSectionHeaderError as error:
-        return [], [f"{path}:{error.lineno}: comes before the first [section]"]
+        return Read([], [f"{path}:{error.lineno}: comes before the first [section]"])
     except configparser.ParsingError as error:
         # The line itself is not quoted: it may hold a secret.
-        return [], [
-            f"{path}:{number}: is neither a [section], nor 'option: value', nor a comment"
-            for number, _line in error.errors
-        ]
+        told = "is neither a [section], nor 'option: value', nor a comment"
+        return Read([], [f"{path}:{number}: {told}" for number, _line in error.errors])
     sections = [_section(parser, name) for name in parser.sections()]
-    return sections, [
+    problems = [
         f"{path}:{section.line}: is the header of a section, but has no closing ]"
         for section in sections
         if section.after is None
     ]
+    return Read(sections, problems, hashlib.sha256(content).hexdigest())
 
 
 def _content(path: str) -> bytes:

@@ -58,11 +58,13 @@ class Configuration:
     the config dict: `{"global", "logging", "tables": {regex: {..., "gsis": {regex: {...}}}}}`; `never` of a table or
     index are the keys of the switches that are shown as false because amounts of 0 leave nothing to be switched on.
     In its [global] part, `region_from` tells where the region comes from; both are None where boto3 must tell them.
+    `digest` is the SHA-256 of the file.
     """
 
     command: dict[str, Any]
     config: dict[str, Any]
     warnings: tuple[str, ...]
+    digest: str | None = None
 
 
 def _unknown_to_boto(_profile: str | None) -> tuple[Collection[str], bool]:
@@ -244,6 +246,7 @@ class _Loader:
         self._ask_boto = ask_boto
         self.warnings: list[str] = []
         self.path = ""
+        self.digest: str | None = None
         self._homes: dict[tuple[str | None, str], _Section] = {}  # by the table of an index, and the expression
         self._scheduled: dict[tuple[str | None, str], dict[str, _Section]] = {}  # their schedules, by name
 
@@ -270,7 +273,9 @@ class _Loader:
                 if self.path
                 else "nothing to scale: give --table-name NAME, or --config FILE with a [table: NAME] section"
             )
-        return Configuration(command, config, self.in_order(self.warnings))
+        if not self.problems:
+            self.warnings += doubts.of_state(command, config)
+        return Configuration(command, config, self.in_order(self.warnings), self.digest)
 
     def in_order(self, found: Sequence[str]) -> tuple[str, ...]:
         """What was found, each once, of the flags and of the whole file first, then line by line."""
@@ -325,9 +330,10 @@ class _Loader:
             return {}
         self.path = path
         sections: dict[str, _Section] = {}
-        read, problems = inifile.read(path)
-        self.problems += problems
-        for one in read:
+        read = inifile.read(path)
+        self.problems += read.problems
+        self.digest = read.digest
+        for one in read.sections:
             known = _known(one.header)
             section = _Section(path, one.header, one.line, one.after or "")
             if known is None:

@@ -237,6 +237,21 @@ _COMMAND_LINE_OPTIONS = (
         group=DAEMON_GROUP,
         example="--daemon status --pid-file-dir /var/lib/dynamic-dynamodb",
     ).means("Folder of the pid file."),
+    Switch("json", group=DAEMON_GROUP, example="--daemon status --json").means(
+        "With --daemon status: print JSON, always a list of instances."
+    ),
+    Whole(
+        "max-age",
+        sections=(COMMAND_LINE,),
+        unit="seconds",
+        minimum=0,
+        group=DAEMON_GROUP,
+        alone="0",
+        example="--daemon status --max-age",
+    ).means(
+        "With --daemon status: exit code 1 when the last successful check ended longer ago than this. Without a "
+        "number, or with 0: three times the check-interval and what the last check took."
+    ),
     Option(
         "table-name",
         kind="regex",
@@ -351,6 +366,11 @@ _GLOBAL_OPTIONS = (
         group=GENERAL_GROUP,
         example="60",
     ).means("Pause between two checks."),
+    Path("state-file", sections=(GLOBAL,), group=GENERAL_GROUP, example="/var/lib/dynamic-dynamodb/orders.state").means(
+        "With --run-once: remember here, from one run to the next, consecutive checks before a decrease, alarms that "
+        "were sent, decreases that wait, and what target tracking has learned. A daemon has such a file beside its "
+        "pid file."
+    ),
     Whole("failures-before-notification", sections=(GLOBAL,), default=3, unit="checks", example="5").means(
         "How many checks in a row must fail before topics with check-failed in their sns-message-types are told."
     ),

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import time
+from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -23,6 +24,7 @@ from dynamic_dynamodb.decisions.model import Target
 
 NOW = datetime(2026, 11, 24, 18, 7, 2, tzinfo=timezone.utc)
 ORDERS, BY_DATE = Target("orders"), Target("orders", "by-date")
+TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
 LEARNED = Learned(headroom=1.15, trust=0.25, quiet=7, steps=2, doubted=True)
 
 
@@ -33,20 +35,22 @@ def full() -> tuple[State, Record]:
     memory.increased = {"writes": NOW - timedelta(minutes=20)}
     memory.waits_until = NOW + timedelta(minutes=53)
     memory.alarmed = {"reads": "high-throughput-alarm"}
+    memory.at_maximum = {"reads"}
     memory.said = {Episode.BREAKER_OPEN, Episode.ON_DEMAND}
     memory.section = "^orders$"
     state.memory(BY_DATE).history = History({"reads": LEARNED})
     state.memory(Target("quiet")).history = History()
     state.began, state.ended, state.rhythm = NOW - timedelta(seconds=2), NOW, 900.5
-    return state, Record(failures=3, last_success=NOW - timedelta(hours=1), changes=7)
+    return state, Record(failures=3, last_success=NOW - timedelta(hours=1), told={TOPIC}, changes=7)
 
 
-KEPT = {
+KEPT: dict[str, Any] = {
     "began": "2026-11-24T18:07:00.000Z",
     "ended": "2026-11-24T18:07:02.000Z",
     "rhythm": 900.5,
     "failures": 3,
     "last_success": "2026-11-24T17:07:02.000Z",
+    "told": ["arn:aws:sns:us-east-1:123456789012:operators"],
     "targets": [
         [
             "orders",
@@ -56,6 +60,7 @@ KEPT = {
                 "increased": {"writes": "2026-11-24T17:47:02.000Z"},
                 "waits_until": "2026-11-24T19:00:02.000Z",
                 "alarmed": {"reads": "high-throughput-alarm"},
+                "at_maximum": ["reads"],
                 "said": ["breaker-open"],
             },
         ],
@@ -76,13 +81,14 @@ def test_it_comes_back() -> None:
     state, record = State(), Record()
     remembered.recall(json.loads(json.dumps(KEPT)), state, record)
     assert (state.began, state.ended, state.rhythm) == (NOW - timedelta(seconds=2), NOW, 900.5)
-    assert record == Record(failures=3, last_success=NOW - timedelta(hours=1), changes=0)
+    assert record == Record(failures=3, last_success=NOW - timedelta(hours=1), told={TOPIC}, changes=0)
     assert dict(state.memories()) == {
         ORDERS: Memory(
             streaks={"reads": 2, "writes": 0},
             increased={"writes": NOW - timedelta(minutes=20)},
             waits_until=NOW + timedelta(minutes=53),
             alarmed={"reads": "high-throughput-alarm"},
+            at_maximum={"reads"},
             said={Episode.BREAKER_OPEN},
         ),
         BY_DATE: Memory(learned={"reads": LEARNED}),
@@ -99,9 +105,25 @@ def test_what_is_said_at_info_is_said_by_each_process() -> None:
     assert not state.once(Episode.BREAKER_OPEN, ORDERS)
 
 
+def test_whatever_is_remembered_is_kept_or_known_to_end_with_the_process() -> None:
+    """A new field of Memory or Record is one or the other: who adds it decides."""
+    ends = {"history", "section"}  # what was learned from the minutes is kept; the section is said by each process
+    kept = {name for _, _, values in KEPT["targets"] for name in values}
+    assert {one.name for one in fields(Memory)} == kept | ends
+    assert {one.name for one in fields(Record)} == {"failures", "last_success", "told", "changes"}
+
+
 def test_nothing_to_keep() -> None:
     kept = remembered.plain(State(), Record())
-    assert kept == {"began": None, "ended": None, "rhythm": 0, "failures": 0, "last_success": None, "targets": []}
+    assert kept == {
+        "began": None,
+        "ended": None,
+        "rhythm": 0,
+        "failures": 0,
+        "last_success": None,
+        "told": [],
+        "targets": [],
+    }
     remembered.recall(kept, State(), Record())
 
 
@@ -125,6 +147,8 @@ def damaged(path: list[str | int], value: object) -> dict[str, Any]:
         (["failures"], 10**10),
         (["failures"], True),
         (["last_success"], "2026-11-24T17:07:02"),
+        (["told"], "operators"),
+        (["told"], [None]),
         (["targets"], None),
         (["targets"], {"orders": {}}),
         (["targets", 0], ["orders", None]),
@@ -137,6 +161,7 @@ def damaged(path: list[str | int], value: object) -> dict[str, Any]:
         (["targets", 0, 2, "increased", "writes"], 1_764_000_000),
         (["targets", 0, 2, "waits_until"], "2026-02-30T00:00:00Z"),
         (["targets", 0, 2, "alarmed", "reads"], None),
+        (["targets", 0, 2, "at_maximum"], "reads"),
         (["targets", 0, 2, "said"], "breaker-open"),
         (["targets", 0, 2, "said"], [["breaker-open"]]),
         (["targets", 1, 2, "learned", "reads"], {}),

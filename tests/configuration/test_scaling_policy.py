@@ -160,7 +160,7 @@ def test_what_has_no_effect_draws_a_warning(tmp_path: Path, text: str, warned: l
         (
             TRACKED,
             {"run_once": True},
-            ["target-tracking knows no recurring loads with --run-once: each process begins with an empty memory"],
+            ["target-tracking knows no recurring loads with --run-once: no process lives long enough to read the past"],
         ),
         ("[table: ^orders$]\n", {}, []),
         (
