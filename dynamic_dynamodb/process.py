@@ -139,6 +139,7 @@ class Runner:
             _now,
             dry_run=command["dry_run"],
             lookout=on_and_on,
+            once=not on_and_on,
             backfill=Backfill(self._signals.stopping) if on_and_on else None,
             state=self._state,
         )
@@ -155,6 +156,9 @@ class Runner:
 
     def _after(self, checked: Checked) -> None:
         """What a check leaves behind, before the sleep."""
+        command = self._configuration.command
+        following = "" if command["run_once"] else self._scaler.next_check()
+        loop.tell(checked, dry_run=command["dry_run"], following=following)
         merged = self._configuration.config["global"]
         where = f"instance {self._configuration.command['instance']}, region {merged['region']}"
         self._escalation.note(checked, merged["failures_before_notification"], where, self._scaler)

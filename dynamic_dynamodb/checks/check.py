@@ -42,12 +42,14 @@ class Scaler:
         *,
         dry_run: bool = False,
         lookout: bool = False,
+        once: bool = False,
         watch: Callable[[Change], None] = ignore,
         backfill: Backfill | None = None,
         state: State | None = None,
     ) -> None:
         """`lookout`: warn of throttled events that the configuration ignores; that is for whoever checks on and on.
 
+        `once`: there is no check before this one that has said anything, and none to come.
         `watch` is told of each change that DynamoDB accepted. `backfill` reads, beside the checks, what CloudWatch
         keeps of the past. `state`: what an earlier process remembered.
         """
@@ -56,6 +58,7 @@ class Scaler:
         self._watch = watch
         self._clock = clock
         self._dry_run = dry_run
+        self._once = once
         self._checked: datetime | None = None  # when the last check began
         self._state = State() if state is None else state
         self._number = 0  # of the check, since the process began
@@ -67,7 +70,7 @@ class Scaler:
     def reconfigure(self, config: Mapping[str, Any], clients: Clients) -> None:
         """Work by another config dict from the next check on. Streaks and the like of targets that stay are kept."""
         self.interval: int = config["global"]["check_interval"]  # seconds between two checks
-        self._state.tell_again(Episode.COST_TOLD, Episode.PAUSE_TOLD, Episode.LIST_TABLES_DENIED)
+        self._state.tell_again(Episode.COST_TOLD, Episode.LIST_TABLES_DENIED)
         self._clients = clients
         self._inventory = Inventory(config, clients.dynamodb, self._workers, self._state, self._clock)
         metrics = Metrics(clients.cloudwatch, self._workers)
@@ -85,6 +88,7 @@ class Scaler:
             self._clock,
             self._decide_again,
             dry_run=self._dry_run,
+            once=self._once,
         )
         self._lookout.begin_anew()
 
@@ -162,12 +166,11 @@ class Scaler:
         now = self._clock()
         return self._inventory.next_beginning(min(self._checked or now, now))
 
-    def tell_pause(self) -> None:
-        """Say that nothing is to come for a while; at info the first time, so that nobody waits for an end."""
-        level = logging.INFO if self._state.once(Episode.PAUSE_TOLD) else logging.DEBUG
+    def next_check(self) -> str:
+        """When the next check begins, for the line that a check ends with."""
         left = max(0, round(self.pause()))
         why = ", when a schedule begins" if left < self.interval else ""
-        log.log(level, "the next check begins in %d s%s", left, why)
+        return f"next in {left} s{why}"
 
     # Measure and decide
 
@@ -294,7 +297,7 @@ class Scaler:
 
     def _one(self, job: Job, policy: Policy, usage: Usage, streaks: Mapping[Axis, int]) -> Decision:
         if job.writes_managed and policy.axis == "writes":
-            return calculator.stay(policy, usage.provisioned, "AWS manages the writes of a global table")
+            return calculator.stay(policy, usage.provisioned, "AWS manages the writes of a global table", "aws")
         if policy.tracks:
             return self._tracker.decide(policy, job.resource, self._clock())
         return calculator.decide(policy, usage, streaks[policy.axis])

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.cloudwatch import Measured
@@ -16,7 +17,7 @@ from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.tracking import Followed
 from dynamic_dynamodb.decisions import windows
-from dynamic_dynamodb.decisions.model import Axis, Change, Decision, Resource, Target, Throughput
+from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Resource, Target, Throughput
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -24,6 +25,16 @@ log = logging.getLogger("dynamic-dynamodb")
 # them: so many more become available, one each hour, that there are never more than these. It is AWS's default.
 _AT_ONCE = 4
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+
+# The guards that hold a change, by the names that the log has for them in JSON.
+_WINDOW, _RUN_OUT = "maintenance-window", "decreases-run-out"
+
+
+class Held(NamedTuple):
+    """Why not all of what was decided is sent."""
+
+    by: str  # which guard
+    text: str
 
 
 @dataclass(frozen=True)
@@ -35,18 +46,31 @@ class Verdict:
     streaks: Mapping[Axis, int]  # before this check
     decisions: tuple[Decision, Decision]
     change: Change
-    held: tuple[str, ...] = ()  # why not all of what was decided is sent
+    held: tuple[Held, ...] = ()
     notes: tuple[str, ...] = ()  # what the reasons do not tell: decreases used
     grave: bool = False  # by the verdict that this one took the place of, which was never logged
 
     def line(self, *held: str) -> str:
         """Both axes with their reasons, in one line; what is not done is said first, lest it be read as done."""
-        return "; ".join([*self.held, *held, *(str(decision.reason) for decision in self.decisions), *self.notes])
+        guards = (one.text for one in self.held)
+        return "; ".join([*guards, *held, *(str(decision.reason) for decision in self.decisions), *self.notes])
+
+    @property
+    def kind(self) -> str:
+        """What the line says but for its numbers."""
+        axes = (f"{axis} {decision.kind}" for axis, decision in zip(AXES, self.decisions, strict=True))
+        return "; ".join([*axes, *(f"held by {one.by}" for one in self.held)])
 
     @property
     def level(self) -> int:
+        """Of its line, where it says something that the last check's did not say."""
+        return max(logging.INFO, self.repeated)
+
+    @property
+    def repeated(self) -> int:
+        """Of its line, where the last check's was of the same kind."""
         warn = self.grave or any(decision.warn for decision in self.decisions)
-        return logging.WARNING if warn else logging.INFO
+        return logging.WARNING if warn else logging.DEBUG
 
 
 def decreases_used(resource: Resource) -> str:
@@ -103,8 +127,8 @@ class Guards:
             return verdict
         note = f"outside the maintenance windows {written} UTC"
         if increases_anyway:
-            return self._hold_decreases(verdict, f"not decreased, {note}")
-        return self._hold(verdict, verdict.change.current, f"not changed, {note}")
+            return self._hold_decreases(verdict, Held(_WINDOW, f"not decreased, {note}"))
+        return self._hold(verdict, verdict.change.current, Held(_WINDOW, f"not changed, {note}"))
 
     def _unless_run_out(self, verdict: Verdict, now: datetime) -> Verdict:
         memory = self._state.memory(verdict.job.target)
@@ -113,16 +137,17 @@ class Guards:
         if memory.waits_until is None:
             return verdict
         until = _time(memory.waits_until)
-        return self._hold_decreases(verdict, f"not decreased, decreases have run out: asked for again from {until}")
+        note = f"not decreased, decreases have run out: asked for again from {until}"
+        return self._hold_decreases(verdict, Held(_RUN_OUT, note))
 
-    def _hold_decreases(self, verdict: Verdict, note: str) -> Verdict:
+    def _hold_decreases(self, verdict: Verdict, note: Held) -> Verdict:
         return self._hold(verdict, verdict.change.without_decreases().desired, note)
 
     @staticmethod
-    def _hold(verdict: Verdict, desired: Throughput, note: str) -> Verdict:
+    def _hold(verdict: Verdict, desired: Throughput, note: Held) -> Verdict:
         if verdict.change.desired == desired:  # there is nothing to hold
             return verdict
-        log.debug("%s - %s", verdict.job.target, note)
+        log.debug("%s - %s", verdict.job.target, note.text)
         return replace(verdict, change=replace(verdict.change, desired=desired), held=(*verdict.held, note))
 
     def postpone(self, refused: Sequence[Verdict], error: AwsError, now: datetime) -> dict[Target, str]:

@@ -47,11 +47,26 @@ def run(
 ) -> None:
     """Check, sleep, check, until told to end, which StoppedError may tell too. Checks never overlap.
 
-    `after` is told how each check ended, before the sleep.
+    `after` is told how each check ended, before the sleep; its line in the log is for `after` to write, by `tell`.
     """
     while not stop.stopping():
         checked = attempt(scaler, timer)
         scaler.took(checked.took)
-        scaler.tell_pause()
         after(checked)
         stop.sleep(max(0.0, scaler.pause()))
+
+
+def tell(checked: Checked, *, dry_run: bool, following: str = "") -> None:
+    """The line that each check ends with; `following` says when the next one begins, if there is one."""
+    log.info(
+        "check %d%s: %d looked at, %d %s, %d left alone, %d failed, in %.1f s%s",
+        checked.number,
+        " failed" if checked.error else "",
+        checked.looked_at,
+        checked.changed,
+        "would be changed" if dry_run else "changed",
+        checked.left_alone,
+        checked.failed,
+        checked.took,
+        f"; {following}" if following else "",
+    )

@@ -39,7 +39,6 @@ class Episode(IntEnum):  # an int, because each check looks up a dozen and other
 
     LIST_TABLES_DENIED = auto()  # of the program
     COST_TOLD = auto()
-    PAUSE_TOLD = auto()
     OVERRUN = auto()
 
 
@@ -56,6 +55,7 @@ class Memory:
     learned: dict[Axis, Learned] = field(default_factory=dict)  # by an earlier process, from such a history
     history: History | None = None  # minute by minute, where it follows a target utilization
     section: str = ""  # the expression that it was last said to be configured by
+    kind: str = ""  # of the last check's verdict: a line of the same kind is no news
 
 
 class State:

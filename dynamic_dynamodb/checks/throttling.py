@@ -44,14 +44,14 @@ def tell_throttling(
         _tell_hot_range(state, target, axis, usage, decision)
         for axis, usage, decision in zip(AXES, usages, decisions, strict=True)
     )
-    return reads, _add(writes, held_up(target, throttled))
+    return reads, _add(writes, "held-up", held_up(target, throttled))
 
 
 def _tell_hot_range(state: State, target: Target, axis: Axis, usage: Usage, decision: Decision) -> Decision:
     begins = state.begins(_HOT[axis], bool(usage.hot), target)
     if not usage.hot:
         return decision
-    return replace(_add(decision, hot_range(axis, usage)), warn=decision.warn or begins)
+    return replace(_add(decision, "hot-range", hot_range(axis, usage)), warn=decision.warn or begins)
 
 
 def watched(job: Job) -> tuple[Axis, ...]:
@@ -69,8 +69,10 @@ def _managed(job: Job, policy: Policy) -> bool:
     return job.writes_managed and policy.axis == "writes"
 
 
-def _add(decision: Decision, note: str) -> Decision:
-    return replace(decision, reason=f"{decision.reason}; {note}") if note else decision
+def _add(decision: Decision, kind: str, note: str) -> Decision:
+    if not note:
+        return decision
+    return replace(decision, reason=f"{decision.reason}; {note}", aside=(*decision.aside, kind))
 
 
 _HOUR = timedelta(hours=1)

@@ -38,6 +38,7 @@ class Updates:
         again: Callable[[str, Sequence[Verdict]], list[Verdict]],
         *,
         dry_run: bool,
+        once: bool = False,
     ) -> None:
         self._dynamodb = dynamodb
         self._workers = workers
@@ -47,6 +48,7 @@ class Updates:
         self._clock = clock
         self._again = again  # decides again, by a new description
         self._dry_run = dry_run
+        self._once = once  # whether nobody has heard anything before this check
         self._left_out: set[str] = set()  # tables that the check before did not ask for, since AWS was away
 
     def make(self, verdicts: Sequence[Verdict]) -> None:
@@ -122,12 +124,20 @@ class Updates:
 
     def _tell_lines(self, group: Sequence[Verdict]) -> None:
         for verdict in group:
-            if log.isEnabledFor(verdict.level):
-                log.log(verdict.level, "%s - %s", verdict.job.target, verdict.line())
+            self._tell_line(verdict)
             if verdict.change.changes:  # of a dry run
                 self._state.tally.changed.add(verdict.job.target)
             elif verdict.held:
                 self._state.tally.left_alone.add(verdict.job.target)
+
+    def _tell_line(self, verdict: Verdict, *held: str, level: int = logging.DEBUG) -> None:
+        """One line; `held` is what DynamoDB has not done, and `level` the least that it is worth."""
+        memory, kind = self._state.memory(verdict.job.target), verdict.kind
+        news = self._once or bool(held) or verdict.change.changes or memory.kind != kind
+        memory.kind = kind
+        level = max(level, verdict.level if news else verdict.repeated)
+        if log.isEnabledFor(level):
+            log.log(level, "%s - %s", verdict.job.target, verdict.line(*held))
 
     def _tell(self, group: Sequence[Verdict], outcome: Outcome) -> None:
         for error in outcome.errors:
@@ -135,7 +145,7 @@ class Updates:
         made = {change.target: change for change in outcome.made}
         waits = self._postponed(group, outcome)
         for verdict in group:
-            target, level, held = verdict.job.target, verdict.level, []
+            target, level, held = verdict.job.target, logging.DEBUG, []
             if target in waits:
                 level = logging.WARNING
                 held.append(f"decrease refused by DynamoDB, {waits[target]}")
@@ -143,7 +153,7 @@ class Updates:
                 level = logging.WARNING
             if (outcome.errors or target in outcome.late) and verdict.change.changes:
                 held += _not_made(verdict.change, target in made, outcome)
-            log.log(level, "%s - %s", target, verdict.line(*held))
+            self._tell_line(verdict, *held, level=level)
             if target in made:
                 self._changed_to(verdict, made[target])
         self._count(group, outcome)

@@ -8,15 +8,18 @@ propose up, propose down, limit, join.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from dynamic_dynamodb.decisions.model import Decision, Direction, Policy, Reason, Scale, Unit, Usage
+from dynamic_dynamodb.decisions.model import Decision, Direction, Holder, Policy, Reason, Rule, Scale, Unit, Usage
 
 # A threshold has a few decimals and a sum of datapoints under 20: enough to tell one from the other.
 _MOST_DIGITS = 30
+
+_LOW: Rule = "low-consumption"
+_NOBODY: Holder = ""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class _Increase:
     units: int
     why: str  # what was measured against what
     how: str  # the amount
+    rule: Rule
     option: str  # that asks for it, where it looks at throttled events
 
 
@@ -36,6 +40,7 @@ class _Decrease:
     units: int  # after the floors; below what is provisioned, or nothing is asked for
     why: Reason
     how: str
+    held: Holder = ""  # what it would be less without
 
 
 def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
@@ -45,7 +50,7 @@ def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
     The decision's units are 1 or more; within min and max unless a switch forbids it.
     """
     if not policy.enable_autoscaling:
-        return _stay(policy, usage, 0, f"enable-{policy.axis}-autoscaling is false")
+        return _stay(policy, usage, 0, f"enable-{policy.axis}-autoscaling is false", "off")
     if policy.num_checks_reset_percent and usage.consumed_percent >= policy.num_checks_reset_percent:
         streak = 0
     increase = _increase(policy, usage)
@@ -53,14 +58,14 @@ def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
     return limit(policy, usage, proposal)
 
 
-def stay(policy: Policy, provisioned: int, reason: str) -> Decision:
+def stay(policy: Policy, provisioned: int, reason: str, rule: Rule) -> Decision:
     """The decision to leave an axis alone without having looked at its usage."""
-    return Decision(provisioned, "stay", f"{policy.axis} {provisioned}: stays, {reason}", streak=0)
+    return Decision(provisioned, "stay", f"{policy.axis} {provisioned}: stays, {reason}", streak=0, rule=rule)
 
 
-def _stay(policy: Policy, usage: Usage, streak: int, reason: str) -> Decision:
+def _stay(policy: Policy, usage: Usage, streak: int, reason: str, rule: Rule, held: Holder = "") -> Decision:
     text = Reason(lambda: f"{_measured(policy, usage)}: stays, {reason}")
-    return Decision(usage.provisioned, "stay", text, streak)
+    return Decision(usage.provisioned, "stay", text, streak, rule=rule, held=held)
 
 
 # Up
@@ -94,10 +99,12 @@ def _increase_by_consumption(policy: Policy, usage: Usage) -> _Increase | None:
         if measured < policy.upper_threshold:
             return None
         why = f"{_measured(policy, usage, policy.upper_threshold)} >= {number(policy.upper_threshold)} %"
-        return _candidate(usage, Fraction(policy.increase_consumed_with), policy.increase_consumed_unit, why)
+        return _candidate(
+            usage, Fraction(policy.increase_consumed_with), policy.increase_consumed_unit, why, "consumption"
+        )
     threshold, amount = _step_up(scale, measured)
     why = f"{_measured(policy, usage, *_keys(scale))} >= {number(threshold)} %"
-    return _candidate(usage, amount, policy.increase_consumed_unit, why)
+    return _candidate(usage, amount, policy.increase_consumed_unit, why, "consumption")
 
 
 def _increase_by_events(policy: Policy, usage: Usage) -> _Increase | None:
@@ -106,7 +113,7 @@ def _increase_by_events(policy: Policy, usage: Usage) -> _Increase | None:
         return None
     why = f"{number(usage.throttled)} {policy.axis} throttled > {threshold}"
     option = f"throttled-{policy.axis}-upper-threshold"
-    return _candidate(usage, Fraction(policy.increase_with), policy.increase_unit, why, option)
+    return _candidate(usage, Fraction(policy.increase_with), policy.increase_unit, why, "throttled-events", option)
 
 
 def _increase_by_provisioned_share(policy: Policy, usage: Usage) -> _Increase | None:
@@ -119,7 +126,9 @@ def _increase_by_provisioned_share(policy: Policy, usage: Usage) -> _Increase | 
         f">= {number(threshold)} %"
     )
     option = f"increase-throttled-by-provisioned-{policy.axis}-scale"
-    return _candidate(usage, amount, policy.increase_throttled_by_provisioned_unit, why, option)
+    return _candidate(
+        usage, amount, policy.increase_throttled_by_provisioned_unit, why, "throttled-by-provisioned", option
+    )
 
 
 def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | None:
@@ -133,7 +142,7 @@ def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | Non
         threshold, amount = _step_up(scale, measured)
         why = f"{policy.axis} throttled {percent(measured, *_keys(scale))} % of consumed >= {number(threshold)} %"
     option = f"increase-throttled-by-consumed-{policy.axis}-scale"
-    return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why, option)
+    return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why, "throttled-by-consumed", option)
 
 
 def _step_up(scale: Scale, measured: Fraction) -> tuple[Fraction, Fraction]:
@@ -145,7 +154,7 @@ def _keys(scale: Scale) -> list[Fraction]:
     return [threshold for threshold, _ in scale]
 
 
-def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str, option: str = "") -> _Increase | None:
+def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str, rule: Rule, option: str = "") -> _Increase | None:
     if amount <= 0:
         return None
     # More can be consumed than is provisioned (burst capacity), and a spike
@@ -155,17 +164,18 @@ def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str, option: str
     how = f"+{_amount(amount, unit)}"
     if base > usage.provisioned:
         how += f" {'of' if unit == 'percent' else 'on top of'} {base} consumed"
-    return _Increase(base + math.ceil(more), why, how, option)
+    return _Increase(base + math.ceil(more), why, how, rule, option)
 
 
 def _up(policy: Policy, usage: Usage, increase: _Increase) -> Decision:
     now, units, how, most = usage.provisioned, increase.units, increase.how, policy.max_provisioned
-    asked = capped(policy, units)
+    asked, held = capped(policy, units), _NOBODY
     if most is not None and units > most >= now:
-        units, how = most, f"{how} would be {units}; {maximum(policy)}"
+        units, how, held = most, f"{how} would be {units}; {maximum(policy)}", "maximum"
     if units == now:
-        return Decision(now, "stay", f"{increase.why}: stays ({how})", streak=0, capped=asked)
-    return Decision(units, "up", f"{increase.why}: {now} -> {units} ({how})", streak=0, capped=asked)
+        return Decision(now, "stay", f"{increase.why}: stays ({how})", 0, capped=asked, rule=increase.rule, held=held)
+    text = f"{increase.why}: {now} -> {units} ({how})"
+    return Decision(units, "up", text, streak=0, capped=asked, rule=increase.rule, held=held)
 
 
 def capped(policy: Policy, units: int) -> int:
@@ -177,39 +187,53 @@ def capped(policy: Policy, units: int) -> int:
 
 
 def _down_or_stay(policy: Policy, usage: Usage, streak: int) -> Decision:
-    hold = _reason_not_to_decrease(policy, usage)
-    if hold:
-        return _stay(policy, usage, 0, hold)
+    hold = next(_reasons_not_to_decrease(policy, usage), None)
+    if hold is not None:
+        return _stay(policy, usage, 0, *hold)
     decrease = _decrease(policy, usage)
     if decrease is None:
         return Decision(usage.provisioned, "stay", Reason(lambda: _between(policy, usage)), streak=0)
     if decrease.units >= usage.provisioned:
-        text = Reason(lambda: f"{decrease.why}: stays, {decrease.how}")
-        return Decision(usage.provisioned, "stay", text, streak=0, floored=decrease.how)
+        return _floored(usage, decrease)
     goal = policy.num_checks_before_scale_down
     streak = min(streak + 1, goal)
     if streak < goal:
         text = Reason(lambda: f"{decrease.why}: hold, check {streak} of {goal}")
-        return Decision(usage.provisioned, "stay", text, streak)
+        return Decision(usage.provisioned, "stay", text, streak, rule=_LOW, held="streak")
     text = Reason(lambda: f"{decrease.why}: {usage.provisioned} -> {decrease.units} ({decrease.how})")
-    return Decision(decrease.units, "down", text, streak, ripe=True)
+    return Decision(decrease.units, "down", text, streak, ripe=True, rule=_LOW, held=decrease.held)
 
 
-def _reason_not_to_decrease(policy: Policy, usage: Usage) -> str:
-    return _not_allowed(policy, usage) or _throttled(policy, usage)
+def _floored(usage: Usage, decrease: _Decrease) -> Decision:
+    """The floors leave nothing of a decrease."""
+    text = Reason(lambda: f"{decrease.why}: stays, {decrease.how}")
+    return Decision(usage.provisioned, "stay", text, streak=0, floored=decrease.how, rule=_LOW, held=decrease.held)
 
 
-def _not_allowed(policy: Policy, usage: Usage) -> str:
-    """The option that keeps this axis from going down with this consumption, whatever the thresholds."""
+def _reasons_not_to_decrease(policy: Policy, usage: Usage) -> Iterator[tuple[str, Rule]]:
+    """The first one counts."""
+    if forbidden := _switched_off(policy):
+        yield forbidden, "off"
+    if idle := _idle(policy, usage):
+        yield idle, "idle"
+    if throttled := _throttled(policy, usage):
+        yield throttled, "throttled"
+
+
+def _switched_off(policy: Policy) -> str:
+    """The option that keeps this axis from ever going down."""
     if not policy.enable_autoscaling:
         return f"enable-{policy.axis}-autoscaling is false"
     if not policy.enable_down_scaling:
         return f"enable-{policy.axis}-down-scaling is false"
-    if nothing := _nothing_to_take(policy):
-        return nothing
-    if usage.consumed == 0 and not policy.allow_scaling_down_on_0_percent:
-        return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
-    return ""
+    return _nothing_to_take(policy)
+
+
+def _idle(policy: Policy, usage: Usage) -> str:
+    """The option that keeps this axis from going down while nothing is consumed."""
+    if usage.consumed or policy.allow_scaling_down_on_0_percent:
+        return ""
+    return f"nothing consumed and allow-scaling-down-{policy.axis}-on-0-percent is false"
 
 
 def _nothing_to_take(policy: Policy) -> str:
@@ -284,14 +308,15 @@ def _floor(policy: Policy, usage: Usage, wanted: int, why: Reason, how: str) -> 
     needed, clear_of = _load_floor(policy, usage)
     units = max(wanted, policy.minimum, usage.provisioned if needed is None else needed)
     if units >= usage.provisioned and usage.provisioned <= policy.minimum:
-        return _Decrease(units, why, minimum(policy))
+        return _Decrease(units, why, minimum(policy), "minimum")
     if units == wanted:
         return _Decrease(units, why, how)
     consumed = f"{decimals(usage.rate, 1)} consumed"
     if units >= usage.provisioned:
-        return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}")
-    bound = f"{units} keeps {consumed} {clear_of}" if units > policy.minimum else minimum(policy)
-    return _Decrease(units, why, f"{how} would be {wanted}; {bound}")
+        return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}", "load")
+    by_load = units > policy.minimum
+    bound = f"{units} keeps {consumed} {clear_of}" if by_load else minimum(policy)
+    return _Decrease(units, why, f"{how} would be {wanted}; {bound}", "load" if by_load else "minimum")
 
 
 def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
@@ -338,15 +363,19 @@ def limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
     if units == proposal.units:
         return replace(proposal, forced=above) if above else proposal
     if units < now and not policy.enable_down_scaling:
-        stays = _stay(policy, usage, 0, f"{maximum(policy)} but enable-{policy.axis}-down-scaling is false")
-        return replace(stays, capped=proposal.capped)
+        why = f"{maximum(policy)} but enable-{policy.axis}-down-scaling is false"
+        return replace(_stay(policy, usage, 0, why, "maximum", "switch"), capped=proposal.capped)
     if units > now and not policy.enable_up_scaling:
-        return _stay(policy, usage, proposal.streak, f"{minimum(policy)} but enable-{policy.axis}-up-scaling is false")
+        why = f"{minimum(policy)} but enable-{policy.axis}-up-scaling is false"
+        return _stay(policy, usage, proposal.streak, why, "minimum", "switch")
     limit = maximum(policy) if above else minimum(policy)
+    rule: Rule = "maximum" if above else "minimum"
     text = f"{_measured(policy, usage)}: {now} -> {units} ({limit})"
     direction: Direction = "up" if units > now else "down"
     short = above and units < usage.rate
-    return replace(proposal, units=units, direction=direction, reason=text, forced=above, warn=short)
+    return replace(
+        proposal, units=units, direction=direction, reason=text, forced=above, warn=short, rule=rule, held=""
+    )
 
 
 # Joining
@@ -379,7 +408,7 @@ def _join(mine: _Side, other: _Side) -> Decision:
     if other_decision.streak > 0:
         missing = f"are at check {other_decision.streak} of {other_policy.num_checks_before_scale_down}"
     text = f"{_measured(policy, usage)}: hold {usage.provisioned}, {other_policy.axis} {missing}"
-    return replace(decision, units=usage.provisioned, direction="stay", reason=text)
+    return replace(decision, units=usage.provisioned, direction="stay", reason=text, held="other-axis")
 
 
 def _cannot_go_down(decision: Decision, policy: Policy, usage: Usage) -> str:
@@ -387,7 +416,7 @@ def _cannot_go_down(decision: Decision, policy: Policy, usage: Usage) -> str:
 
     To wait for one that was throttled, is between its thresholds, or has not asked often enough is the point.
     """
-    if forbidden := _not_allowed(policy, usage):
+    if forbidden := _switched_off(policy) or _idle(policy, usage):
         return forbidden
     return minimum(policy) if usage.provisioned <= policy.minimum else decision.floored
 

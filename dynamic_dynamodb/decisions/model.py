@@ -8,7 +8,7 @@ with are Fractions: 10 % of 200 is 20 and not 20.000000000000004.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from fractions import Fraction
 from functools import cached_property
@@ -166,6 +166,35 @@ class Usage:
         return 100 * self.throttled / self.consumed if self.consumed else None
 
 
+# Which rule of sections 3 and 10 of the behaviour decided about an axis.
+Rule = Literal[
+    "off",  # its autoscaling, or what the rule would need, is switched off
+    "aws",  # AWS manages it: the writes of a global table
+    "consumption",  # up
+    "throttled-events",  # up
+    "throttled-by-provisioned",  # up
+    "throttled-by-consumed",  # up
+    "between",  # nothing asks for a change
+    "low-consumption",  # down
+    "idle",  # nothing is consumed
+    "throttled",  # what was throttled lately is not taken away from
+    "maximum",
+    "minimum",
+    # of target tracking
+    "load",  # up
+    "throttled-in-effect",  # up
+    "recurring",  # up
+    "settled",  # what is provisioned fits the load, or nearly so
+    "low-load",  # down
+    "waits",  # decreases have run out
+    "unknown",  # too little is known of the last minutes
+    "after-increase",
+]
+
+# What keeps an axis from having what its rule asks for.
+Holder = Literal["", "streak", "minimum", "maximum", "load", "other-axis", "switch"]
+
+
 class Reason:
     """Why, in words that are made when somebody reads them: most checks change nothing, and nobody does."""
 
@@ -198,6 +227,15 @@ class Decision:
     warn: bool = False  # max cuts below what is being consumed
     floored: str = ""  # this check asks for less, and why the floors leave nothing of it
     capped: int = 0  # the units that this check asks for, where they are more than max allows
+    # What the reason says, for those who do not read sentences; not compared, since the reason is.
+    rule: Rule = field(default="between", compare=False)
+    held: Holder = field(default="", compare=False)
+    aside: tuple[str, ...] = field(default=(), compare=False)  # "hot-range", "held-up": what it has beside the rule
+
+    @property
+    def kind(self) -> str:
+        """What the reason says but for its numbers: a line of the same kind as the last check's is no news."""
+        return " ".join(word for word in (self.direction, self.rule, self.held, *self.aside) if word)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.calculator import number
 from dynamic_dynamodb.decisions.exact import exact
-from dynamic_dynamodb.decisions.model import Decision, Policy, Reason, Usage
+from dynamic_dynamodb.decisions.model import Decision, Holder, Policy, Reason, Rule, Usage
 from dynamic_dynamodb.decisions.recurring import Expected
 
 FULL = Fraction(97, 100)  # of what is provisioned: above it there is too little room for the next minutes
@@ -32,6 +32,7 @@ _STALE = 5  # minutes: older data say nothing of the present
 BUCKET = 5  # minutes of provisioned capacity that DynamoDB keeps for bursts: 300 s, "best effort"
 _CREDIT_OVER = 60  # minutes
 _JUST_NOW = 2  # minutes
+_NOBODY: Holder = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Situation:
 class _Candidate(NamedTuple):
     units: Fraction  # per minute
     why: Reason
+    rule: Rule = "low-load"
 
 
 def decide(policy: Policy, seen: Situation, *, joins: bool = False) -> Decision:
@@ -115,14 +117,16 @@ def decide(policy: Policy, seen: Situation, *, joins: bool = False) -> Decision:
     says that a decrease is wanted, if only in company of the other axis.
     """
     if not policy.enable_autoscaling:
-        return _stay(policy, seen, f"enable-{policy.axis}-autoscaling is false")
+        return _stay(policy, seen, f"enable-{policy.axis}-autoscaling is false", "off")
     proposal = _up(policy, seen) or _down_or_stay(policy, seen, joins=joins)
     return calculator.limit(policy, seen.usage, proposal)
 
 
-def _stay(policy: Policy, seen: Situation, reason: str | Reason, *, ripe: bool = False) -> Decision:
+def _stay(
+    policy: Policy, seen: Situation, reason: str | Reason, rule: Rule = "settled", *, ripe: bool = False
+) -> Decision:
     text = Reason(lambda: f"{policy.axis} {_load(seen)} of {seen.provisioned}: stays, {reason}")
-    return Decision(seen.provisioned, "stay", text, streak=0, ripe=ripe)
+    return Decision(seen.provisioned, "stay", text, streak=0, ripe=ripe, rule=rule)
 
 
 # Up
@@ -138,19 +142,23 @@ def _up(policy: Policy, seen: Situation) -> Decision | None:
         return None
     most = _MOST * _greatest(seen)
     greatest = max(candidates, key=lambda one: one.units)
-    now, units = seen.provisioned, math.ceil(min(greatest.units, most) / 60)
-    if units <= now:
+    units = math.ceil(min(greatest.units, most) / 60)
+    if units <= seen.provisioned:
         return None
-    if policy.max_provisioned is not None and units > policy.max_provisioned >= now:
-        limit = policy.max_provisioned
-        if now == limit:
-            text = f"{greatest.why}: stays ({calculator.maximum(policy)})"
-            return Decision(now, "stay", text, streak=0, capped=units)
-        text = f"{greatest.why}: {now} -> {limit} ({units} needed; {calculator.maximum(policy)})"
-        return Decision(limit, "up", text, streak=0, capped=units)
     how = _share(policy, seen, units) if greatest.units <= most else f"no more than {number(_MOST)} times the load"
-    text = f"{greatest.why}: {now} -> {units} ({how})"
-    return Decision(units, "up", text, streak=0, capped=calculator.capped(policy, units))
+    return _within_max(policy, seen.provisioned, units, how, greatest)
+
+
+def _within_max(policy: Policy, now: int, units: int, how: str, asked: _Candidate) -> Decision:
+    """An increase, as far as the maximum allows; what is above it already is limited elsewhere."""
+    most, held, capped = policy.max_provisioned, _NOBODY, calculator.capped(policy, units)
+    if most is not None and units > most >= now:
+        units, how, held = most, f"{units} needed; {calculator.maximum(policy)}", "maximum"
+    if units == now:
+        text = f"{asked.why}: stays ({calculator.maximum(policy)})"
+        return Decision(now, "stay", text, streak=0, capped=capped, rule=asked.rule, held=held)
+    text = f"{asked.why}: {now} -> {units} ({how})"
+    return Decision(units, "up", text, streak=0, capped=capped, rule=asked.rule, held=held)
 
 
 def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
@@ -162,7 +170,7 @@ def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
     if load <= FULL * now + credit / seen.reach:
         return None
     wanted = max(load / _share_of_target(policy, seen), _LEAST_STEP * now)
-    return _Candidate(wanted, Reason(lambda: _over(policy, seen, load, credit)))
+    return _Candidate(wanted, Reason(lambda: _over(policy, seen, load, credit)), "load")
 
 
 def _over(policy: Policy, seen: Situation, load: Fraction, credit: Fraction) -> str:
@@ -186,7 +194,7 @@ def _by_throttling(policy: Policy, seen: Situation) -> _Candidate | None:
     throttled = Reason(
         lambda: f"{policy.axis} {_load(seen)}, {number(events)} throttled with {seen.provisioned} in effect"
     )
-    return _Candidate(wanted, throttled)
+    return _Candidate(wanted, throttled, "throttled-in-effect")
 
 
 def _by_recurrence(policy: Policy, seen: Situation) -> _Candidate | None:
@@ -196,7 +204,7 @@ def _by_recurrence(policy: Policy, seen: Situation) -> _Candidate | None:
         return None
     needed = Fraction(soon.units)
     why = Reason(lambda: f"{policy.axis} {_load(seen)}, {_rounded(needed)} needed at this time on {soon.days}")
-    return _Candidate(needed / _share_of_target(policy, seen), why)
+    return _Candidate(needed / _share_of_target(policy, seen), why, "recurring")
 
 
 def _greatest(seen: Situation) -> Fraction:
@@ -213,9 +221,9 @@ def _greatest(seen: Situation) -> Fraction:
 
 
 def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
-    hold = next(_reasons_not_to_decrease(policy, seen), "")
-    if hold:
-        return _stay(policy, seen, hold)
+    hold = next(_reasons_not_to_decrease(policy, seen), None)
+    if hold is not None:
+        return _stay(policy, seen, *hold)
     now = seen.provisioned
     needs = _needs(policy, seen)
     low = max(math.ceil(max(need.units for need in needs) / 60), policy.minimum)
@@ -226,36 +234,40 @@ def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
         reason = Reason(lambda: f"saving {math.floor(saving)} % is under {number(least)} %")
         return _stay(policy, seen, reason, ripe=saving >= _SAVES_JOINING)
     if not seen.throttling_known:
-        return _stay(policy, seen, f"{low} needed, but whether anything was throttled is known after a later check")
+        unknown = f"{low} needed, but whether anything was throttled is known after a later check"
+        return _stay(policy, seen, unknown, "unknown")
     units = max(low, min(math.ceil(_LOWEST_STEP * now), now - 1))  # of 3 units, .7 are 3 again
     why = max(needs, key=lambda need: need.units).why
     how = "" if units == low else f"; {low} in further steps"
+    held = _NOBODY
     if low == policy.minimum:
-        how += f"; {calculator.minimum(policy)}"
-    return Decision(units, "down", f"{policy.axis}: {why}: {now} -> {units}{how}", streak=0, ripe=True)
+        how, held = f"{how}; {calculator.minimum(policy)}", "minimum"
+    text = f"{policy.axis}: {why}: {now} -> {units}{how}"
+    return Decision(units, "down", text, streak=0, ripe=True, rule="low-load", held=held)
 
 
-def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[str]:
+def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[tuple[str, Rule]]:
     """The first one counts."""
     known, axis = seen.minutes, policy.axis
     last = known.consumed[-_LOOKED_BACK:]
     idle = not any(last)
     since = None if seen.last_increase is None else seen.now - seen.last_increase
     if not policy.enable_down_scaling:
-        yield f"enable-{axis}-down-scaling is false"
+        yield f"enable-{axis}-down-scaling is false", "off"
     if seen.waits:
-        yield seen.waits
+        yield seen.waits, "waits"
     if len(last) < _LOOKED_BACK:
-        yield f"only {len(last)} of {_LOOKED_BACK} minutes are known"
+        yield f"only {len(last)} of {_LOOKED_BACK} minutes are known", "unknown"
     # Without a datapoint for 10 minutes, in complete answers, nothing is consumed: that is known, and not stale.
     if seen.age > _STALE and not idle:
-        yield f"the newest datapoint is {seen.age} minutes old"
+        yield f"the newest datapoint is {seen.age} minutes old", "unknown"
     if idle and not policy.allow_scaling_down_on_0_percent:
-        yield f"nothing consumed and allow-scaling-down-{axis}-on-0-percent is false"
+        yield f"nothing consumed and allow-scaling-down-{axis}-on-0-percent is false", "idle"
     if since is not None and since < _AFTER_INCREASE:
-        yield f"increased {since} min ago, and lowered {_AFTER_INCREASE} min after an increase at the earliest"
+        text = f"increased {since} min ago, and lowered {_AFTER_INCREASE} min after an increase at the earliest"
+        yield text, "after-increase"
     if any(known.throttled[-_LOOKED_BACK:]):
-        yield f"throttled in the last {_LOOKED_BACK} minutes"
+        yield f"throttled in the last {_LOOKED_BACK} minutes", "throttled"
 
 
 def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from place import SOON, Place, Spawn, placed, table, until
+from place import CHECKED, SOON, Place, Spawn, placed, table, until
 
 from dynamic_dynamodb.checks import backtracking
 
@@ -55,7 +55,7 @@ def test_each_check_has_patience_with_one_name(place: Place) -> None:
     assert place.lines(f"ERROR - {given_up}{names[1]}, {names[2]}")
     for name in names:
         place.wait_for(re.escape(f"{name} - {ERROR.format(section)}"))
-    place.wait_for("my-hot-table - reads .*stays", count=3)
+    place.wait_for(CHECKED, count=4)
     assert len(place.lines(given_up)) == 2, "in the first two checks"
     assert "matches nothing" not in place.text(), "which cannot be told"
 
@@ -69,7 +69,7 @@ def test_an_index(place: Place) -> None:
     error = ERROR.format("[gsi: ^(a+)+$ table: ^my-table$]")
     place.wait_for(re.escape(f"my-table - GSI: {HANGS} - {error}"))
     began = time.monotonic()
-    place.wait_for("my-table - reads 50.0 % of 100", count=3)
+    place.wait_for(CHECKED, count=3)
     assert len(place.lines(error)) >= 3, "at each check"
     assert time.monotonic() - began < SOON, "but matched once"
 

@@ -75,7 +75,7 @@ def test_a_window_that_closes_is_said_once_and_again_when_it_closes_again() -> N
     scene.play(
         Step(at="12:00", load={"orders": (50, 25)}),
         Step(at="12:05", load={"orders": UP}, warns=[closes], says=[held], whispers=[held]),
-        Step(at="12:10", says=[held], whispers=[held]),
+        Step(at="12:10", unsaid=["outside"], whispers=[held]),
         Step(at="12:15", load={"orders": (50, 25)}, unsaid=["outside"]),  # nothing wanted, nothing to say
         Step(at="12:04", load={"orders": UP}, sent=[{"orders": (150, 50)}], unsaid=["outside"]),
         Step(at="12:09", load={"orders": (50, 25)}, warns=[closes]),

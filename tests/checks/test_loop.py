@@ -356,7 +356,7 @@ def test_consecutive_means_consecutive() -> None:
     scene = Scene(ORDERS + "num-read-checks-before-scale-down: 3\n", {"orders": (100, 50)})
     scene.play(
         Step(load={"orders": DOWN}, streaks={"orders": (1, 0)}, says=["hold, check 1 of 3"]),
-        Step(streaks={"orders": (2, 0)}, says=["hold, check 2 of 3"]),
+        Step(streaks={"orders": (2, 0)}, whispers=["hold, check 2 of 3"]),
         Step(load={"orders": STAY}, streaks={"orders": (0, 0)}),
         Step(load={"orders": DOWN}, streaks={"orders": (1, 0)}),
         Step(streaks={"orders": (2, 0)}),

@@ -224,7 +224,5 @@ def test_the_schedules_of_indexes_end_a_pause_too() -> None:
 
 def test_the_log_tells_when_the_next_check_begins() -> None:
     clock = Clock(schedules("daily 20:32-20:33"), 1)
-    clock.run()
-    assert [line.text for line in clock.lines if "next check" in line.text] == [
-        "the next check begins in 120 s, when a schedule begins"
-    ]
+    clock.scene.check()
+    assert clock.scene.scaler.next_check() == "next in 120 s, when a schedule begins"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -70,7 +71,7 @@ class Play:
         return self.scene.provisioned("orders")
 
     def lines(self) -> str:
-        return "\n".join(self.seen.texts())
+        return "\n".join(self.seen.texts(logging.DEBUG))
 
 
 @pytest.fixture

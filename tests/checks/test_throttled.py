@@ -42,7 +42,8 @@ def test_raised_once_and_not_lowered_while_the_events_are_in_the_window(stamped:
             sent=[{"orders": (100, 150)}],
             says=["500 writes throttled > 10: 100 -> 150 (+50 %)"],
         ),
-        *[Step(do=calm, says=[held])] * 5,
+        Step(do=calm, says=[held]),
+        *[Step(do=calm, whispers=[held])] * 4,
         Step(do=calm, sent=[{"orders": (100, 75)}], says=["writes 13.3 % of 150 <= 30 %: 150 -> 75 (-50 %)"]),
     )
 

@@ -69,9 +69,9 @@ def test_a_hot_key_range_is_told_at_warning_once_an_episode() -> None:
     scene.play(
         Step(load={"orders": (50, 25)}, unsaid=["hot key range"]),
         Step(do=throttled(reads=7, hot_reads=7), warns=[said]),
-        Step(do=throttled(reads=7, hot_reads=7), says=[said]),
+        Step(do=throttled(reads=7, hot_reads=7), whispers=[said]),
         Step(do=throttled(reads=7, hot_reads=7, writes=3, hot_writes=3), warns=[writes]),
-        Step(do=throttled(), unsaid=["hot key range"]),
+        Step(do=throttled(), says=["orders - reads"], unsaid=["hot key range"]),
         Step(do=throttled(reads=7, hot_reads=7), warns=[said]),
     )
 
@@ -104,6 +104,8 @@ def test_an_index_whose_writes_are_throttled_is_named_by_both() -> None:
                 "orders - reads 50.0 % of 100: stays, above 30 %, below 90 %; writes 50.0 % of 50: stays, above 30 %, "
                 "below 90 %; 12 throttled writes of index by-date hold up the table's",
                 "12 writes throttled > 10: 50 -> 75 (+50 %); its 12 throttled writes hold up its table's",
+            ],
+            whispers=[
                 "orders - GSI: by-name - reads 50.0 % of 100: stays, above 30 %, below 90 %; "
                 "writes 50.0 % of 50: stays, above 30 %, below 90 %",
             ],

@@ -499,7 +499,7 @@ def test_switches_outrank_limits(axis: Axis, rate: int, auto: bool, ups: bool, d
 
 @both_axes
 def test_an_axis_left_alone_without_a_look(axis: Axis) -> None:
-    decision = stay(policy_of(axis, {}), 100, "AWS manages the writes of a global table")
+    decision = stay(policy_of(axis, {}), 100, "AWS manages the writes of a global table", "aws")
     assert decision == same(100, f"{axis} 100: stays, AWS manages the writes of a global table")
 
 

@@ -114,7 +114,7 @@ def test_a_check_is_made_when_a_schedule_begins_and_not_before(aws: AwsServer, s
     assert local.second == 0
     file = configuration(tmp_path, dates(local, local + DAY, "Test/Zone"))
     program = spawn("--config", file, env=env(aws, PYTHONTZPATH=path))
-    program.wait_for(r"next check begins in \d+ s, when a schedule begins")
+    program.wait_for(r"; next in \d+ s, when a schedule begins")
     program.wait_until(lambda: provisioned(aws) == 800)
     assert begin <= increased(aws) < begin + timedelta(seconds=20)
     assert program.end(signal.SIGTERM)[0] == 0
@@ -131,7 +131,7 @@ def test_sighup_brings_a_schedule(aws: AwsServer, spawn: Spawn, tmp_path: Path) 
     local = begin + timedelta(seconds=(60 - begin.second) % 60)
     arguments = ("--daemon", "foreground", "--pid-file-dir", str(tmp_path), "--config", file)
     program = spawn(*arguments, env=env(aws, PYTHONTZPATH=path))
-    program.wait_for("next check begins in 3600 s")
+    program.wait_for("; next in 3600 s")
     configuration(tmp_path, dates(local, local + DAY, "Test/Zone"))
     program.process.send_signal(signal.SIGHUP)
     program.wait_for("SIGHUP: the configuration was read again")

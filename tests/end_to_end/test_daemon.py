@@ -21,7 +21,7 @@ import pytest
 from aws_server import AwsFault, AwsServer, HoldFault, MutateFault, always
 from conftest import SCRIPT, Run, environment, lives, signalled
 from interpreter import before_all
-from place import LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
+from place import CHECKED, LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
 
 from dynamic_dynamodb.daemon import proc
 from dynamic_dynamodb.daemon.pidfile import Instance
@@ -310,7 +310,7 @@ def test_files_that_cannot_be_put_back(place: Place) -> None:
     pid = place.start()
     place.folder.rename(place.home / "elsewhere")
     place.wait_for("until it is put back, another daemon can be started beside this one")
-    place.wait_for("my-table - reads 50.0 %", count=len(place.lines("my-table - reads")) + 2)
+    place.wait_for(CHECKED, count=len(place.lines("looked at")) + 2)
     assert len(place.lines("until it is put back")) == 1
     place.folder.mkdir()
     until(place.pid_file().exists)
@@ -419,7 +419,8 @@ def test_a_new_configuration(place: Place, tmp_path: Path) -> None:
     place.log = tmp_path / "new.log"
     place.configure(name="other-", interval=1, logging=f"log-file: {place.log}\nlog-level: debug")
     place.hang_up(pid)
-    place.wait_for("INFO - other-table - reads 50.0 %", count=3)
+    place.wait_for("INFO - other-table - reads 50.0 %")
+    place.wait_for(f"INFO - {CHECKED}", count=3)
     assert "a check every 1 s" in place.text()
     assert place.lines(" - DEBUG - other-table")
     assert "my-table" not in place.text()
@@ -431,27 +432,28 @@ def test_a_longer_interval(place: Place) -> None:
     """The next check is due the new interval after the last one's end."""
     place.configure(interval=2)
     pid = place.start()
-    place.wait_for("my-table - reads 50.0 %")
+    place.wait_for(CHECKED)
     place.configure(interval=600)
     place.hang_up(pid)
     time.sleep(2.5)
-    assert len(place.lines("my-table - reads 50.0 %")) == 1
+    assert len(place.lines("looked at")) == 1
 
 
 def test_what_a_check_costs_is_told_of_each_configuration(place: Place) -> None:
     place.configure(interval=1)
     pid = place.start()
-    place.wait_for("my-table - reads 50.0 %", count=2)
+    place.wait_for(CHECKED, count=2)
     table(place.server, "other-table")
     place.configure(name="(my|other)-", interval=2)
     place.hang_up(pid)
-    place.wait_for("other-table - reads 50.0 %", count=2)
+    place.wait_for("2 looked at", count=2)
     told = [re.sub(".* - INFO - ", "", line) for line in place.lines("a check asks CloudWatch for")]
     assert [line.partition(";")[0] for line in told] == [
         "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $51.84 a month with one every 1 s",
         "a check asks CloudWatch for 4 metrics of 2 tables and 0 indexes: about $51.84 a month with one every 2 s",
     ]
-    assert [line[-3:] for line in place.lines("INFO - the next check begins in")] == ["1 s", "2 s"]
+    nexts = list(dict.fromkeys(line.rpartition("; ")[2] for line in place.lines("; next in ")))
+    assert nexts == ["next in 1 s", "next in 2 s"]
 
 
 STREAK = ("num-read-checks-before-scale-down: 3", "reads-lower-alarm-threshold: 30")
@@ -461,16 +463,16 @@ TOPIC = ("sns-topic-arn: arn:aws:sns:us-east-1:123456789012:topic", "sns-message
 def test_what_is_remembered_of_resources_that_stay(place: Place) -> None:
     heat(place.server, "my-table", 20)
     table(place.server, "other-table", 20)
-    place.configure(*STREAK, *TOPIC, name="(my|other)-")
+    place.configure(*STREAK, *TOPIC, name="(my|other)-", logging=place.debug)
     pid = place.start()
     place.wait_for("hold, check 1 of 3", count=2)
-    place.configure(*STREAK, *TOPIC, name="my-", interval=2)
+    place.configure(*STREAK, *TOPIC, name="my-", interval=2, logging=place.debug)
     place.hang_up(pid)
     place.wait_for("my-table - .*hold, check 2 of 3")
-    place.configure(*STREAK, *TOPIC, interval=1)
+    place.configure(*STREAK, *TOPIC, interval=1, logging=place.debug)
     place.hang_up(pid)
     place.wait_for(r"my-table - reads 20.0 % of 100 <= 30 %: 100 -> \d+")
-    assert len(place.lines("other-table - reads")) == 1
+    assert len(place.lines("other-table - reads 20")) == 1
     assert len(place.lines("check 1 of 3")) == 2
     until(lambda: len(place.server.world.messages) >= 2)
     texts = [message.subject for message in place.server.world.messages]
@@ -483,14 +485,15 @@ def test_what_is_remembered_of_resources_that_stay(place: Place) -> None:
 def test_elsewhere_nothing_is_remembered(place: Place, what: str) -> None:
     """In another region or account a table of the same name is another table."""
     heat(place.server, "my-table", 20)
-    place.configure(*STREAK, *TOPIC)
+    place.configure(*STREAK, *TOPIC, logging=place.debug)
     profiles = place.home / "credentials"
     profiles.write_text("[other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = other\n")
     pid = place.start(env={"AWS_SHARED_CREDENTIALS_FILE": str(profiles)})
     place.wait_for("hold, check 1 of 3")
     with AwsServer(place.server.world) as second:
         secret = "\naws-secret-access-key: other" if "access-key" in what else ""
-        place.configure(*STREAK, *TOPIC, interval=1, general=what.format(url=second.url) + secret)
+        general = what.format(url=second.url) + secret
+        place.configure(*STREAK, *TOPIC, interval=1, general=general, logging=place.debug)
         if what.startswith("region"):
             place.conf.write_text(place.conf.read_text().replace("region: us-east-1\n", ""))
         place.hang_up(pid)
@@ -540,7 +543,7 @@ def test_a_configuration_that_cannot_be_used(place: Place, how: str) -> None:
         place.conf.rmdir()
     place.configure(interval=1)
     place.hang_up(pid)
-    place.wait_for("my-table - reads 50.0 %", count=2)
+    place.wait_for(CHECKED, count=2)
 
 
 def test_a_log_that_cannot_be_opened_again(place: Place) -> None:
@@ -563,7 +566,7 @@ def test_a_log_that_cannot_be_opened_again(place: Place) -> None:
     logs.mkdir()
     place.configure(interval=1)
     place.hang_up(pid)
-    place.wait_for("my-table - reads 50.0 %")
+    place.wait_for(CHECKED)
 
 
 def test_logrotate(place: Place) -> None:
@@ -573,9 +576,9 @@ def test_logrotate(place: Place) -> None:
     place.log.rename(old)
     place.configure(interval=1)
     place.hang_up(pid)
-    place.wait_for("my-table - reads 50.0 %")
+    place.wait_for(CHECKED)
     size = old.stat().st_size
-    place.wait_for("my-table - reads 50.0 %", count=2)
+    place.wait_for(CHECKED, count=2)
     assert old.stat().st_size == size
     files = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink()]  # noqa: PTH115
     assert str(old) not in files
@@ -615,7 +618,7 @@ def test_many_at_once_and_one_after_the_other(place: Place) -> None:
     place.configure(interval=1)
     for number in range(2, 7):
         place.hang_up(pid)
-        place.wait_for("my-table - reads 50.0 %", count=number)  # with connections of its own
+        place.wait_for(CHECKED, count=number)  # with connections of its own
     assert files() <= before + 4, "new connections, and no old ones"
     assert (place.pid(), "Traceback" in place.text()) == (pid, False)
 
@@ -663,7 +666,7 @@ def test_relative_paths_are_the_users(place: Place) -> None:
     place.log.rename(place.home / "old.log")
     place.configure(logging="log-file: dd.log", interval=1)
     place.hang_up(pid)
-    place.wait_for("my-table - reads 50.0 %")
+    place.wait_for(CHECKED)
     assert place.run("stop").returncode == 0
 
 
@@ -726,23 +729,23 @@ def test_a_logging_configuration_file(place: Place) -> None:
     config.write_text(config.read_text().replace("FileHandler", "NoSuchHandler"))
     place.hang_up(pid, "own dryrun - SIGHUP: the new configuration cannot be used")
     assert place.lines(f"own dryrun - log-config-file {config}: cannot be used: ")
-    place.wait_for("own dryrun - my-table - reads 50.0 %")
+    place.wait_for(f"own dryrun - {CHECKED}", count=len(place.lines("looked at")) + 1)
 
     config.write_text(log_config(place.log, "new %(message)s"))
     place.hang_up(pid, "new dryrun - SIGHUP: the configuration was read again")
-    place.wait_for("new dryrun - my-table - reads 50.0 %", count=2)
+    place.wait_for(f"new dryrun - {CHECKED}", count=2)
     began = place.text().index("new dryrun")
     assert "own dryrun" not in place.text()[began:]
 
     place.configure(interval=1)  # to a log file, and back again
     place.hang_up(pid, " - INFO - dryrun - SIGHUP: the configuration was read again")
     began = len(place.text())
-    place.wait_for(" - INFO - dryrun - my-table - reads 50.0 %", count=2)
+    place.wait_for(f" - INFO - dryrun - {CHECKED}", count=2)
     assert "new dryrun" not in place.text()[began:]
     place.configure(interval=1, logging=f"log-config-file: {config}")
     place.hang_up(pid, "new dryrun - SIGHUP: the configuration was read again")
     began = len(place.text())
-    until(lambda: place.text()[began:].count("new dryrun - my-table - reads 50.0 %") >= 2)
+    until(lambda: len(re.findall(f"new dryrun - {CHECKED}", place.text()[began:])) >= 2)
     assert " - dynamic-dynamodb - " not in place.text()[began:]
     assert place.run("stop").returncode == 0
     assert place.text().endswith("new dryrun - told to end by a signal: ended\n")

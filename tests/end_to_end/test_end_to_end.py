@@ -38,6 +38,7 @@ from aws_server import (
 from conftest import ACCOUNT, CREDENTIALS, Program, Run
 from moto.server import ThreadedMotoServer
 from moto_world import MotoWorld
+from place import CHECKED
 
 from dynamic_dynamodb.aws.calls import MOST_THREADS
 from dynamic_dynamodb.decisions.model import Target, Throughput
@@ -243,7 +244,8 @@ def test_a_check_pauses_and_runs_again_until_interrupted(spawn: Spawn, server: R
     arguments = [*README[:-1], "1"]
     assert arguments[-2:] == ["--check-interval", "1"]
     program = spawn(*arguments, env=account(server.url))
-    program.wait_for("my-table - reads 50.0 % of 100: stays", count=2)
+    program.wait_for("my-table - reads 50.0 % of 100: stays")
+    program.wait_for(CHECKED, count=2)
     code, took = program.end(signal.SIGINT)
     assert (code, took < WITHIN_SECONDS) == (130, True)
     assert "Traceback" not in program.log
@@ -282,7 +284,7 @@ def test_a_loop_warns_of_throttling_that_is_ignored_and_one_check_does_not(
         "WARNING - my-table - 36000 reads throttled in 60 minutes, which the configuration ignores: "
         "throttled-reads-upper-threshold is not set"
     )
-    program.wait_for("the next check begins")
+    program.wait_for("; next in ")
     assert program.end(signal.SIGTERM)[0] == 0
     assert len(lines(program.log, "ignores")) == 1
     assert "; once an hour 2 more, for throttled events that no option looks at: $0.01" in program.log
@@ -408,7 +410,7 @@ def test_a_background_program_outlives_its_terminal_under_nohup(spawn: Spawn, se
         signal.signal(signal.SIGHUP, before)
     program.wait_for("my-table - reads 50.0 %")
     program.process.send_signal(signal.SIGHUP)
-    program.wait_for("my-table - reads 50.0 %", count=len(lines(program.log, "my-table - reads 50.0 %")) + 2)
+    program.wait_for(CHECKED, count=len(lines(program.log, "looked at")) + 2)
     assert program.end(signal.SIGTERM)[0] == 0
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from interpreter import before_all
-from place import LONG, Place, Spawn, placed, table, until
+from place import CHECKED, LONG, Place, Spawn, placed, table, until
 
 from dynamic_dynamodb.output import folder, logs
 from dynamic_dynamodb.output.logfile import LogFile, open_file
@@ -67,7 +67,7 @@ def test_a_folder_that_is_not_writable(place: Place, command: str) -> None:
     assert done.returncode == 0, done.stderr
     assert doubt in done.stderr
     assert len(place.lines(f"WARNING - {doubt}")) == 1
-    place.wait_for("my-table - reads 50.0 %", count=3 if command == "start" else 1)
+    place.wait_for(CHECKED, count=3 if command == "start" else 1)
     failed = f"log-file {place.log}: cannot be rotated: Permission denied; the log goes on in this file"
     assert len(place.lines(failed)) == 1
     assert place.text().startswith("of two days ago\n")
@@ -306,7 +306,7 @@ def test_how_many_lines_a_full_disk_has_cost(place: Place, spawn: Spawn) -> None
     pid = program.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (place.log.stat().st_size + 20, before[1]))
-    program.wait_for(r"cannot be written: File too large\n(?s:.*)my-table - reads(?s:.*)my-table - reads")
+    program.wait_for(r"cannot be written: File too large\n(?s:.*)looked at(?s:.*)looked at")
     resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
     place.wait_for(r"WARNING - log-file \S+: lines lost: \d+ \(File too large\)")
     assert program.end(signal.SIGTERM)[0] == 0
@@ -323,7 +323,7 @@ def test_what_a_full_disk_cost_before_sighup_counts(place: Place) -> None:
     """SIGHUP opens the log again, also where the configuration cannot be used."""
     for name in ("my-b", "my-c", "my-d"):
         table(place.server, name)
-    place.configure(interval=1)
+    place.configure(interval=1, logging=place.debug)
     pid = place.start()
     place.wait_for(" - reads 50.0 %", count=4)
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -341,4 +341,4 @@ def test_what_a_full_disk_cost_before_sighup_counts(place: Place) -> None:
     place.wait_for("lines lost: ")
     found = re.search(r"lines lost: (\d+) ", place.text())
     assert found
-    assert int(found[1]) >= 15, "at least four checks before SIGHUP, of four tables"
+    assert int(found[1]) >= 48, "at least four checks before SIGHUP, of four tables, with three lines of each"

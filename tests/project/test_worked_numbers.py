@@ -8,6 +8,7 @@ those that stand in the row, or else in the last `ini` block above it.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -83,6 +84,8 @@ def whole(options: str) -> str:
 
 # Checks
 
+STEP = re.compile(r"orders - (reads:|writes:|UpdateTable|not (changed|decreased)[^;]*$)")
+
 SCRIPTS = [pytest.param(options, table, id=page) for page, options, table in worked("the log says")]
 
 
@@ -118,8 +121,12 @@ def fits(line: str, shown: str) -> bool:
 
 
 def said(seen: Seen) -> list[str]:
-    """What the check said of the table, but for what only the first one says of the whole."""
-    return [text for text in seen.texts() if text.startswith("orders - ") and "configured by" not in text]
+    """What the check said of the table, but for what only the first one says of the whole, and for single steps.
+
+    A line of the same kind as the last check's is at debug, and on the pages all the same.
+    """
+    of_table = [line for line in seen.lines if line.text.startswith("orders - ") and "configured by" not in line.text]
+    return [line.text for line in of_table if line.level > logging.DEBUG or not STEP.match(line.text)]
 
 
 # Messages

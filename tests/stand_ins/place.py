@@ -26,6 +26,8 @@ Done = subprocess.CompletedProcess
 
 TABLE = Target("my-table")
 
+CHECKED = r"check \d+: \d+ looked at"  # the line that each check ends with
+
 LONG = 30.0  # seconds that nothing takes, unless it hangs
 
 SOON = 8.0  # seconds: far more than an end takes, far less than what would be waited for
@@ -59,6 +61,11 @@ class Place:
         where = f"log-file: {self.log}" if logging is None else logging
         lines = ["[global]", "region: us-east-1", f"check-interval: {interval}", general, "[logging]", where]
         self.conf.write_text("\n".join([*lines, f"[table: {name}]", *table, ""]))
+
+    @property
+    def debug(self) -> str:
+        """Of [logging]: lines that say the same as the last check's are at debug."""
+        return f"log-file: {self.log}\nlog-level: debug"
 
     def env(self, **more: str) -> dict[str, str]:
         return {**ACCOUNT, "AWS_ENDPOINT_URL": self.server.url, **more}
