@@ -176,6 +176,7 @@ def _usage(request: Request, axis: Axis, series: Mapping[str, Series], seconds: 
         throttled=throttled,
         seconds=seconds,
         answered=curable - throttled,
+        increased=request.answered(axis),
         hot=hot.total(),
     )
 

@@ -12,6 +12,7 @@ from dynamic_dynamodb.decisions.model import Resource, Table, Target, Throughput
 
 _LIST, _DESCRIBE = "ListTables", "DescribeTable"
 
+UPDATING = "UPDATING"
 ACTIVE = "ACTIVE"  # the only status in which a table or index can be changed
 
 # What DynamoDB cannot have named is a bad answer, and as long as it likes.

@@ -18,6 +18,7 @@ from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.tracking import Followed
 from dynamic_dynamodb.decisions import windows
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Resource, Target, Throughput
+from dynamic_dynamodb.output.wording import clock_time
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -136,7 +137,7 @@ class Guards:
             memory.waits_until = None
         if memory.waits_until is None:
             return verdict
-        until = _time(memory.waits_until)
+        until = clock_time(memory.waits_until)
         note = f"not decreased, decreases have run out: asked for again from {until}"
         return self._hold_decreases(verdict, Held(_RUN_OUT, note))
 
@@ -160,7 +161,7 @@ class Guards:
         used_up = [one for one in refused if one.job.resource.decreases_today >= _AT_ONCE] or refused
         for verdict in used_up:
             self._state.memory(verdict.job.target).waits_until = until
-        waits, asks = f"asked for again from {_time(until)}", "asked for again in the next check"
+        waits, asks = f"asked for again from {clock_time(until)}", "asked for again in the next check"
         return {one.job.target: waits if one in used_up else asks for one in refused}
 
 
@@ -170,7 +171,3 @@ def _asked_again(error: AwsError, now: datetime) -> datetime:
     if named is not None and named - now <= _DAY:
         return named
     return now.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0) + _HOUR
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%H:%M:%S UTC}" if moment.second else f"{moment:%H:%M UTC}"

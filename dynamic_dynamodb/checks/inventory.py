@@ -17,11 +17,13 @@ from dynamic_dynamodb.configuration import regions
 from dynamic_dynamodb.configuration.sections import Section
 from dynamic_dynamodb.decisions.matching import Match, Matcher, Undecided, longer_names, named_in_full, plain_name
 from dynamic_dynamodb.decisions.model import Resource, Table, Target
+from dynamic_dynamodb.output.wording import clock_time
 
 log = logging.getLogger("dynamic-dynamodb")
 
 
 _A_DAY = timedelta(days=1)
+_A_WHILE = timedelta(minutes=15)  # an update of ours takes less, most of the time
 _SHOWN = 5  # names in a message; a careless expression can match thousands
 
 
@@ -276,13 +278,30 @@ class Inventory:
             level = logging.INFO if first else logging.DEBUG
             log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target)
             return False
-        if table.status != dynamodb.ACTIVE:
-            log.warning("%s - status %s: not changed in this check, nor are its indexes", target, table.status)
+        if not self._active(target, table.status, ", nor are its indexes"):
             self._leave_alone(table)
             return False
         if self._state.begins(Episode.GLOBAL_TABLE, table.replicated, target):
             log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target)
         return True
+
+    def _active(self, target: Target, status: str, more: str = "") -> bool:
+        """Whether it can be changed by its status; if not, the log says why."""
+        memory = self._state.memory(target)
+        if status == dynamodb.ACTIVE:
+            memory.changed = None
+        elif memory.changed is None or status != dynamodb.UPDATING:
+            log.warning("%s - status %s: not changed in this check%s", target, status, more)
+        else:
+            lasts = self._clock() - memory.changed
+            log.log(
+                logging.WARNING if lasts > _A_WHILE else logging.INFO,
+                "%s - still being changed by our update of %s: not changed in this check%s",
+                target,
+                clock_time(memory.changed),
+                more,
+            )
+        return status == dynamodb.ACTIVE
 
     def _leave_alone(self, table: Table) -> None:
         """Count the table and those of its indexes that the configuration matches."""
@@ -294,8 +313,7 @@ class Inventory:
         own = _own(section, resource.target)
         if own is None:
             return
-        if resource.status != dynamodb.ACTIVE:
-            log.warning("%s - status %s: not changed in this check", resource.target, resource.status)
+        if not self._active(resource.target, resource.status):
             self._state.tally.left_alone.add(resource.target)
             return
         yield Job(resource, own.at(self._moment), seen.table.replicated, seen.at)

@@ -48,6 +48,7 @@ class Memory:
 
     streaks: dict[Axis, int] = field(default_factory=lambda: dict.fromkeys(AXES, 0))
     increased: dict[Axis, datetime] = field(default_factory=dict)  # when DynamoDB last accepted an increase of ours
+    changed: datetime | None = None  # when DynamoDB accepted the update of ours that may not be through yet
     waits_until: datetime | None = None  # decreases have run out until then
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
     at_maximum: set[Axis] = field(default_factory=set)  # more than max allows is asked for; this was sent, and lasts

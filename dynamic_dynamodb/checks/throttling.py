@@ -16,7 +16,7 @@ from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.tracking import Followed
 from dynamic_dynamodb.decisions.calculator import number
 from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Policy, Target, Usage
-from dynamic_dynamodb.decisions.throttling import held_up, hot_range
+from dynamic_dynamodb.decisions.throttling import answered, held_up, hot_range
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -41,14 +41,16 @@ def tell_throttling(
 ) -> tuple[Decision, Decision]:
     """The same decisions, whose reasons tell of it too; at warning when a key range begins to be too hot."""
     reads, writes = (
-        _tell_hot_range(state, target, axis, usage, decision)
+        _tell_events(state, target, axis, usage, decision)
         for axis, usage, decision in zip(AXES, usages, decisions, strict=True)
     )
     return reads, _add(writes, "held-up", held_up(target, throttled))
 
 
-def _tell_hot_range(state: State, target: Target, axis: Axis, usage: Usage, decision: Decision) -> Decision:
+def _tell_events(state: State, target: Target, axis: Axis, usage: Usage, decision: Decision) -> Decision:
     begins = state.begins(_HOT[axis], bool(usage.hot), target)
+    if decision.rule != "throttled":  # which counts them, and says so
+        decision = _add(decision, "answered", answered(usage))
     if not usage.hot:
         return decision
     return replace(_add(decision, "hot-range", hot_range(axis, usage)), warn=decision.warn or begins)

@@ -198,6 +198,8 @@ class Updates:
     def _changed_to(self, verdict: Verdict, made: Change) -> None:
         """DynamoDB accepted this change: a decrease that was waited for begins to count anew, and people are told."""
         memory = self._state.memory(made.target)
+        # The table is UPDATING too while one of its indexes is changed.
+        memory.changed = self._state.memory(Target(made.target.table)).changed = self._clock()
         for axis, now, then, decision in zip(AXES, made.current, made.desired, verdict.decisions, strict=True):
             if then > now:
                 memory.increased[axis] = self._clock()

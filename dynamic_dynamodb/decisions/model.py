@@ -132,6 +132,7 @@ class Usage:
     throttled: Fraction  # events that an increase can answer, summed over the window
     seconds: int  # length of the window
     answered: Fraction = Fraction(0)  # further events, of minutes that began before the last increase
+    increased: datetime | None = None  # when that was
     hot: Fraction = Fraction(0)  # still further events, of a hot key range: no capacity cures them
 
     # Cached: a decision asks for them again and again, and exact fractions take their time.
@@ -230,7 +231,7 @@ class Decision:
     # What the reason says, for those who do not read sentences; not compared, since the reason is.
     rule: Rule = field(default="between", compare=False)
     held: Holder = field(default="", compare=False)
-    aside: tuple[str, ...] = field(default=(), compare=False)  # "hot-range", "held-up": what it has beside the rule
+    aside: tuple[str, ...] = field(default=(), compare=False)  # what it has beside: "answered", "hot-range", "held-up"
 
     @property
     def kind(self) -> str:

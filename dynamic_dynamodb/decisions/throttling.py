@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timezone
 from fractions import Fraction
 
 from dynamic_dynamodb.decisions.calculator import number
@@ -17,6 +18,14 @@ def hot_range(axis: Axis, usage: Usage) -> str:
         f"{number(usage.throttled_ever)} {axis} throttled, {number(usage.hot)} of them by a hot key range, "
         "which more capacity does not cure"
     )
+
+
+def answered(usage: Usage) -> str:
+    """Events that an increase has answered since; no increase counts them again. Empty: there are none."""
+    if not usage.answered or usage.increased is None:
+        return ""
+    increase = usage.increased.astimezone(timezone.utc)
+    return f"{number(usage.answered)} throttled before the increase of {increase:%H:%M} UTC: not counted"
 
 
 def held_up(target: Target, throttled: Mapping[Target, Fraction]) -> str:

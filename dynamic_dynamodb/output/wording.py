@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from dynamic_dynamodb.output.masking import safe
 
 _LONGEST_LINE = 1000  # characters; a proxy may answer with a whole page
@@ -16,6 +18,12 @@ def one_line(text: str) -> str:
 def count(number: int, one: str, more: str = "") -> str:
     """`1 table`, `2 tables`, `2 indexes` where `more` says so."""
     return f"{number} {one if number == 1 else more or f'{one}s'}"
+
+
+def clock_time(moment: datetime) -> str:
+    """The time of day of an aware moment: `18:07 UTC`; a log has its own times in the zone of its machine."""
+    utc = moment.astimezone(timezone.utc)
+    return f"{utc:%H:%M:%S UTC}" if utc.second else f"{utc:%H:%M UTC}"
 
 
 def reason(error: BaseException | None) -> str:

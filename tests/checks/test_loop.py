@@ -97,10 +97,43 @@ def test_a_table_updating_from_our_own_last_call_gets_no_wasted_call() -> None:
     scene = Scene(ORDERS, {"orders": (100, 50)}, rules=Rules(capped=False, update_seconds=600))
     scene.play(
         Step(load={"orders": UP}, sent=[{"orders": (150, 50)}]),
-        Step(load={"orders": (140, 30)}, warns=["orders - status UPDATING"]),
+        Step(
+            load={"orders": (140, 30)},
+            says=[
+                "still being changed by our update of 00:05 UTC: not changed in this check, nor are its indexes",
+            ],
+        ),
         Step(warns=[], sent=[{"orders": (225, 50)}]),
     )
     assert scene.world.calls["UpdateTable"] == 2
+
+
+def test_an_update_of_ours_that_lasts_is_a_warning_after_15_minutes() -> None:
+    scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
+    told = "orders - still being changed by our update of 00:05 UTC: not changed in this check"
+    scene.play(
+        Step(load={"orders": STAY, "orders/by-date": UP}, sent=[{"orders/by-date": (150, 50)}]),
+        Step(do=status("orders", "UPDATING"), says=[told]),
+        Step(minutes=10, says=[told]),
+        Step(minutes=1, warns=[told]),
+        Step(do=status("orders", "ACTIVE")),
+        Step(do=status("orders", "UPDATING"), warns=["orders - status UPDATING: not changed in this check"]),
+    )
+
+
+def test_an_index_that_is_updating_from_our_own_last_call() -> None:
+    scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
+    scene.play(
+        Step(load={"orders": STAY, "orders/by-date": UP}, sent=[{"orders/by-date": (150, 50)}]),
+        Step(
+            do=status("orders/by-date", "UPDATING"),
+            says=["orders - GSI: by-date - still being changed by our update of 00:05 UTC: not changed in this check"],
+        ),
+        Step(
+            do=status("orders/by-date", "DELETING"),
+            warns=["orders - GSI: by-date - status DELETING: not changed in this check"],
+        ),
+    )
 
 
 def test_what_was_not_measured_begins_its_streak_anew() -> None:

@@ -76,3 +76,15 @@ def test_a_refused_increase_has_answered_nothing() -> None:
         ),
         Step(do=throttled(0, "", stamped=False), sent=[{"orders": (100, 150)}]),
     )
+
+
+def test_events_that_an_increase_has_answered_are_named() -> None:
+    """Where nothing counts them: below the threshold, or beside an increase for another reason."""
+    scene = Scene(LONG + "throttled-writes-upper-threshold: 200\n[table: ^orders$]\n", {"orders": (100, 100)})
+    named = "150 throttled before the increase of 00:05 UTC: not counted"
+    scene.play(
+        Step(do=throttled(150, "WriteThrottleEvents"), load={"orders": (50, 95)}, sent=[{"orders": (100, 150)}]),
+        Step(says=[f"writes 63.3 % of 150: stays, above 30 %, below 90 %; {named}"]),
+        Step(whispers=[named]),
+        Step(minutes=30, says=["writes 63.3 % of 150: stays, above 30 %, below 90 %"], unsaid=["not counted"]),
+    )
