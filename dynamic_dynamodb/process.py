@@ -88,6 +88,8 @@ class Runner:
         handled = True
         # In this order: the pid file appears when the signal handlers stand, and is gone when the work has ended.
         with self._signals, hold() as self._held, self._have_state_file():
+            if self._held is not None:
+                self._signals.last_act = self._held.unlink
             try:
                 with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
                     self._set_up(ready)

@@ -254,8 +254,9 @@ def scale_steps(text: str) -> list[tuple[Fraction, Fraction]]:
         threshold, amount = _literal_number(key), _literal_number(value)
         if threshold is None or amount is None:
             raise ValueError(_not_a_scale(text))
-        if amount < 0:
-            raise ValueError(f"the scale has a negative amount, {plain(amount)}")
+        for what, number in (("threshold", threshold), ("amount", amount)):
+            if number < 0:
+                raise ValueError(f"the scale has a negative {what}, {plain(number)}")
         steps.append((threshold, amount))
     return steps
 

@@ -157,12 +157,16 @@ class Hold:
 
     def remove(self) -> None:
         """Remove the pid file, at the end."""
+        try:
+            self.unlink()
+        except OSError as error:
+            _log.warning("pid file %s: cannot be removed: %s", self._instance.path, error.strerror)
+
+    def unlink(self) -> None:
+        """Remove the pid file without a word, as a signal handler may. Raises OSError."""
         # Else this is a fork of the holder, or somebody removed the file and what is there now is another's.
         if os.getpid() == self._pid and files.leads_to(self._instance.path, self._file):
-            try:
-                self._instance.path.unlink()
-            except OSError as error:
-                _log.warning("pid file %s: cannot be removed: %s", self._instance.path, error.strerror)
+            self._instance.path.unlink()
 
     def _take(self) -> int | None:
         """The lock file, locked."""

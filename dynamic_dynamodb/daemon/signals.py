@@ -11,11 +11,16 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
 NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AGAIN = 2.0  # seconds after which a signal to end is a second one: `timeout` and shells send one twice, at once
 _LONGEST = 86_400.0  # seconds of one wait; select() takes no more than fits its timeval
+
+
+def _nothing() -> None:
+    """Unless there is something to do."""
 
 
 class Signals:
@@ -24,7 +29,8 @@ class Signals:
     All of them tell it to end; but where it `reloads`, SIGHUP tells it to read its
     configuration again. Otherwise SIGHUP means that the terminal is gone. Who
     tells it again, at least 2 s later, does not want to wait for what is under
-    way: that ends it at once, with the exit code that the signal itself gives.
+    way: that ends it at once, with the exit code that the signal itself gives. All that is done before is
+    `last_act`, which may wait for nothing: no lock, no thread, no log.
 
     What the caller had us ignore stays ignored: nohup, and scripts for their
     background jobs. But a daemon is spoken to by SIGTERM and SIGHUP, whoever started it.
@@ -33,6 +39,7 @@ class Signals:
     def __init__(self, *, reloads: bool = False) -> None:
         self._reloads = reloads
         self._reload = False
+        self.last_act: Callable[[], None] = _nothing
         self.received: int | None = None
         self._first = 0.0  # when it was received, on the monotonic clock
 
@@ -62,7 +69,10 @@ class Signals:
         elif self.received is None:
             self.received, self._first = number, time.monotonic()
         elif time.monotonic() - self._first >= _AGAIN:
-            os._exit(128 + number)  # nothing else is sure to end: a thread, a lock or a buffer may be what hangs
+            try:
+                self.last_act()
+            finally:
+                os._exit(128 + number)  # nothing else is sure to end: a thread, a lock or a buffer may be what hangs
 
     def reload_asked(self) -> bool:
         """Whether SIGHUP has come since this was last asked."""

@@ -549,7 +549,7 @@ SCALES = {
     "{10: 5}": ((10, 5),),
     "  { 10 :5 , }  ": ((10, 5),),
     "{0.1: 27.5, 1e2: .5}": ((Fraction("0.1"), Fraction("27.5")), (100, Fraction("0.5"))),
-    "{-5: 1, +5: 2}": ((-5, 1), (5, 2)),
+    "{-0: 1, +5: 2}": ((0, 1), (5, 2)),
     "{150: 300}": ((150, 300),),
     "{1_0: 2}": ((10, 2),),
     "{0x10: 1}": ((16, 1),),
@@ -623,6 +623,8 @@ def test_what_is_no_scale(files: Files, name: str) -> None:
     ("text", "expected"),
     [
         ("{0: -1}", "the scale has a negative amount, -1"),
+        ("{-5: 50}", "the scale has a negative threshold, -5"),
+        ("{0: 0, -0.5: 50}", "the scale has a negative threshold, -0.5"),
         ("none", "'none' is not a scale; write threshold: amount pairs of numbers, like {0: 0, 70: 30, 90: 50}"),
         ("{0: 0}" + " " * 20_000 + "#", "is longer than 10000 characters"),
     ],

@@ -389,10 +389,12 @@ def test_a_second_signal_ends_it_at_once(place: Place, spawn: Spawn, number: int
     until(lambda: place.server.calls["UpdateTable"])
     for _ in range(3):
         attached.process.send_signal(number)
+    until(lambda: signalled(attached.process.pid))
     time.sleep(2.2)
     assert attached.process.poll() is None, "several at once are one"
     ended, took = attached.end(number)
     assert (ended, took < SOON) == (code, True)
+    assert not place.pid_file().exists()
     assert place.run("status").returncode == 3
 
 
