@@ -30,6 +30,14 @@ _MOST_PAGES = 1000  # of one call; a service that never stops paging is a failur
 _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
 _ASK_AGAIN = timedelta(hours=1)  # for GetMetricData, while it is denied and GetMetricStatistics is not
 _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCodes
+# One query that CloudWatch does not take fails the whole call, which may be 250 tables and indexes.
+_INVALID = frozenset(
+    f"{code}{ending}"
+    for code in ("Validation", "InvalidParameterValue", "InvalidParameterCombination")
+    for ending in ("", "Error", "Exception")
+)
+# Calls with a half of another one's queries, in all: seven queries among 500, and an end where nothing is taken.
+_MOST_HALVES = 128
 
 
 class Query(NamedTuple):
@@ -211,11 +219,19 @@ class Metrics:
         return found
 
     def _ask(self, queries: Sequence[Query]) -> dict[Query, Series | AwsError]:
-        """By GetMetricData, once."""
+        """By GetMetricData, once; a call that CloudWatch does not take again in halves, until the bad one is alone."""
         found: dict[Query, Series | AwsError] = {}
-        batches = list(_batches(queries))
-        for batch, answer in zip(batches, self._workers.read(_DATA, self._read_pages, batches), strict=True):
-            found.update(dict.fromkeys(batch, answer) if isinstance(answer, AwsError) else answer)
+        batches, left = list(_batches(queries)), _MOST_HALVES
+        while batches:
+            halves: list[list[Query]] = []
+            for batch, answer in zip(batches, self._workers.read(_DATA, self._read_pages, batches), strict=True):
+                if not isinstance(answer, AwsError):
+                    found.update(answer)
+                elif answer.code in _INVALID and len(halves) < left and (two := _halves(batch)):
+                    halves += two
+                else:
+                    found.update(dict.fromkeys(batch, answer))
+            batches, left = halves, left - len(halves)
         return found
 
     def _read_pages(self, batch: Sequence[Query]) -> dict[Query, Series | AwsError]:
@@ -270,6 +286,13 @@ def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
         size = min(QUERIES_A_CALL, max(1, _POINTS_A_CALL // alike[0].points))
         for first in range(0, len(alike), size):
             yield alike[first : first + size]
+
+
+def _halves(batch: Sequence[Query]) -> list[list[Query]]:
+    """Two of the same kind, each with half of the tables and indexes; nothing where there is only one of them."""
+    targets = list(dict.fromkeys(query.target for query in batch))
+    first = set(targets[: len(targets) // 2])
+    return [[one for one in batch if (one.target in first) is half] for half in (True, False)] if first else []
 
 
 def _metric_data_query(key: str, query: Query) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
@@ -711,6 +711,50 @@ def test_a_failed_call_leaves_the_others(measure: Measure) -> None:
     measured = measure(FailingOnce({(TABLE, READS): [3]}), request(), request(OTHER, start=5))
     assert measured[TABLE][0].consumed == 3
     assert isinstance(measured[OTHER], AwsError)
+
+
+class Choosy(CloudWatch):
+    """Takes no call that asks for one of these."""
+
+    def __init__(self, bad: Collection[Target], code: str = "ValidationError") -> None:
+        super().__init__()
+        self.bad = bad
+        self.code = code
+
+    def get_metric_data(self, **arguments: Any) -> Answer:
+        answer = super().get_metric_data(**arguments)
+        if any(key_of(query["MetricStat"]["Metric"])[0] in self.bad for query in arguments["MetricDataQueries"]):
+            raise RefusedError(self.code, "The value for parameter Dimensions is not valid")
+        return answer
+
+
+@pytest.mark.parametrize("code", ["ValidationError", "ValidationException", "InvalidParameterValue"])
+@pytest.mark.parametrize("bad", [{0}, {249}, {100, 101}, {3, 77, 140, 200}, set(range(600, 607))])
+def test_one_bad_query_spoils_its_resource_alone(measure: Measure, bad: set[int], code: str) -> None:
+    """A call that CloudWatch does not take is made again in halves."""
+    targets = [Target(f"table_{number}") for number in range(1000)]
+    cloudwatch = Choosy({targets[number] for number in bad}, code)
+    measured = measure(cloudwatch, *(request(one) for one in targets))
+    failed = {number for number, one in enumerate(targets) if isinstance(measured[one], AwsError)}
+    assert failed == bad
+    assert len(cloudwatch.data) <= 4 + 16 * len(bad)
+    assert all(f"GetMetricData failed: {code}: The value for" in str(measured[targets[number]]) for number in bad)
+
+
+def test_where_no_query_is_taken_the_halving_has_an_end(measure: Measure) -> None:
+    targets = [Target(f"table_{number}") for number in range(1000)]
+    cloudwatch = Choosy(targets)
+    measured = measure(cloudwatch, *(request(one) for one in targets))
+    assert all(isinstance(one, AwsError) for one in measured.values())
+    assert len(cloudwatch.data) <= 4 + 128
+
+
+@pytest.mark.parametrize("code", ["InternalServiceFault", "Throttling", "AccessDenied"])
+def test_other_refusals_are_not_asked_in_halves(measure: Measure, code: str) -> None:
+    targets = [Target(f"table_{number}") for number in range(250)]
+    cloudwatch = Choosy({targets[7]}, code)
+    measure(cloudwatch, *(request(one) for one in targets))
+    assert len(cloudwatch.data) == 1
 
 
 # GetMetricStatistics, where GetMetricData is denied
