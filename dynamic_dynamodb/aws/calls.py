@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
@@ -55,7 +56,7 @@ class StoppedError(DynamicDynamoDBError):
     """The program was told to end while calls were under way."""
 
 
-_own = threading.local()  # of a thread that makes calls: `end`, on the monotonic clock
+_own = threading.local()  # of a thread that makes calls: `end`, on the monotonic clock, and `outdated`
 
 
 def seconds_left() -> float:
@@ -73,6 +74,21 @@ def given_up() -> bool:
 
 def _nobody() -> None:
     """For programs that nobody watches."""
+
+
+@contextlib.contextmanager
+def not_repeated_once(outdated: Callable[[], bool]) -> Iterator[None]:
+    """While this thread makes a call that botocore may send again by itself, unless it is `outdated` by then."""
+    _own.outdated = outdated
+    try:
+        yield
+    finally:
+        del _own.outdated
+
+
+def outdated() -> bool:
+    """Whether the call that this thread makes may not be sent again."""
+    return hasattr(_own, "outdated") and bool(_own.outdated())
 
 
 class Workers:

@@ -19,10 +19,10 @@ from botocore.utils import parse_timestamp
 
 from dynamic_dynamodb import __version__
 from dynamic_dynamodb.aws import sources
-from dynamic_dynamodb.aws.calls import MOST_THREADS, StoppedError, given_up
+from dynamic_dynamodb.aws.calls import MOST_THREADS, StoppedError, given_up, outdated
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.credentials import PATIENCE, Keys, Search
-from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED
+from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, OutdatedError
 from dynamic_dynamodb.aws.sns import Topics
 from dynamic_dynamodb.aws.sources import Chain, Pair
 from dynamic_dynamodb.errors import ConfigError
@@ -148,11 +148,15 @@ def _config_error(error: Exception) -> ConfigError:
 
 
 def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
-    """Refuse to send what has been given up, and botocore's second and third attempts when the program shall end."""
+    """Refuse to send what has been given up, and botocore's second and third attempts where they come too late."""
     if given_up():
         raise StoppedError("given up meanwhile")
-    if stopping() and not request.headers.get("amz-sdk-request", b"attempt=1").startswith(b"attempt=1"):
+    if request.headers.get("amz-sdk-request", b"attempt=1").startswith(b"attempt=1"):
+        return
+    if stopping():
         raise StoppedError("the program was told to end")
+    if outdated():
+        raise OutdatedError("an attempt failed, and the table was described too long ago to send another")
 
 
 def _do_not_repeat(parsed_response: Any, event_name: str, **_: Any) -> None:

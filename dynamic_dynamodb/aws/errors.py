@@ -168,6 +168,10 @@ class UnsignedError(DynamicDynamoDBError):
         self.code = code
 
 
+class OutdatedError(DynamicDynamoDBError):
+    """A call that botocore did not send again, because by then it could have undone what somebody else had done."""
+
+
 def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
     """Call one method of a boto3 client.
 
@@ -206,6 +210,8 @@ def _in_a_text(name: str) -> str:
 def _aws_error(operation: str, error: Exception, names: frozenset[str]) -> AwsError:
     if isinstance(error, UnsignedError):  # never sent, so that nothing can have come of it
         return AwsError(operation, error.code, str(error))
+    if isinstance(error, OutdatedError):  # what became of the attempt before is not known
+        return AwsError(operation, "not repeated", str(error), answered=False)
     code, message = type(error).__name__, str(error)
     response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
     refusal = response.get("Error") if isinstance(response, dict) else None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from dynamic_dynamodb.aws.calls import not_repeated_once
 from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError, BadAnswerError, call
 from dynamic_dynamodb.aws.refusals import decreases_ran_out, of_account, over_quota, quota, too_many_at_once
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Target, Throughput
@@ -74,8 +75,8 @@ def apply(dynamodb: Any, changes: Sequence[Change], is_old: Callable[[], bool] =
 
     Decreases that have run out keep no increase from being made, and no table
     or index keeps its siblings from it: not by a quota, and not by a change
-    that DynamoDB does not take. Nothing is sent again once `is_old`, which tells whether somebody may have changed
-    the table since it was described. Does not raise: the outcome tells.
+    that DynamoDB does not take. Nothing is sent again, also not by botocore, once `is_old`, which tells whether
+    somebody may have changed the table since it was described. Does not raise: the outcome tells.
     """
     return _Sending(dynamodb, changes, is_old).outcome()
 
@@ -120,7 +121,8 @@ class _Sending:
                 self._selections.popleft()
                 continue
             try:
-                _update(self._dynamodb, changes)
+                with not_repeated_once(self._is_old):
+                    _update(self._dynamodb, changes)
             except AwsError as error:
                 if not self._less(error, changes):
                     silent = () if error.answered else (change.target for change in changes)

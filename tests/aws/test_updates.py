@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from aws_server import AwsFault, AwsServer, times
+from aws_server import AwsFault, AwsServer, Fault, RawFault, ResetFault, always, times
 from client_stub import Answer, DynamoDB, RefusedError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -586,6 +586,24 @@ def test_a_limit_costs_none_of_the_repetitions_that_botocore_grants() -> None:
         server.faults.append(times(1, "DescribeTable", AwsFault("InternalServerError", status=500)))
         clients.dynamodb.describe_table(TableName="my_table")
         assert server.calls["DescribeTable"] == 2
+
+
+@pytest.mark.parametrize(
+    "fault", [ResetFault(performed=True), AwsFault("InternalServerError", status=500), RawFault(502)]
+)
+def test_botocore_sends_nothing_again_by_an_old_description(fault: Fault) -> None:
+    """It repeats a call for half a minute, in which somebody else may change the table: that would be undone."""
+    world = World(clock=lambda: datetime.now(timezone.utc))
+    world.add_table("my_table", 10, 10)
+    with AwsServer(world, faults=[always("UpdateTable", fault)]) as server, closing(server.url) as clients:
+        outcome = apply(clients.dynamodb, [change(TABLE, *UP)], is_old=lambda: True)
+        assert server.calls == {"UpdateTable": 1}
+        (error,) = outcome.errors
+        assert str(error).startswith("UpdateTable failed: not repeated: an attempt failed, and ")
+        assert not outcome.made
+        assert outcome.unknown == {TABLE}
+        apply(clients.dynamodb, [change(TABLE, *UP)], is_old=lambda: False)
+        assert server.calls == {"UpdateTable": 4}
 
 
 @contextmanager

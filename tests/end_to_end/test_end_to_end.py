@@ -369,6 +369,21 @@ def test_an_update_in_flight_is_not_repeated_at_the_end(spawn: Spawn, server: Re
     assert server.calls["UpdateTable"] == 1
 
 
+def test_a_repeated_call_does_not_undo_what_another_hand_has_done(spawn: Spawn, server: Recorder) -> None:
+    """Without an answer within 10 s boto3 would send the same units again."""
+    hot(server, "my-table")
+    server.faults.append(times(1, "UpdateTable", SilenceFault(15)))
+    program = spawn("--table-name", "my-table", env=account(server.url))
+    program.wait_until(lambda: len(server.world.updates) == 1)
+    by_hand = {"ReadCapacityUnits": 5000, "WriteCapacityUnits": 100}
+    server.world.dynamodb.update_table(TableName="my-table", ProvisionedThroughput=by_hand)
+    program.wait_for("my-table - UpdateTable failed: not repeated: an attempt failed, and the table was described too")
+    program.wait_for("no usable answer, so it is not known whether it was changed")
+    assert program.end(signal.SIGTERM)[0] == 0
+    assert server.calls["UpdateTable"] == 1
+    assert server.world.provisioned(Target("my-table")) == Throughput(5000, 100)
+
+
 def test_a_lost_answer_is_not_taken_for_a_refusal(run: Run, server: Recorder) -> None:
     """The repetition meets the change that the first attempt began."""
     hot(server, "my-table")
