@@ -372,6 +372,13 @@ def wait_for(backfill: Backfill) -> None:
         time.sleep(0.01)
 
 
+def join_backfill() -> None:
+    """Wait for what is reading the past, if anything is."""
+    for thread in threading.enumerate():
+        if thread.name == "backfill":
+            thread.join(60)
+
+
 def test_what_recurs_is_read_from_the_past_and_met_before_it_comes() -> None:
     backfill = Backfill()
     play = after_two_weeks(backfill=backfill)
@@ -396,7 +403,7 @@ def test_a_past_that_cannot_be_read_is_told_once_and_stops_nothing() -> None:
         for _ in range(5):
             play.world.advance(60)
             assert play.scene.scaler.check()
-            time.sleep(0.2)
+            join_backfill()
     found = [line.text for line in lines if "cannot be read" in line.text]
     assert len(found) == 1
     assert "orders - its last 15 days cannot be read: GetMetricData failed" in found[0]
@@ -428,7 +435,7 @@ def test_nothing_more_is_read_once_it_is_closed() -> None:
     play = after_two_weeks(backfill=backfill)
     play.scene.scaler.close()
     play.run(1)
-    time.sleep(0.2)
+    join_backfill()
     assert play.asked["ReadThrottleEvents"] == 1  # the check's own
 
 

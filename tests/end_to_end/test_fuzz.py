@@ -265,7 +265,7 @@ _FILES = st.one_of(
 ).map(lambda text: text.encode(errors="surrogatepass")) | st.binary(max_size=200)
 
 
-@trials(test=500, soak=10_000)
+@trials(test=200, soak=10_000)
 @given(_FILES)
 def test_any_file_is_accepted_or_refused(tmp_path: Path, content: bytes) -> None:
     """And what an accepted one means, written back as a file, means the same."""
@@ -309,7 +309,7 @@ _FLAG_LISTS = st.builds(
 )
 
 
-@trials(test=500, soak=10_000)
+@trials(test=200, soak=10_000)
 @given(_FLAG_LISTS)
 def test_any_flags_are_accepted_or_refused(tmp_path: Path, flags: list[str]) -> None:
     done = main(*arguments(tmp_path, *flags))
@@ -537,7 +537,7 @@ def stage() -> Iterator[Stage]:
         clients.close()
 
 
-@trials(test=500, soak=10_000)
+@trials(test=200, soak=10_000)
 @given(SPOILT)
 def test_any_answer_is_used_or_reported(stage: Stage, spoilt: Spoilt) -> None:
     """Real botocore, over HTTP. The other tables are handled in the same check, all tables in the next one."""
