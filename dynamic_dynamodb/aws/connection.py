@@ -159,12 +159,15 @@ def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
         raise OutdatedError("an attempt failed, and the table was described too long ago to send another")
 
 
-def _do_not_repeat(parsed_response: Any, event_name: str, **_: Any) -> None:
+def _do_not_repeat(parsed_response: Any, exception: Any, event_name: str, **_: Any) -> None:
     """Raise LimitExceededException at once: botocore takes it for throttling, and repeats it after pauses.
 
     DynamoDB says with it that something is used up: decreases, a quota, the tables that may be changed at once.
-    Raised here, it costs none of the repetitions that botocore grants a client for errors that pass.
+    Raised here, it costs none of the repetitions that botocore grants a client for errors that pass. So is what kept an
+    answer from coming where the call may not be sent again: that tells more than that it was not.
     """
+    if exception is not None and outdated():
+        raise exception
     error = parsed_response.get("Error") if isinstance(parsed_response, dict) else None
     if isinstance(error, dict) and error.get("Code") == LIMIT_EXCEEDED:
         raise botocore.exceptions.ClientError(parsed_response, event_name.rpartition(".")[2])
