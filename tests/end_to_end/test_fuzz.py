@@ -342,7 +342,7 @@ def test_a_name_that_no_file_can_have(flags: tuple[str, ...], name: str) -> None
     assert done == Done(2, "", f"dynamic-dynamodb: error: {error}\n")
 
 
-@trials(test=10, soak=200)
+@trials(test=5, soak=200)
 @given(_FILES, _FLAG_LISTS)
 def test_the_script_says_what_the_function_says(tmp_path: Path, run: Run, content: bytes, flags: list[str]) -> None:
     """Twice: with a file, and with flags alone."""
