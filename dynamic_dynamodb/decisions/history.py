@@ -258,7 +258,8 @@ class History:
         counted = 0.0
         if throttled and credit and minute > one.consumed.first:
             counted = credit * one.learned.trust * tracking.burst_credit(one.minutes(minute - 1, with_provisioned=True))
-        free = known is not None and any(since <= minute < until for since, until in self._speaks[policy.axis])
+        spoken = reversed(self._speaks[policy.axis])  # the newest first: that is mostly where it is
+        free = known is not None and any(since <= minute < until for since, until in spoken)
         one.learned = one.learned.after(
             Minute(consumed, throttled, 60.0 * (known or 0), counted, free), float(policy.throttled_minutes_per_day)
         )

@@ -12,6 +12,7 @@ _MOST_HEADROOM = 2.0
 _MOST_STEPS = 3  # in one event: what comes later in it is already being answered
 _QUIET = 2  # minutes without throttling that end an event
 _WEEK, _DAY = 10_080, 1_440  # minutes
+_TRUSTED_AGAIN = 2 ** (1 / _WEEK)  # per minute: half the trust is whole again after a week
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,16 @@ class Learned:
         """What is known after one more minute; `allowed` is the number of throttled minutes per day to settle near."""
         if not minute.free:
             return replace(self, quiet=_QUIET if not minute.throttled else 0)
-        learned = self._throttled(minute) if minute.throttled else replace(self, quiet=self.quiet + 1)
+        learned = self._throttled(minute) if minute.throttled else self
         return replace(
             learned,
+            quiet=0 if minute.throttled else self.quiet + 1,
             headroom=max(1.0, learned.headroom - _STEP * allowed / _DAY),
-            trust=min(1.0, learned.trust * 2 ** (1 / _WEEK)),
+            trust=min(1.0, learned.trust * _TRUSTED_AGAIN),
         )
 
     def _throttled(self, minute: Minute) -> Learned:
-        event = replace(self, quiet=0)
-        if self.quiet >= _QUIET:
-            event = replace(event, steps=0, doubted=False)
+        event = replace(self, steps=0, doubted=False) if self.quiet >= _QUIET else self
         if minute.credit > 0 and minute.consumed + minute.throttled - minute.provisioned <= minute.credit:
             # The credit would have been enough, had it been there.
             return event if event.doubted else replace(event, trust=event.trust / 2, doubted=True)

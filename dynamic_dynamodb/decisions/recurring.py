@@ -97,11 +97,12 @@ class Season:
         soon: Expected | None = None
         later: Expected | None = None
         for pair in _PAIRS:
-            each = [self._on(now, days, present) for days in pair]
-            if None in each:
+            one = self._on(now, pair[0], present)
+            other = self._on(now, pair[1], present) if one else None
+            if one is None or other is None:
                 continue
             days = _names(now, pair)
-            near, far = (min(units) for units in zip(*(one for one in each if one is not None), strict=True))
+            near, far = map(min, one, other)
             soon = Expected(near, days) if soon is None or near > soon.units else soon
             later = Expected(far, days) if later is None or far > later.units else later
         return soon, later
@@ -110,10 +111,12 @@ class Season:
         """The greatest load of that day around this time, soon and later; scaled down where today is quieter."""
         ago = days * _DAY
         first = (now - _BEFORE) // _MINUTES - ago
-        near = self._greatest(first, (now + _SOON - 1) // _MINUTES - ago)
         far = self._greatest(first, (now + _LATER - 1) // _MINUTES - ago)
+        if far is None:
+            return None
+        near = self._greatest(first, (now + _SOON - 1) // _MINUTES - ago)
         then = self._mean_before(now // _MINUTES - ago)
-        if near is None or far is None or then is None:
+        if near is None or then is None:
             return None
         scale = min(1.0, present / then) if then else 1.0
         return near * scale, far * scale

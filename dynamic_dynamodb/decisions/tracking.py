@@ -7,11 +7,11 @@ docs/behaviour.md, section 10. Loads are 1-minute sums, as CloudWatch has them; 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.calculator import number
@@ -33,6 +33,9 @@ BUCKET = 5  # minutes of provisioned capacity that DynamoDB keeps for bursts: 30
 _CREDIT_OVER = 60  # minutes
 _JUST_NOW = 2  # minutes
 _NOBODY: Holder = ""
+_NOTHING, _ALL = Fraction(0), Fraction(1)
+_BILLIONTH = 1e-9
+T = TypeVar("T", float, Fraction)
 
 
 @dataclass(frozen=True)
@@ -75,21 +78,33 @@ class Situation:
         """Minutes since the newest known minute ended."""
         return self.now - self.minutes.newest - 1
 
-    @property
+    # Cached: a decision asks for them again and again, and exact fractions take their time.
+    @cached_property
     def reach(self) -> Fraction:
         """How many minutes ahead this decision must hold: until the next one can have an effect."""
-        return self.age + self.update + self.every + 2
+        return self.update + self.every + (self.age + 2)
 
-    # Cached: a decision asks for them again and again, and exact fractions take their time.
     @cached_property
     def expected(self) -> Fraction:
         """The load when the next decision can have an effect: the greater of 2 minutes, and the trend of 30."""
+        return self._ahead(exact)
+
+    def _ahead(self, total: Callable[[Sequence[float]], T]) -> T:
         known = self.minutes.consumed
-        latest = exact([max(known[-_JUST_NOW:], default=0.0)])
+        latest = total([max(known[-_JUST_NOW:], default=0.0)])
         if len(known) < _KNOWN_FOR_SLOPE or self.age > _STALE:
             return latest
-        trend = exact(known[-_SLOPE:]) - exact(known[-2 * _SLOPE : -_SLOPE])
-        return latest if trend <= 0 else latest + trend / _SLOPE / _SLOPE * (self.reach - 1)
+        trend: Any = total(known[-_SLOPE:]) - total(known[-2 * _SLOPE : -_SLOPE])
+        return latest if trend <= 0 else latest + trend * (self.reach - 1) / (_SLOPE * _SLOPE)
+
+    def expects_far_less_than(self, load: Fraction) -> bool:
+        """Whether floats are enough to tell that less is expected, as they mostly are: exact sums take their time.
+
+        Their sums of 15 minutes are off by less than a billionth of these, whatever comes of them.
+        """
+        limit = float(load)
+        doubt = _BILLIONTH * (sum(self.minutes.consumed[-2 * _SLOPE :]) + limit) * float(self.reach)
+        return self._ahead(sum) + doubt < limit
 
     @cached_property
     def usage(self) -> Usage:
@@ -165,10 +180,11 @@ def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
     """The load of the next minutes would leave too little room."""
     if not seen.minutes.consumed:
         return None
-    load, now = seen.expected, 60 * seen.provisioned
-    credit = _counted_on(policy, seen)
-    if load <= FULL * now + credit / seen.reach:
+    now, credit = 60 * seen.provisioned, _counted_on(policy, seen)
+    most = FULL * now + (credit / seen.reach if credit else 0)
+    if seen.expects_far_less_than(most) or seen.expected <= most:
         return None
+    load = seen.expected
     wanted = max(load / _share_of_target(policy, seen), _LEAST_STEP * now)
     return _Candidate(wanted, Reason(lambda: _over(policy, seen, load, credit)), "load")
 
@@ -273,20 +289,17 @@ def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[tuple[
 def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:
     """What bounds a decrease from below, each in capacity units per minute."""
     share, last = _share_of_target(policy, seen), seen.minutes.consumed[-_LOOKED_BACK:]
-    credit = BUCKET * policy.burst_credit / 100 * _known(seen.trust)
+    credit = BUCKET * _share_of_credit(policy, seen)
     run = busiest(last, float(credit))
     needed = exact(run) / (len(run) + credit)
-    mean = exact(last) / len(last)
     later = seen.later
-    needs = [
-        _Candidate(
-            needed / share, Reason(lambda: f"the last {_LOOKED_BACK} minutes need {_rounded(needed)} {_at(share)}")
-        ),
+    why = Reason(lambda: f"the last {_LOOKED_BACK} minutes need {_rounded(needed)} {_at(share)}")
+    needs = [_Candidate(needed / share, why)]
+    if credit or share > FULL:  # otherwise the busiest minute needs more
         # So that _by_load does not ask for it back once the burst credit is used up.
-        _Candidate(
-            mean / FULL, Reason(lambda: f"the last {_LOOKED_BACK} minutes consumed {_rounded(mean)} on average")
-        ),
-    ]
+        mean = exact(last) / len(last)
+        why = Reason(lambda: f"the last {_LOOKED_BACK} minutes consumed {_rounded(mean)} on average")
+        needs.append(_Candidate(mean / FULL, why))
     if later is not None:
         units = Fraction(later.units)
         why = Reason(lambda: f"the next hour needed {_rounded(units)} on {later.days}, {_at(share)}")
@@ -304,6 +317,8 @@ def _least_saving(seen: Situation, *, joins: bool) -> Fraction:
 
 def busiest(minutes: Sequence[float], credit: float) -> Sequence[float]:
     """The run of minutes that needs the most capacity, where `credit` minutes of it come from the burst bucket."""
+    if not credit:
+        return [max(minutes)]
     best, greatest = minutes[-1:], -1.0
     for first in range(len(minutes)):
         total = 0.0
@@ -331,20 +346,25 @@ def burst_credit(minutes: Minutes) -> float:
 
 def _counted_on(policy: Policy, seen: Situation) -> Fraction:
     """Of the burst credit, what the user and experience allow to count on."""
-    share = policy.burst_credit / 100 * _known(seen.trust)
+    share = _share_of_credit(policy, seen)
     if not share:
-        return Fraction(0)
+        return _NOTHING
     return share * Fraction(min(burst_credit(seen.minutes), BUCKET * 60.0 * seen.provisioned))
+
+
+def _share_of_credit(policy: Policy, seen: Situation) -> Fraction:
+    """Of the burst credit, what the user and experience allow to count on, 0 to 1."""
+    return policy.burst_credit * _known(seen.trust) / 100 if policy.burst_credit else _NOTHING
 
 
 def _share_of_target(policy: Policy, seen: Situation) -> Fraction:
     """The utilization to size for, 0 to 1: the target, less the headroom that was learned."""
-    return policy.target_utilization / 100 / _known(seen.headroom)
+    return policy.target_utilization / (100 * _known(seen.headroom))
 
 
 def _known(learned: float) -> Fraction:
     """What was learned, to a millionth: exact comparisons with a float's 52 binary places would take their time."""
-    return Fraction(round(learned * 10**6), 10**6)
+    return _ALL if learned == 1 else Fraction(round(learned * 10**6), 10**6)
 
 
 # Words

@@ -470,3 +470,16 @@ def test_a_burst_that_is_not_there_is_not_trusted() -> None:
     days = [sum(minute > 0 for minute in run.throttled[1440 * day : 1440 * (day + 1)]) for day in range(8)]
     assert sum(days[4:]) <= sum(days[:4])
     assert days[-1] <= 5
+
+
+@given(st.lists(st.floats(0, 1e9), max_size=75), st.floats(-1e-6, 1e-6), st.integers(1, 1440))
+def test_floats_tell_only_what_exact_sums_confirm(loads: list[float], off: float, every: int) -> None:
+    situation = seen(10, loads, every=Fraction(every))
+    limit = situation.expected * (1 + Fraction(off))
+    assert not situation.expects_far_less_than(limit) or situation.expected < limit
+
+
+def test_floats_are_mostly_enough() -> None:
+    situation = seen(10, of(9.0))
+    assert situation.expects_far_less_than(situation.expected * Fraction(1_000_001, 1_000_000))
+    assert not situation.expects_far_less_than(situation.expected)
