@@ -24,16 +24,8 @@ _MONEY = (
     "dollars to run",
     "of the first",
 )
-_SERVICE = (
-    "",
-    "units throttled",
-    "% throttled",
-    "minutes throttled a day",
-    "% used",
-    "increases a day",
-    "decreases a day",
-    "refused a day",
-)
+_SERVICE = ("", "units throttled", "% throttled", "minutes throttled", "% used", "increases", "decreases", "refused")
+_DAILY = ("minutes throttled", "increases", "decreases", "refused")
 _BESIDE: tuple[tuple[Kind, str], ...] = (  # what stands beside the configurations
     ("recorded", "as recorded"),
     ("target-tracking", "AWS target tracking"),
@@ -50,7 +42,8 @@ def write(path: str, rehearsal: Rehearsal, progress: Callable[[float], None] = l
 def _page(rehearsal: Rehearsal, progress: Callable[[float], None]) -> Iterator[str]:
     demand = rehearsal.demand
     days = demand.minutes / 1440
-    title = _text(f"What {rehearsal.totals[0].name} would have done: {demand.source}")
+    names = [one.name for one in table.configurations(rehearsal.totals)]
+    title = _text(f"What {' and '.join(names)} would have done: {demand.source}")
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{title}</title>\n<style>{page.STYLE}</style>\n</head>"
@@ -60,7 +53,8 @@ def _page(rehearsal: Rehearsal, progress: Callable[[float], None]) -> Iterator[s
     first = rehearsal.totals[0].total.dollars
     yield from _table(_MONEY, [(one, table.money(one, first)) for one in rehearsal.totals])
     yield f"</div><div>{_costs(rehearsal.totals)}</div></div>"
-    yield from _table(_SERVICE, [(one, table.service(one, days)) for one in rehearsal.totals])
+    service = [f"{text} a day" if text in _DAILY and days >= 1 else text for text in _SERVICE]
+    yield from _table(service, [(one, table.service(one, days)) for one in rehearsal.totals])
     resources = _sorted(rehearsal)
     yield from _resources(rehearsal, resources)
     for note in table.notes(rehearsal):
@@ -127,18 +121,18 @@ def _sorted(rehearsal: Rehearsal) -> list[Outcomes]:
 
 
 def _resources(rehearsal: Rehearsal, resources: Sequence[Outcomes]) -> Iterator[str]:
-    compared, several = _compared(rehearsal), len(table.configurations(rehearsal.totals)) > 1
+    compared, number = _compared(rehearsal), len(table.configurations(rehearsal.totals))
     beside = [(kind, text) for kind, text in _BESIDE if kind != "recorded" or compared == "recorded"]
     against = "what was recorded" if compared == "recorded" else "AWS target tracking"
-    head = _cells(["dollars", "" if several else "this", *(text for _, text in beside), "saves", "throttled"], "th")
+    head = _cells(["dollars", table.own_column(number), *(text for _, text in beside), "saves", "throttled"], "th")
     yield "<h2>Tables and indexes</h2>"
     yield f"<p>Sorted by what {_text(rehearsal.totals[0].name)} saves against {against}.</p>"
     yield f'<div class="wide"><table><thead>{head}</thead><tbody>'
-    for number, one in enumerate(resources):
-        own = [_of_configuration(one, compared, place) for place in range(len(table.configurations(one.outcomes)))]
+    for place, one in enumerate(resources):
+        own = [_of_configuration(one, compared, chosen) for chosen in range(number)]
         alternatives = [table.dollars(_dollars(one, kind)) for kind, _ in beside]
-        link, facts = f'<a href="#r{number}">{_text(one.name)}</a>', list(table.facts(one))
-        if several:
+        link, facts = f'<a href="#r{place}">{_text(one.name)}</a>', list(table.facts(one))
+        if number > 1:
             yield _row(link, ["", *alternatives, "", ""], facts)
             for outcome, (paid, *rest) in zip(one.outcomes, own, strict=False):
                 cells = [paid, *("" for _ in beside), *rest]

@@ -116,17 +116,29 @@ def _row(one: Outcome, cells: Sequence[str], widths: Sequence[int]) -> str:
     return _cut(one.name, _NAME) + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
 
-_BESIDE: tuple[Kind, ...] = ("target-tracking", "on-demand", "least")  # what stands beside the configurations
+_OTHERS: dict[Kind, str] = {
+    "recorded": "recorded",
+    "target-tracking": "AWS",
+    "on-demand": "on demand",
+    "least": "least",
+}
+_BESIDE = 3  # of them have room: what was recorded, where that is known of all tables, has the place of the least
+
+
+def own_column(number: int) -> str:
+    """The heading above the dollars of the configurations."""
+    return "this" if number == 1 else "costs"
 
 
 def _resources(resources: Sequence[Outcomes], number: int) -> Iterator[str]:
     """A line each: the configuration, and what the others would cost. Several configurations have their own lines."""
-    own = "this" if number == 1 else ""
-    yield f"{'dollars':{_OF_RESOURCE}}{own:>10}{'AWS':>10}{'on demand':>10}{'least':>10}{'throttled':>10}"
+    kinds = [kind for kind in _OTHERS if all(any(each.kind == kind for each in one.outcomes) for one in resources)]
+    headings = [own_column(number), *(_OTHERS[kind] for kind in kinds[:_BESIDE]), "throttled"]
+    yield f"{'dollars':{_OF_RESOURCE}}{''.join(f'{heading:>10}' for heading in headings)}"
     for one in resources:
         chosen = configurations(one.outcomes)
         by_kind = {each.kind: each for each in one.outcomes}
-        beside = "".join(f"{dollars(by_kind[kind].total.dollars):>10}" for kind in _BESIDE)
+        beside = "".join(f"{dollars(by_kind[kind].total.dollars):>10}" for kind in kinds[:_BESIDE])
         if number == 1:
             yield _of_resource(one.name, chosen[0], beside)
         else:

@@ -207,7 +207,7 @@ def test_each_configuration_is_seen_for_each_resource(tmp_path: Path) -> None:
     part = lines[begin : lines.index("", begin)]
     aws, on_demand, least = "0.04", "0.09", "0.03"
     assert [line.split() for line in part if not line.startswith("    ")] == [
-        ["dollars", "AWS", "on", "demand", "least", "throttled"],
+        ["dollars", "costs", "AWS", "on", "demand", "least", "throttled"],
         ["orders", aws, on_demand, least],
         ["a.conf", "0.04", "0.0000%"],
         ["b.conf", "0.04", "0.0000%"],
@@ -222,6 +222,20 @@ def test_each_configuration_is_seen_for_each_resource(tmp_path: Path) -> None:
         "    writes at the minimum of 10, 100 % of the time",
     ]
     assert part[10] == "    reads at the minimum of 500, 99 % of the time"
+
+
+def test_what_was_recorded_stands_beside_each_table(tmp_path: Path) -> None:
+    """In the place of the least. A table on demand says that it was."""
+    path = recorded(tmp_path, "orders,,70,70,1000,1000", "users,,70,70,,")
+    file = conf(tmp_path, "a.conf", "[table: .*]")
+    lines = run("--config", str(file), "--simulate", str(path)).stdout.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("dollars  "))
+    assert lines[begin].split() == ["dollars", "this", "recorded", "AWS", "on", "demand", "throttled"]
+    rows = [line.split() for line in lines[begin + 1 : begin + 4]]
+    assert rows[0][:3] == ["orders", "0.24", "1.56"]  # 1,000, half of it again and again; 1,000 for two hours
+    assert rows[1][0] == "users"
+    assert rows[1][2] == rows[1][4] == "0.38"  # 70 units of both axes for two hours, on demand
+    assert lines[begin + 3] == "  on demand in reality, rehearsed as provisioned"
 
 
 def test_configurations_of_one_table_name_keep_their_names(tmp_path: Path) -> None:
@@ -713,6 +727,16 @@ def test_what_is_left_out_is_named_with_its_configuration(server: AwsServer, tmp
         f"users: left out, because no section of {second} matches it.",
         f"orders/by-date: left out, because no section of {second} matches it.",
     ]
+
+
+def test_the_prices_of_another_region(server: AwsServer) -> None:
+    words = (*ORDERS, "--simulate", "cloudwatch", "--simulate-days", "1", "--check-interval", "3600")
+    done = run(*words, "--region", "eu-west-1", AWS_ENDPOINT_URL=server.url)
+    assert "Prices: us-east-1, 2025-06 (built in), not eu-west-1's; give --prices FILE." in " ".join(
+        done.stdout.split()
+    )
+    done = run(*words, "--region", "us-east-1", AWS_ENDPOINT_URL=server.url)
+    assert "Prices: us-east-1, 2025-06 (built in). AWS does not say" in " ".join(done.stdout.split())
 
 
 def test_no_table_at_all(server: AwsServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import struct
 import subprocess
@@ -185,6 +186,51 @@ def test_several_configurations_have_a_chart_each(tmp_path: Path) -> None:
     assert text.count('<svg class="chart"') == 2
     chart = (tmp_path / "c.svg").read_text("utf-8")
     assert chart.count(">reads, units per second<") == 2
+
+
+def test_several_configurations_have_a_row_each_for_each_table(tmp_path: Path) -> None:
+    """What each of them pays, saves and throttles, and what bounds it there; the others' dollars stand by the table."""
+    trace(tmp_path / "t.csv", {"small": (50, 200), "large": (50, 900)}, 180)
+    (tmp_path / "a.conf").write_text("[table: .*]\n", "utf-8")
+    (tmp_path / "b.conf").write_text("[table: .*]\nmax-provisioned-reads: 40\n", "utf-8")
+    words = ("--config", "a.conf", "--config", "b.conf", "--simulate", "t.csv")
+    done = run(*words, "--report", "r.html", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    text = (tmp_path / "r.html").read_text("utf-8")
+    assert "<h1>What a.conf and b.conf would have done: t.csv</h1>" in text
+    page = Page(text)
+    begin = next(number for number, row in enumerate(page.rows) if row[:2] == ["dollars", "costs"])
+    part = page.rows[begin : begin + 7]
+    head, *rows = part
+    assert head[2:4] == ["as recorded", "AWS target tracking"]
+    assert [row[0] for row in rows] == ["large", "a.conf", "b.conf", "small", "a.conf", "b.conf"]
+    resources = {
+        one["table"]: one["outcomes"]
+        for one in json.loads(run(*words, "--output", "json", folder=tmp_path).stdout)["resources"]
+    }
+    for name, row, *own in (("large", *rows[:3]), ("small", *rows[3:])):
+        recorded = next(one["dollars"] for one in resources[name] if one["kind"] == "recorded")
+        assert (row[1], row[2], row[-2:]) == ("", f"{recorded:.2f}", ["", ""])
+        for cells, one in zip(own, resources[name], strict=False):
+            assert cells[1] == f"{one['dollars']:.2f}"
+            assert float(cells[-2]) == pytest.approx(recorded - one["dollars"], abs=0.006)
+            assert cells[-1] == f"{one['throttled_percent']:.4f}%"
+    assert text.count("<small>reads at the maximum of 40, ") == 2
+    assert text.count("<p>Reads at the maximum of 40, ") == 2  # beside its chart, too
+
+
+def test_less_than_a_day_is_shown_in_totals(tmp_path: Path) -> None:
+    """As in the table on stdout."""
+    for name, minutes in (("hours.html", 180), ("day.html", 1440)):
+        trace(tmp_path / "t.csv", {"orders": (50, 200)}, minutes)
+        run("--table-name", "^orders$", "--simulate", "t.csv", "--report", name, folder=tmp_path)
+        heads = [row for row in Page((tmp_path / name).read_text("utf-8")).rows if "% used" in row]
+        assert [("increases" in row, "increases a day" in row) for row in heads] == [(minutes < 1440, minutes >= 1440)]
+
+
+def test_advice_is_on_the_page(tmp_path: Path) -> None:
+    run(*ORDERS, "--report", "report.html", folder=tmp_path)
+    assert "<p>this configuration throttled 35,715 units on orders: " in (tmp_path / "report.html").read_text("utf-8")
 
 
 NAME = "a<b>&\"'$x$.conf"
