@@ -62,6 +62,8 @@ li { padding: 2px 0 2px 13ch; text-indent: -13ch; overflow-wrap: anywhere; }
   body { max-width: none; padding: 0; font-size: 11pt; }
   section { content-visibility: visible; break-inside: avoid; }
   section:has(details[open]) { break-inside: auto; }
+  h2, h2 + p, h3, h3 + p, .key { break-after: avoid; }
+  .chart { break-inside: avoid; }
   details:not([open]) { display: none; }
   .wide { overflow: visible; }
   tr { break-inside: avoid; }

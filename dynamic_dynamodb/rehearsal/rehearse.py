@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from typing import Any
@@ -31,6 +31,7 @@ from dynamic_dynamodb.simulation.world import World
 _TOGETHER = 10
 # So many minutes of tables are worth the start of another process.
 _WORTH_A_PROCESS = 40_000
+_LOOK = 0.1  # seconds between two looks at how far they have come
 
 Progress = Callable[[float], None]
 
@@ -279,13 +280,16 @@ def _one_by_one(tasks: Sequence[_Task], progress: Progress, entered: Callable[[W
 
 def _side_by_side(tasks: Sequence[_Task], workers: int, progress: Progress) -> list[_Done]:
     """In processes of their own, which end with this one. Not by forking: there may be threads."""
-    with _starting(), multiprocessing.get_context("spawn").Pool(workers, _settle_in) as pool:
+    context = multiprocessing.get_context("spawn")
+    shares = context.Array("d", len(tasks), lock=False)  # how far each of them has come
+    with _starting(), context.Pool(workers, _settle_in, [shares]) as pool:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        done = []
-        for one in pool.imap(_rehearse, tasks):
-            done.append(one)
-            progress(len(done) / len(tasks))
-    return done
+        coming = [pool.apply_async(_elsewhere, one) for one in enumerate(tasks)]
+        for one in coming:
+            while not one.ready():
+                progress(sum(shares) / len(tasks))
+                one.wait(_LOOK)
+        return [one.get() for one in coming]
 
 
 @contextlib.contextmanager
@@ -299,10 +303,24 @@ def _starting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _settle_in() -> None:
+_SHARES: list[MutableSequence[float]] = []  # in another process: the one array that all of them write to
+
+
+def _settle_in(shares: MutableSequence[float]) -> None:
     """In another process: this one tells it when to end, and what it would log nobody asked for."""
+    _SHARES.append(shares)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.disable()
+
+
+def _elsewhere(number: int, task: _Task) -> _Done:
+    """In another process: one task, and how far it has come."""
+    shares = _SHARES[0]
+
+    def forward(share: float) -> None:
+        shares[number] = share
+
+    return _rehearse(task, forward)
 
 
 def _under_the_account_quota(

@@ -543,6 +543,18 @@ def test_progress_on_a_terminal_and_none_in_a_pipe(tmp_path: Path) -> None:
     assert run(*words).stderr == ""
 
 
+def test_progress_of_several_processes(tmp_path: Path) -> None:
+    """Of two groups of tables: more is to be seen than that one of them is done."""
+    file = conf(tmp_path, "a.conf", *(f"[table: ^table-{number:02}$]" for number in range(12)))
+    words = ("--config", str(file), "--simulate", str(trace(tmp_path, *[70] * 5000)))
+    code, _, shown = Terminal(*words).end()
+    assert code == 0
+    percents = [int(percent) for percent in re.findall(r"(\d+) %", shown.split(CLEARED)[0])]
+    assert percents == sorted(percents)
+    assert percents[0] == 0
+    assert {percent for percent in percents if percent not in (0, 50, 100)}
+
+
 def test_no_progress_beside_the_log(tmp_path: Path) -> None:
     words = (*ORDERS, "--simulate", str(trace(tmp_path, *[70] * 600)), "--log-level", "warning")
     code, _, shown = Terminal(*words).end()
