@@ -116,6 +116,7 @@ class Scaler:
             self._state.forget_streaks({verdict.job.target for verdict in verdicts})
         self._state.tally.decided = True
         try:
+            self._inventory.forget(verdict.job.target.table for verdict in verdicts if verdict.change.changes)
             self._updates.make(verdicts)
             self._free(verdicts)
             self._lookout.look([verdict.job for verdict in verdicts], self._statistics, self._clock())

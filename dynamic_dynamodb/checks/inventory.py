@@ -12,6 +12,7 @@ from dynamic_dynamodb.aws import dynamodb
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.checks import backtracking
+from dynamic_dynamodb.checks.refreshing import Refreshing
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.configuration import regions
 from dynamic_dynamodb.configuration.sections import Section
@@ -35,6 +36,7 @@ class Job:
     section: Section
     writes_managed: bool  # by AWS, as a global table's are
     described: datetime  # when DescribeTable was asked for it
+    remembered: bool = False  # whether that was in an earlier check: nothing is sent on the strength of it
 
     @property
     def target(self) -> Target:
@@ -48,6 +50,35 @@ class _Seen(NamedTuple):
     at: datetime
 
 
+class _Listing(NamedTuple):
+    """The names of all tables, or None where listing them is not permitted; and when they were asked for."""
+
+    names: list[str] | None
+    at: datetime
+
+
+class _Shape(NamedTuple):
+    """What matters of a table's description to the matching of its indexes."""
+
+    targets: tuple[Target, ...]  # the table and its indexes, also those whose description cannot be used
+    indexes: tuple[str, ...]  # those whose description can be used
+    complete: bool  # whether all indexes are among them
+
+    @classmethod
+    def of(cls, table: Table) -> _Shape:
+        targets = tuple(resource.target for resource in table.resources)
+        problems = tuple(target for target, _ in table.problems)
+        indexes = tuple(target.index for target in targets if target.index is not None)
+        return cls(targets + problems, indexes, not table.on_demand and not problems)
+
+
+class _Known(NamedTuple):
+    """A table that is remembered: when it was described, and its targets that may be changed, each with its section."""
+
+    at: datetime
+    jobs: tuple[tuple[Section, Job], ...]
+
+
 class _Next(NamedTuple):
     """What was found to be the next beginning of a schedule, and between which moments that is so."""
 
@@ -57,7 +88,10 @@ class _Next(NamedTuple):
 
 
 class Inventory:
-    """Lists tables and indexes afresh in each check: new ones are picked up, deleted ones dropped."""
+    """Which tables and indexes there are: new ones are picked up, deleted ones dropped.
+
+    What was found is remembered for as long as it was not changed, and nothing was refused, up to refresh-interval.
+    """
 
     def __init__(
         self,
@@ -74,6 +108,12 @@ class Inventory:
         self._workers = workers
         self._state = state
         self._clock = clock
+        self._refreshing = Refreshing(self._general["refresh_interval"], self._general["check_interval"])
+        self._listing: _Listing | None = None
+        self._names: list[str] | None = None  # of the tables that are matched, where that can be told of all of them
+        self._known: dict[str, _Known] = {}  # by name, the one that was described first comes first
+        self._shapes: dict[str, _Shape] = {}  # by name, of all tables as they were described last
+        self._indexes_matched = False  # whether that can be told of all of them
         self._moment = clock()  # a check goes by the schedules that hold when it begins
         self._next = _Next(self._moment, self._moment, None)
         self._patience = backtracking.Patience()
@@ -93,16 +133,21 @@ class Inventory:
             self._tell_put_off()
 
     def _take(self) -> list[Job] | None:
-        listed = self._list()
-        self._state.tally.listed = True
-        names = self._matched(self._plain_names() if listed is None else listed, listed=listed is not None)
-        tables = self._describe(names)
-        if not tables and not self._state.tally.failed:
+        names = self._matched_names()
+        seen = self._describe(self._due(names))
+        if not self._known and not seen and not self._state.tally.failed:
             self._state.tally.matched = False
-            log.error("there is no table that the configuration matches%s", self._what_there_is(listed))
+            log.error("there is no table that the configuration matches%s", self._what_there_is())
+            self._listing = None  # somebody may be waiting for the first one
             return None
-        self._match_indexes([seen.table for seen in tables], names)
-        return [job for table in tables for job in self._jobs(table)]
+        self._note_shapes(names, seen)
+        jobs = {name: self._keep(one) for name, one in seen.items()}
+        return [job for name in names for job in (jobs[name] if name in jobs else self._remembered(name))]
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Describe these tables in the next check: they were changed, or a change of theirs was refused."""
+        for name in names:
+            self._known.pop(name, None)
 
     def next_beginning(self, since: datetime) -> datetime | None:
         """When the first schedule begins after this moment."""
@@ -132,13 +177,76 @@ class Inventory:
         problems = tuple((target, error) for target, error in table.problems if target in targets)
         return list(self._jobs(_Seen(replace(table, resources=resources, problems=problems), at)))
 
-    def _what_there_is(self, listed: Sequence[str] | None) -> str:
+    def _what_there_is(self) -> str:
         """For whoever has mistyped a name, or looks into another region; nothing where it is not known."""
+        listed = self._listing and self._listing.names
         if listed is None:
             return ""
         return f"; there are: {_some(listed)}" if listed else f"; no tables in {regions.described(self._general)}"
 
+    # What is remembered
+
+    def _due(self, names: Sequence[str]) -> list[str]:
+        """The tables that are described in this check: those not remembered, and those remembered for long enough."""
+        asked = [known.at for known in self._known.values()]
+        oldest = list(self._known)[: self._refreshing.due(asked, self._moment)]
+        self.forget(oldest)
+        return [name for name in names if name not in self._known]
+
+    def _keep(self, seen: _Seen) -> list[Job]:
+        """The jobs of a table that was described in this check; remembered where there is nothing to wait for."""
+        jobs = list(self._jobs(seen))
+        if self._is_settled(seen.table) and not self._refreshing.in_each_check:
+            name = seen.table.name
+            _, section = self._section_of(name)
+            owns = ((_own(section, job.target), replace(job, remembered=True)) for job in jobs)
+            self._known[name] = _Known(seen.at, tuple((own, job) for own, job in owns if own is not None))
+        return jobs
+
+    def _is_settled(self, table: Table) -> bool:
+        """Whether it can be told of the whole table what is to be done with it."""
+        _, section = self._section_of(table.name)
+        active = all(status == dynamodb.ACTIVE for status in (table.status, *(one.status for one in table.resources)))
+        indexes = _Shape.of(table).indexes
+        return (
+            active
+            and not table.problems
+            and not any(isinstance(section.matcher.ask(index), Undecided) for index in indexes)
+        )
+
+    def _remembered(self, name: str) -> Iterator[Job]:
+        """The jobs of a table that is not described in this check; by the schedules that hold in it."""
+        for own, job in self._known[name].jobs if name in self._known else ():
+            section = own.at(self._moment)
+            yield job if section is job.section else replace(job, section=section)
+
+    def _note_shapes(self, names: Sequence[str], seen: Mapping[str, _Seen]) -> None:
+        """Match the indexes and tell of it, unless there are the same as in the check before."""
+        shapes = {name: _Shape.of(seen[name].table) for name in seen}
+        shapes = {
+            name: shapes.get(name) or self._shapes[name] for name in names if name in shapes or name in self._known
+        }
+        if shapes != self._shapes or not self._indexes_matched:
+            self._shapes = shapes
+            self._indexes_matched = self._match_indexes(names)
+
     # Tables
+
+    def _matched_names(self) -> list[str]:
+        """The names of the tables that the configuration matches. Raises AwsError where they cannot be listed."""
+        if self._listing is None or self._refreshing.is_due(self._listing.at, self._moment):
+            before, self._listing = self._listing, None
+            listing = _Listing(self._list(), self._moment)
+            if before is None or before.names != listing.names:
+                self._names = None
+            if listing.names is not None or self._all_named_in_full():  # else it is waited for the permission
+                self._listing = listing
+        self._state.tally.listed = True
+        return self._match_tables() if self._names is None else self._names
+
+    def _all_named_in_full(self) -> bool:
+        """As with the policy that --print-iam-policy gives for these: ListTables is not needed."""
+        return all(map(named_in_full, self._sections))
 
     def _list(self) -> list[str] | None:
         """All tables, or None where listing them is not permitted."""
@@ -149,7 +257,7 @@ class Inventory:
         if not answer.denied:
             raise answer
         if self._state.once(Episode.LIST_TABLES_DENIED):
-            if all(map(named_in_full, self._sections)):  # as with the policy that --print-iam-policy gives for these
+            if self._all_named_in_full():
                 log.info("dynamodb:ListTables is denied, and not needed: all tables are named in full")
             else:
                 log.warning("%s; using the table names of the configuration as they stand", answer)
@@ -165,14 +273,20 @@ class Inventory:
                 log.log(level, "%s is a regular expression and needs dynamodb:ListTables", shown)
         return list(dict.fromkeys(name for name in names.values() if name is not None))
 
-    def _matched(self, names: Sequence[str], *, listed: bool) -> list[str]:
+    def _match_tables(self) -> list[str]:
+        """Match the tables and tell of it; in each check while it is not known of all of them where they belong."""
+        listed = self._listing and self._listing.names
+        names = self._plain_names() if listed is None else listed
         self._matcher.keep(set(names))
         undecided = [name for name in names if not self._decided(self._matcher, Target(name), "table")]
         matched = [name for name in names if self._matcher.match(name)]
         self._state.keep_tables(set(matched))
         for name in matched:
             self._tell_section(Target(name), "table", self._matcher.match(name))
-        self._tell_matches(self._sections, self._matcher, matched, "table", complete=listed and not undecided)
+        complete = listed is not None and not undecided
+        self._tell_matches(self._sections, self._matcher, matched, "table", complete=complete)
+        self.forget(set(self._known).difference(matched))
+        self._names = None if undecided else matched
         return matched
 
     def _decided(self, matcher: Matcher, target: Target, kind: str, of_table: str = "") -> bool:
@@ -205,16 +319,22 @@ class Inventory:
     def _look(self, name: str) -> _Seen:
         """Describe one table. The time is taken before: what AWS says may be as old as the call."""
         now = self._clock()
-        return _Seen(dynamodb.describe(self._dynamodb, name), now)
+        try:
+            return _Seen(dynamodb.describe(self._dynamodb, name), now)
+        except AwsError as error:
+            if error.not_found:
+                self._listing = None  # the table is on it, and gone
+            raise
 
-    def _describe(self, names: Sequence[str]) -> list[_Seen]:
-        tables = []
+    def _describe(self, names: Sequence[str]) -> dict[str, _Seen]:
+        """What could be described of these tables; the log tells of the others."""
+        tables = {}
         answers = self._workers.read("DescribeTable", self._look, names)
         for name, answer in zip(names, answers, strict=True):
             missing = isinstance(answer, AwsError) and answer.not_found
             first = self._state.begins(Episode.TABLE_MISSING, missing, Target(name))
             if isinstance(answer, _Seen):
-                tables.append(answer)
+                tables[name] = answer
             elif missing:
                 log.log(logging.WARNING if first else logging.DEBUG, "%s - %s", name, answer)
             else:
@@ -229,24 +349,25 @@ class Inventory:
 
     # Indexes
 
-    def _match_indexes(self, tables: Sequence[Table], names: Sequence[str]) -> None:
-        """Tell of what matched; `names` are those of all tables, also of those that could not be described."""
-        self._state.keep_indexes(
-            {table.name for table in tables}, {target for table in tables for target in _targets(table)}
-        )
+    def _match_indexes(self, names: Sequence[str]) -> bool:
+        """Match the indexes and tell of it. Returns whether it can be told of all of them to what section they belong.
+
+        `names` are those of all tables, also of those that could not be described.
+        """
+        shapes = self._shapes
+        self._state.keep_indexes(set(shapes), {target for shape in shapes.values() for target in shape.targets})
         # What is not shown may exist all the same: indexes of a table on demand, or of one that was not described.
-        shown = {table.name for table in tables if not table.on_demand and not table.problems}
-        incomplete = {self._section_of(name)[0] for name in names if name not in shown}
+        incomplete = {self._section_of(name)[0] for name in names if name not in shapes or not shapes[name].complete}
         found: dict[str, set[str]] = {expression: set() for expression in self._sections}
-        for table in tables:
-            expression, section = self._section_of(table.name)
-            for index in (resource.target.index for resource in table.resources):
-                if index is not None:
-                    found[expression].add(index)
-                    if not self._decided(section.matcher, Target(table.name, index), "gsi", f" table: {expression}"):
-                        incomplete.add(expression)
-                    match = section.matcher.match(index)
-                    self._tell_section(Target(table.name, index), "gsi", match, f" table: {expression}")
+        undecided = set()
+        for table, shape in shapes.items():
+            expression, section = self._section_of(table)
+            for index in shape.indexes:
+                found[expression].add(index)
+                if not self._decided(section.matcher, Target(table, index), "gsi", f" table: {expression}"):
+                    undecided.add(expression)
+                match = section.matcher.match(index)
+                self._tell_section(Target(table, index), "gsi", match, f" table: {expression}")
         for expression, section in self._sections.items():
             section.matcher.keep(found[expression])
             self._tell_matches(
@@ -255,8 +376,9 @@ class Inventory:
                 sorted(found[expression]),
                 "gsi",
                 f" table: {expression}",
-                complete=expression not in incomplete,
+                complete=expression not in incomplete | undecided,
             )
+        return not undecided
 
     # Which may be changed
 
@@ -392,8 +514,3 @@ def _shown(kind: str, expression: str, of_table: str = "") -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def _targets(table: Table) -> list[Target]:
-    """The table and its indexes, also those whose description cannot be used."""
-    return [*(resource.target for resource in table.resources), *(target for target, _ in table.problems)]

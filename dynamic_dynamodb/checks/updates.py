@@ -19,8 +19,9 @@ from dynamic_dynamodb.decisions.model import AXES, Change, Target, minute_of
 
 log = logging.getLogger("dynamic-dynamodb")
 
-# A description of a table that is older, in seconds, is not acted upon: somebody else may have changed the table since,
-# and an UpdateTable sets both axes. The queue of a check of many tables, and breakers that hang, take longer.
+# A description of a table that is older, in seconds, or of an earlier check, is not acted upon: somebody else may have
+# changed the table since, and an UpdateTable sets both axes. The queue of a check of many tables, and breakers that
+# hang, take longer.
 _FRESH = 10.0
 
 
@@ -58,7 +59,7 @@ class Updates:
             by_table.setdefault(verdict.job.target.table, []).append(verdict)
         groups = []
         for group in by_table.values():
-            if self._dry_run or not any(verdict.change.changes for verdict in group):
+            if not any(verdict.change.changes for verdict in group) or (self._dry_run and not _remembered(group)):
                 self._tell_lines(group)
             else:
                 groups.append(group)
@@ -67,6 +68,8 @@ class Updates:
         for group, result in zip(groups, results, strict=True):
             if isinstance(result, AwsError):
                 self._tell(group, _failed(group, result))
+            elif self._dry_run and result is not None:
+                self._tell_lines(result[0])
             elif result is not None:
                 self._tell(*result)
         self._left_out = {_table(group) for group, result in zip(groups, results, strict=True) if _not_asked(result)}
@@ -104,10 +107,10 @@ class Updates:
     def _decided(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
         """The verdicts that hold when the call is sent, and what became of it. Raises AwsError where no answer came."""
         table = _table(group)
-        if self._is_old(group[0].job.described):
+        if _remembered(group) or self._is_old(group[0].job.described):
             group = self._again(table, group)
         changes = [verdict.change for verdict in group if verdict.change.changes]
-        if not changes:
+        if self._dry_run or not changes:
             return group, Outcome()
         log.debug("%s - UpdateTable %s", table, updates.arguments(changes))
         described = group[0].job.described
@@ -212,6 +215,11 @@ class Updates:
 
 def _table(group: Sequence[Verdict]) -> str:
     return group[0].job.target.table
+
+
+def _remembered(group: Sequence[Verdict]) -> bool:
+    """Whether an earlier check has described the table."""
+    return group[0].job.remembered
 
 
 def _not_asked(result: object) -> bool:

@@ -15,7 +15,7 @@ from dynamic_dynamodb.output.wording import count
 
 _BEST_INTERVAL = 60  # seconds, for target tracking
 _SHOWN = 5  # sections; a file may have thousands
-_TOLD = ("region", "check-interval")  # by the first line
+_TOLD = ("region", "check-interval", "refresh-interval")  # by the first line
 
 
 def lines(configuration: Configuration) -> Iterator[str]:
@@ -37,12 +37,18 @@ def _first(configuration: Configuration) -> str:
         f"region {regions.described(merged['global'])}",
         count(len(tables), "table section"),
         count(sum(len(table["gsis"]) for table in tables.values()), "gsi section"),
-        "one check" if command["run_once"] else f"a check every {merged['global']['check_interval']} s",
+        "one check" if command["run_once"] else _intervals(merged["global"]),
     ]
     if command["config"]:
         what.insert(0, command["config"])
     dry = "; dry run: nothing is changed" if command["dry_run"] else ""
     return f"Dynamic DynamoDB {__version__}: {', '.join(what)}{dry}"
+
+
+def _intervals(general: Mapping[str, Any]) -> str:
+    check, refresh = general["check_interval"], general["refresh_interval"]
+    refreshes = f", each table described every {refresh} s" if refresh > check else ""
+    return f"a check every {check} s{refreshes}"
 
 
 def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator[str]:

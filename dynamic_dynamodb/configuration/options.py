@@ -366,6 +366,17 @@ _GLOBAL_OPTIONS = (
         group=GENERAL_GROUP,
         example="60",
     ).means("Pause between two checks."),
+    Whole(
+        "refresh-interval",
+        sections=(GLOBAL,),
+        default=300,
+        unit="seconds",
+        group=GENERAL_GROUP,
+        example="3600",
+    ).means(
+        "How long the description of a table is used while nothing is to be changed. A table is always described "
+        "before it is changed. With check-interval or less, each check describes each table."
+    ),
     Path("state-file", sections=(GLOBAL,), group=GENERAL_GROUP, example="/var/lib/dynamic-dynamodb/orders.state").means(
         "With --run-once: remember here, from one run to the next, consecutive checks before a decrease, alarms that "
         "were sent, decreases that wait, and what target tracking has learned. A daemon has such a file beside its "

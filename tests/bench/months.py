@@ -1,8 +1,9 @@
-"""Months of checks in the model and under its virtual clock, with all that befalls them: `months.py DAYS SEED`.
+"""Months of checks in the model and under its virtual clock, with all that befalls them: `months.py DAYS SEED REFRESH`.
 
 Tables and indexes come, go, are switched on demand and back and provisioned by hand, loads change, calls fail, answers
 are spoilt, and the configuration is read again. After each check it is looked whether what is promised was kept; what
-was not ends the program, with the seed. Prints JSON: what was done and how much memory it took.
+was not ends the program, with the seed. REFRESH is the refresh-interval: what happened since so many seconds may be
+known late. Prints JSON: what was done and how much memory it took.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from memory import growth
-from weather import SLOW, Churn, Faults
+from weather import ALL, SLOW, Churn, Faults
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.clients import Clients
@@ -57,7 +58,7 @@ class Settings:
     text: str
 
 
-def settings(number: int, dice: random.Random) -> Settings:
+def settings(number: int, dice: random.Random, refresh: int) -> Settings:
     """Another configuration each time, and one section with an expression that was never there before."""
     upper = dice.choice((80, 90))
     windows = "maintenance-windows: 01:00-05:00, 22:30-23:30\nscale-up-outside-maintenance-windows: true\n"
@@ -78,6 +79,7 @@ def settings(number: int, dice: random.Random) -> Settings:
     first, *others = sections if dice.random() < 0.5 else (sections[1], sections[0], *sections[2:])
     return Settings(
         upper,
+        f"[global]\nrefresh-interval: {refresh}\n"
         f"[default_options]\nlookback-window-start: {_LOOKBACK}\nlookback-period: {_LOOKBACK}\n{shared}"
         "sns-topic-arn: arn:aws:sns:us-east-1:123456789012:scaling\n"
         "sns-message-types: scale-up, scale-down, high-throughput-alarm\n" + "".join([first, *others]),
@@ -128,7 +130,9 @@ class Surprises(logging.Handler):
 class Months:
     """All of it. `done` counts what was done."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, refresh: int) -> None:
+        self._refresh = refresh
+        self._spoilt_at: dict[str, datetime] = {}  # by what Faults.touched has: when it was touched last
         self._dice = random.Random(seed)  # noqa: S311 - not for secrets
         self._path = folder / "soak.conf"
         self._world = World(rules=Rules(retention=3600, update_seconds=45))
@@ -151,7 +155,7 @@ class Months:
         self.remembered: list[int] = []  # every _WEIGHED checks
         self.history = 0  # the most values of the model's timelines
         self.decreases = 0  # the most of one target in one UTC day
-        self._settings = settings(0, self._dice)
+        self._settings = settings(0, self._dice, refresh)
         merged = self._load()
         logs.set_up(merged["logging"], dry_run=False, console=False)
         logging.getLogger(logs.NAME).addHandler(self._surprises)
@@ -166,7 +170,7 @@ class Months:
             self._faults.next_check()
             if self._dice.random() < _RELOAD:
                 self.done["reloads"] += 1
-                self._settings = settings(self.done["reloads"], self._dice)
+                self._settings = settings(self.done["reloads"], self._dice, self._refresh)
                 self._scaler.reconfigure(self._load(), self._clients)
             self._check()
 
@@ -193,7 +197,9 @@ class Months:
         self._changeable = [capacity for capacity in self._live() if self._may_be_changed(capacity)]
         self._needs = [need for capacity in self._changeable for need in self._needs_of(capacity)]
         self._measured.clear()
-        self._handled(attempt(self._scaler).handled)
+        handled = attempt(self._scaler).handled
+        self._spoilt_at |= dict.fromkeys(self._faults.touched, self._world.now)
+        self._handled(handled)
         self._nothing_unforeseen()
         self._none_forgotten()
         self._no_increase_lost()
@@ -240,7 +246,7 @@ class Months:
 
     def _refused(self, arguments: Mapping[str, Any], refusal: RefusedError) -> None:
         name = arguments.get("TableName", "")
-        if type(refusal) is not RefusedError or self._faults.excuses(name):
+        if type(refusal) is not RefusedError or self._excuses(name):
             return
         if "decreases are limited" not in str(refusal):
             self._broken.append(f"{arguments}: {refusal}")
@@ -259,7 +265,7 @@ class Months:
 
     def _none_forgotten(self) -> None:
         """All that may be changed is measured in each check that can tell that it is there."""
-        if not self._faults.excuse_all:
+        if not self._excuses(ALL):
             forgotten = {
                 capacity.target for capacity in self._changeable if not self._excused(capacity)
             } - self._measured
@@ -289,7 +295,7 @@ class Months:
     def _nothing_kept(self) -> None:
         """No memory of what is gone."""
         known, live = len(self._scaler._state), len(self._live())
-        if not self._faults.touched and known > live:
+        if not self._faults.touched and known > live and not self._late(*self._churn.happened, *self._spoilt_at):
             self._broken.append(f"{known} tables and indexes are remembered, and there are {live}")
 
     def _handled(self, handled: bool) -> None:
@@ -298,12 +304,27 @@ class Months:
             self._broken.append("a check without a fault failed")
 
     def _excused(self, capacity: Capacity) -> bool:
-        return self._faults.excuses(capacity.target.table)
+        return self._excuses(capacity.target.table)
+
+    def _excuses(self, name: str) -> bool:
+        """Whether a call about this table, or about all of them, failed in this check, or what is known may be old."""
+        return self._faults.excuses(name) or self._late(name, ALL)
+
+    def _late(self, *names: str) -> bool:
+        """Whether something happened to one of these tables that a check need not know yet."""
+        if self._refresh <= INTERVAL:
+            return False
+        since = self._world.now - timedelta(seconds=self._refresh + INTERVAL)
+        happened = (when.get(name) for name in names for when in (self._churn.happened, self._spoilt_at))
+        return any(moment is not None and moment > since for moment in happened)
 
     # Records
 
     def _weigh(self) -> None:
         self._world.updates.clear()  # the model's own
+        for when in (self._churn.happened, self._spoilt_at):
+            for name in [name for name in when if not self._late(name)]:
+                del when[name]
         self._world.messages.clear()
         if self.checks % _WEIGHED == 0:
             self.remembered.append(remembered(self._scaler))
@@ -347,17 +368,17 @@ def _wanted(arguments: Mapping[str, Any]) -> dict[str | None, Throughput]:
     }
 
 
-def main(days: float, seed: int) -> dict[str, Any]:
+def main(days: float, seed: int, refresh: int = INTERVAL) -> dict[str, Any]:
     """Raises SystemExit where a promise was broken."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        months = Months(seed, Path(folder))
+        months = Months(seed, Path(folder), refresh)
         try:
             grown = growth(months.run, round(days * CHECKS_A_DAY))
         except BrokenPromiseError as broken:
-            raise SystemExit(f"months.py {days} {seed}: {broken}") from broken
+            raise SystemExit(f"months.py {days} {seed} {refresh}: {broken}") from broken
     return {**months.outcome(), **grown, "seconds": time.perf_counter() - begun}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(float(sys.argv[1]), int(sys.argv[2]))) + "\n")
+    sys.stdout.write(json.dumps(main(float(sys.argv[1]), *map(int, sys.argv[2:]))) + "\n")

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.decisions.model import AXES, Target
@@ -16,7 +17,7 @@ from dynamic_dynamodb.simulation.world import World
 FEWEST_TABLES, MOST_TABLES, MOST_INDEXES = 4, 9, 2
 FAST, SLOW = 45, 700  # seconds of an update; a slow one is met by the next check or two
 _STATUSES = ("INACCESSIBLE_ENCRYPTION_CREDENTIALS", "ARCHIVED", "NEVER_HEARD_OF")
-_ALL = ""  # instead of a table's name
+ALL = ""  # instead of a table's name
 
 
 class Churn:
@@ -24,6 +25,7 @@ class Churn:
 
     def __init__(self, world: World, dice: random.Random) -> None:
         self.events: Counter[str] = Counter()
+        self.happened: dict[str, datetime] = {}  # by table: when something happened to it last
         self._world = world
         self._dice = dice
         self._gone: list[str] = []  # names that may come back
@@ -51,6 +53,7 @@ class Churn:
                 self._world.set_load(target, axis, self._demand())
         for name in [name for name in self._held if self._dice.random() < 0.1]:
             self._held.discard(name)
+            self.happened[name] = self._world.now
             self._world.set_status(Target(name), "ACTIVE")
 
     def delete(self) -> str:
@@ -68,6 +71,7 @@ class Churn:
 
     def _count(self, what: str, name: str) -> str:
         self.events[what] += 1
+        self.happened[name] = self._world.now
         return name
 
     def _any(self) -> str:
@@ -188,11 +192,11 @@ class Faults:
             self._chance = self._dice.choice((0.0, 0.0, 0.0, 0.0, 0.002, 0.02, 0.2, 1.0))
 
     def excuses(self, table: str) -> bool:
-        return not self.touched.isdisjoint((table, _ALL))
+        return not self.touched.isdisjoint((table, ALL))
 
     @property
     def excuse_all(self) -> bool:
-        return _ALL in self.touched
+        return ALL in self.touched
 
     def before(self, operation: str, arguments: Mapping[str, Any]) -> Exception | None:
         """What the world is to raise instead of an answer."""
@@ -202,7 +206,7 @@ class Faults:
             return None
         error = self._dice.choice((*_ANY, *_OF.get(operation, ())))()
         if operation != "Publish":
-            self.touched.add(arguments.get("TableName", _ALL))
+            self.touched.add(arguments.get("TableName", ALL))
         self.made[operation] += 1
         return error
 
@@ -210,7 +214,7 @@ class Faults:
         """The answer, or what became of it."""
         if operation == "UpdateTable" or self._dice.random() >= self._chance / 4:
             return answer
-        self.touched.add(arguments.get("TableName", _ALL))
+        self.touched.add(arguments.get("TableName", ALL))
         self.made[f"{operation} answered"] += 1
         spoilt = copy.deepcopy(answer)
         self._spoil(spoilt)

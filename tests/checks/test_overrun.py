@@ -12,7 +12,7 @@ from scripts import Scene, captured
 from dynamic_dynamodb.checks import loop
 
 INTERVAL = 60
-TABLE = f"[global]\ncheck-interval: {INTERVAL}\n[table: ^orders$]\n"
+TABLE = f"[global]\ncheck-interval: {INTERVAL}\nrefresh-interval: {INTERVAL}\n[table: ^orders$]\n"
 LONGER = "the check took {} s, longer than check-interval (60 s)"
 NO_LONGER = "the check took {} s, no longer more than check-interval (60 s)"
 
@@ -80,7 +80,7 @@ def test_a_check_that_fails_overruns_as_well() -> None:
 def test_it_is_remembered_when_the_configuration_is_read_again() -> None:
     script = Script([90])
     assert len(script.run()) == 1
-    merged = {"global": {"check_interval": 60}, "tables": {}}
+    merged = {"global": {"check_interval": 60, "refresh_interval": 60}, "tables": {}}
     script.scene.scaler.reconfigure(merged, script.scene.scaler._clients)
     with captured() as lines:
         script.scene.scaler.took(61)

@@ -65,13 +65,20 @@ FIRST = "dd.conf, region eu-west-1 (--region), 1 table section, 0 gsi sections, 
             "[logging]\nlog-file: dd.log\n[table: t]\ncircuit-breaker-timeout: 500\n",
             {"log-level": "warning"},
             [
-                FIRST.replace("300", "60"),
+                FIRST.replace("300", "60") + ", each table described every 300 s",
                 "[global] endpoint-url: http://me:***@127.0.0.1:1, aws-access-key-id: AKID, "
                 "aws-secret-access-key-id: ********, circuit-breaker-url: http://user:***@host/, "
                 "circuit-breaker-timeout: 500",
                 "[logging] log-level: warning, log-file: dd.log",
             ],
             id="secrets masked, what comes from [global] is not said again",
+        ),
+        pytest.param("[global]\nrefresh-interval: 60\n[table: t]\n", {}, [FIRST], id="described in each check"),
+        pytest.param(
+            "[global]\nrefresh-interval: 3600\n[table: t]\n",
+            {},
+            [FIRST + ", each table described every 3600 s"],
+            id="not described in each check",
         ),
         pytest.param(
             "[default_options]\nmin-provisioned-reads: 5\nmax-provisioned-reads: 9\n"

@@ -1783,6 +1783,7 @@ def test_show_config(tmp_path: Path, run: Run) -> None:
         "aws_access_key_id": "AKID",
         "aws_secret_access_key": "********",
         "check_interval": 300,
+        "refresh_interval": 300,
         "state_file": None,
         "failures_before_notification": 3,
         "circuit_breaker_url": "http://me:***@h/",

@@ -188,7 +188,7 @@ def test_the_pause_is_not_longer_for_a_schedule_that_is_far_away(aws: AwsServer,
     file = configuration(tmp_path, dates(now() + DAY, now() + 2 * DAY), interval=1)
     program = spawn("--config", file, env=env(aws))
     began = time.monotonic()
-    program.wait_until(lambda: aws.calls["ListTables"] >= 3)
+    program.wait_until(lambda: aws.calls["GetMetricData"] >= 3)
     assert time.monotonic() - began >= 1
     assert program.end(signal.SIGTERM)[0] == 0
 

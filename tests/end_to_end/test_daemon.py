@@ -501,7 +501,7 @@ def test_elsewhere_nothing_is_remembered(place: Place, what: str) -> None:
         place.hang_up(pid)
         place.wait_for("hold, check 1 of 3", count=2)
         place.wait_for("hold, check 2 of 3")
-        assert second.calls["DescribeTable"] >= (2 if "url" in what else 0)
+        assert second.calls["GetMetricData"] >= (2 if "url" in what else 0)
         assert place.lines("another region, endpoint or account")
         assert len(place.server.world.messages) == 2, "the alarm of each"
         assert place.end(pid) < SOON

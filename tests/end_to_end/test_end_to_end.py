@@ -254,7 +254,8 @@ def test_a_check_pauses_and_runs_again_until_interrupted(spawn: Spawn, server: R
 
 def test_changes_are_picked_up_by_the_next_check(spawn: Spawn, server: Recorder) -> None:
     cold(server, "my-table")
-    program = spawn("--table-name", "my-", "--check-interval", "1", env=account(server.url))
+    intervals = ("--check-interval", "1", "--refresh-interval", "1")
+    program = spawn("--table-name", "my-", *intervals, env=account(server.url))
     program.wait_for("my-table - reads 50.0 %")
     server.world.delete_table("my-table")
     hot(server, "my-new-table")

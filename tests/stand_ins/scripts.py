@@ -170,15 +170,19 @@ class Scene:
 
     def check(self) -> Seen:
         """One check, now."""
-        self._calls.clear()
+        self.begin()
         before = len(self.world.messages)
         with captured() as lines:
             ok = self.scaler.check()
         told = [f"{topic.rpartition(':')[2]} | {subject} | {text}" for topic, subject, text in self.world.messages]
         return Seen(ok, self.sent(), told[before:], lines)
 
+    def begin(self) -> None:
+        """Forget what was sent."""
+        self._calls.clear()
+
     def sent(self) -> list[dict[str, Units]]:
-        """The UpdateTable calls since the last check began."""
+        """The UpdateTable calls since the last check, or `begin`."""
         calls = sorted(self._calls, key=lambda call: str(call["TableName"]))  # stable: a table's stay in order
         return [wanted(call) for call in calls]
 
