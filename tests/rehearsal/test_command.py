@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from aws_server import AwsServer, HoldFault, SlowFault, always
-from conftest import ACCOUNT, PATIENCE, SCRIPT, environment
+from conftest import ACCOUNT, PATIENCE, SCRIPT, environment, seconds_of_processor
 
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.simulation.refusal import RefusedError
@@ -532,6 +532,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 CLEARED = "\r\033[K"
+AT_WORK = 1.5  # seconds of processor: a start takes less than half a second
 
 
 def test_progress_on_a_terminal_and_none_in_a_pipe(tmp_path: Path) -> None:
@@ -582,7 +583,7 @@ def test_control_c_ends_it_within_a_second(tables: int, seconds: float, tmp_path
     if tables > 1 and len(os.sched_getaffinity(0)) > 1:
         wait_until(lambda: children(running.pid))
     else:
-        time.sleep(3)
+        wait_until(lambda: seconds_of_processor(running.pid) > AT_WORK)
     time.sleep(seconds)
     begun = time.monotonic()
     os.killpg(running.pid, signal.SIGINT)
@@ -593,7 +594,7 @@ def test_control_c_ends_it_within_a_second(tables: int, seconds: float, tmp_path
 
 def test_control_c_leaves_a_clean_terminal(tmp_path: Path) -> None:
     terminal = Terminal(*ORDERS, "--simulate", str(trace(tmp_path, *[70] * 43_200)), "--check-interval", "10")
-    time.sleep(3)
+    wait_until(lambda: seconds_of_processor(terminal.process.pid) > AT_WORK)
     assert terminal.interrupt() < SOON
     code, out, shown = terminal.end()
     assert (code, out) == (130, "")
