@@ -537,7 +537,7 @@ def stage() -> Iterator[Stage]:
         clients.close()
 
 
-@trials(test=200, soak=10_000)
+@trials(test=100, soak=10_000)
 @given(SPOILT)
 def test_any_answer_is_used_or_reported(stage: Stage, spoilt: Spoilt) -> None:
     """Real botocore, over HTTP. The other tables are handled in the same check, all tables in the next one."""
