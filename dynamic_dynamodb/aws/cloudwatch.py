@@ -20,11 +20,10 @@ from functools import cached_property
 
 from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics, Query, Series
-from dynamic_dynamodb.decisions.model import AXES, Axis, Resource, Target, Usage, minute_of
+from dynamic_dynamodb.decisions.model import AXES, DOLLARS_A_METRIC, Axis, Resource, Target, Usage, minute_of
 
 log = logging.getLogger("dynamic-dynamodb")
 
-DOLLARS_A_METRIC = 0.01 / 1000  # of either call, asked for alone or with others; us-east-1, 2025
 
 CONSUMED: dict[Axis, str] = {"reads": "ConsumedReadCapacityUnits", "writes": "ConsumedWriteCapacityUnits"}
 THROTTLED: dict[Axis, str] = {"reads": "ReadThrottleEvents", "writes": "WriteThrottleEvents"}

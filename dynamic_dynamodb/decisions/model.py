@@ -21,6 +21,9 @@ ScalingPolicy = Literal["thresholds", "target-tracking"]
 
 OFF = "off"
 
+STANDARD, STANDARD_IA = "STANDARD", "STANDARD_INFREQUENT_ACCESS"  # AWS's table classes
+DOLLARS_A_METRIC = 0.01 / 1000  # that CloudWatch is asked for, alone or with others; us-east-1, 2025
+
 # A granular scale: (threshold in percent, amount) pairs, thresholds ascending.
 Scale = tuple[tuple[Fraction, Fraction], ...]
 

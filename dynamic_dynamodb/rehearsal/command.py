@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from dynamic_dynamodb.aws.clients import Clients
+from dynamic_dynamodb.configuration import prices
 from dynamic_dynamodb.configuration.converters import did_you_mean
 from dynamic_dynamodb.decisions.matching import plain_name
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output import logs
-from dynamic_dynamodb.rehearsal import history, pictures, prices, shop, tracefile
+from dynamic_dynamodb.rehearsal import history, pictures, shop, tracefile
 from dynamic_dynamodb.rehearsal.demand import Demand, Load
 from dynamic_dynamodb.rehearsal.document import document
 from dynamic_dynamodb.rehearsal.progress import Bar

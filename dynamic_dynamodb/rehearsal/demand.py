@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.decisions.model import STANDARD, Target
 
 MINUTE = timedelta(minutes=1)
 
 if TYPE_CHECKING:
     Minutes = array[float]  # units per second, one number a minute
 Pair = tuple["Minutes", "Minutes"]  # of reads and of writes
-
-STANDARD, STANDARD_IA = "STANDARD", "STANDARD_INFREQUENT_ACCESS"  # AWS's table classes
 
 
 @dataclass(frozen=True)

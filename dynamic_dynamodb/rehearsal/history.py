@@ -14,9 +14,9 @@ from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.cloudwatch import CONSUMED, KEY_RANGE, THROTTLED
 from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
 from dynamic_dynamodb.decisions.matching import plain_name
-from dynamic_dynamodb.decisions.model import AXES, Target
+from dynamic_dynamodb.decisions.model import AXES, STANDARD, Target
 from dynamic_dynamodb.errors import ConfigError
-from dynamic_dynamodb.rehearsal.demand import MINUTE, STANDARD, Demand, Load, Pair, Recorded
+from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Pair, Recorded
 
 if TYPE_CHECKING:
     from dynamic_dynamodb.rehearsal.demand import Minutes

@@ -12,9 +12,9 @@ from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dynamic_dynamodb.configuration.prices import Rates
 from dynamic_dynamodb.decisions.model import AXES, Target, Throughput
 from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Pair
-from dynamic_dynamodb.rehearsal.prices import Rates
 from dynamic_dynamodb.rehearsal.rivals import Least, Limits
 from dynamic_dynamodb.rehearsal.schemes import Course, Kind, Move, Running, Settings
 

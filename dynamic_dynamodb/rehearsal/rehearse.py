@@ -13,6 +13,7 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 from dynamic_dynamodb.checks.backtracking import PATIENCE, Patience
+from dynamic_dynamodb.configuration.prices import Prices
 from dynamic_dynamodb.configuration.sections import Section
 from dynamic_dynamodb.decisions.matching import Match, Matcher, Undecided
 from dynamic_dynamodb.decisions.model import Target, Throughput
@@ -21,7 +22,6 @@ from dynamic_dynamodb.rehearsal import outcome, rivals
 from dynamic_dynamodb.rehearsal.demand import Demand, Load, first_known
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
 from dynamic_dynamodb.rehearsal.play import play
-from dynamic_dynamodb.rehearsal.prices import Prices
 from dynamic_dynamodb.rehearsal.rivals import Limits
 from dynamic_dynamodb.rehearsal.schemes import Course, Running, Settings
 from dynamic_dynamodb.simulation.rules import AWS, Rules
@@ -168,7 +168,7 @@ def _measured(task: _Task, scheme: Scheme, section: Section | None, load: Load, 
         course,
         task.prices.of(load.table_class),
         bounds=outcome.bounds(course, demand, [(since, _set_limits(present)) for since, present in held]),
-        running=task.prices.watching.metrics(course.metrics),
+        running=Running(task.prices.watching.metrics(course.metrics), metrics=course.metrics),
         settings=_settings(scheme, [present for _, present in held]),
         keep=task.keep,
     )
@@ -206,7 +206,8 @@ def _rivals(
 def _others(
     demand: Demand, load: Load, tracked: Mapping[Target, Course], prices: Prices, rules: Rules, *, keep: bool
 ) -> list[Outcome]:
-    rates, alarms = prices.of(load.table_class), prices.watching.alarms(rivals.ALARMS, demand.minutes)
+    rates = prices.of(load.table_class)
+    alarms = Running(prices.watching.alarms(rivals.ALARMS, demand.minutes), alarms=rivals.ALARMS)
     servable = load.servable(0), load.servable(1)
     leasts = rivals.least(demand, servable[0], rules)
     both = leasts, leasts if servable[1] is servable[0] else rivals.least(demand, servable[1], rules)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dynamic_dynamodb.configuration.prices import Watching
 from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.wording import count
 from dynamic_dynamodb.rehearsal.advice import advice
 from dynamic_dynamodb.rehearsal.demand import Demand
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes
-from dynamic_dynamodb.rehearsal.prices import Watching
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
 from dynamic_dynamodb.rehearsal.rivals import ALARMS
 from dynamic_dynamodb.rehearsal.schemes import Kind

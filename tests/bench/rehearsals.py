@@ -16,9 +16,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from dynamic_dynamodb.configuration import loader
+from dynamic_dynamodb.configuration import loader, prices
 from dynamic_dynamodb.decisions.model import Target
-from dynamic_dynamodb.rehearsal import prices, shop
+from dynamic_dynamodb.rehearsal import shop
 from dynamic_dynamodb.rehearsal.demand import Demand, Load
 from dynamic_dynamodb.rehearsal.rehearse import Scheme, rehearse
 from dynamic_dynamodb.simulation.world import World

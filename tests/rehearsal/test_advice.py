@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from dynamic_dynamodb.configuration import loader
+from dynamic_dynamodb.configuration import loader, prices
 from dynamic_dynamodb.decisions.model import Target
-from dynamic_dynamodb.rehearsal import prices, shop
+from dynamic_dynamodb.rehearsal import shop
 from dynamic_dynamodb.rehearsal.advice import advice
 from dynamic_dynamodb.rehearsal.demand import Demand, Load
 from dynamic_dynamodb.rehearsal.rehearse import Scheme, rehearse

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.decisions.model import STANDARD, Target
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.rehearsal import tracefile
-from dynamic_dynamodb.rehearsal.demand import STANDARD, Demand, Load, Recorded
+from dynamic_dynamodb.rehearsal.demand import Demand, Load, Recorded
 from dynamic_dynamodb.rehearsal.tracefile import Series
 
 START = datetime(2026, 1, 5, tzinfo=timezone.utc)

@@ -17,9 +17,9 @@ from dynamic_dynamodb.aws import connection
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.checks import loop
 from dynamic_dynamodb.checks.check import Scaler
-from dynamic_dynamodb.configuration import loader
+from dynamic_dynamodb.configuration import loader, prices
 from dynamic_dynamodb.decisions.model import Target, Throughput
-from dynamic_dynamodb.rehearsal import play, prices, rivals, shop
+from dynamic_dynamodb.rehearsal import play, rivals, shop
 from dynamic_dynamodb.rehearsal.demand import MINUTE, Demand, Load, Recorded
 from dynamic_dynamodb.rehearsal.document import document
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Sums

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from dynamic_dynamodb.aws.cloudwatch import DOLLARS_A_METRIC
+from dynamic_dynamodb.decisions.model import DOLLARS_A_METRIC, STANDARD, STANDARD_IA
 from dynamic_dynamodb.errors import ConfigError
-from dynamic_dynamodb.rehearsal.demand import STANDARD, STANDARD_IA
-from dynamic_dynamodb.rehearsal.schemes import Running
 
 _SECTIONS = {"standard": STANDARD, "standard-ia": STANDARD_IA}
 _WATCHING = "cloudwatch"
@@ -46,11 +44,11 @@ class Watching:
     thousand_metrics: float = 1000 * DOLLARS_A_METRIC
     alarm_month: float = 0.10  # of 30 days
 
-    def metrics(self, number: int) -> Running:
-        return Running(number * self.thousand_metrics / 1000, metrics=number)
+    def metrics(self, number: int) -> float:
+        return number * self.thousand_metrics / 1000
 
-    def alarms(self, number: int, minutes: int) -> Running:
-        return Running(number * self.alarm_month * minutes / _MONTH, alarms=number)
+    def alarms(self, number: int, minutes: int) -> float:
+        return number * self.alarm_month * minutes / _MONTH
 
 
 @dataclass(frozen=True)
