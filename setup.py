@@ -34,7 +34,10 @@ setup(
     package_data={"dynamic_dynamodb": ["py.typed"]},
     python_requires=">=3.10",
     install_requires=["boto3>=1.34", "urllib3>=2.0", "python-daemon>=3.0", "lockfile>=0.12", "tzdata>=2024.1"],
-    extras_require={"report": ["matplotlib>=3.8"]},  # for the pictures of --report and --chart
+    extras_require={
+        "report": ["matplotlib>=3.8"],  # for the pictures of --report and --chart
+        "metrics": ["prometheus-client>=0.20"],  # for metrics-port and metrics-file
+    },
     entry_points={"console_scripts": ["dynamic-dynamodb = dynamic_dynamodb.cli:main"]},
     classifiers=[
         "Development Status :: 5 - Production/Stable",

@@ -64,6 +64,7 @@ What is said of reads holds for writes in the same way: each such option is expl
 # Chapters, by the option that each begins with, in the order of the declaration.
 _CHAPTERS = {
     "profile": "The whole program",
+    "metrics-port": "Metrics",
     "circuit-breaker-url": "Circuit breaker",
     "log-level": "Log",
     "reads-upper-threshold": "When to scale, and how much",
@@ -82,6 +83,7 @@ _CHAPTERS = {
 # What a chapter's page has beyond the entries.
 _MORE = {
     "The whole program": "[Permissions and credentials](iam.md), [troubleshooting](troubleshooting.md).",
+    "Metrics": "[What there is, how to scrape it, a dashboard and alerts](metrics.md).",
     "Circuit breaker": "[What is asked, and what an answer means](guards.md#circuit-breaker).",
     "Log": "[Rotation](running.md#logs), [each line explained](troubleshooting.md).",
     "When to scale, and how much": "[How a decision is made](decisions.md), with worked numbers.",

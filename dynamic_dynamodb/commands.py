@@ -21,6 +21,7 @@ from dynamic_dynamodb.configuration import loader, options, regions, timetable
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
 from dynamic_dynamodb.keeping import NOWHERE, Place
+from dynamic_dynamodb.metrics import publisher
 from dynamic_dynamodb.output import logs
 from dynamic_dynamodb.output.masking import hide, password
 from dynamic_dynamodb.output.terminal import tell
@@ -167,7 +168,10 @@ def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
 
 # Simulate
 
-_WITHOUT_EFFECT = ("daemon", "run-once", "dry-run", "show-config", "show-schedule", "print-iam-policy")
+_WITHOUT_EFFECT = (
+    *("daemon", "run-once", "dry-run", "show-config", "show-schedule", "print-iam-policy"),
+    *("metrics-port", "metrics-address", "metrics-file"),
+)
 
 
 def _only_simulated(flags: Mapping[str, str | bool], files: Sequence[str]) -> list[str]:
@@ -215,6 +219,7 @@ def _load_all(flags: Mapping[str, str | bool], problems: Sequence[str], files: S
 
 
 def _scale(configuration: Configuration) -> int:
+    publisher.require(configuration)
     state_file = configuration.config["global"]["state_file"]
     place = Place(Path(state_file).absolute()) if state_file else NOWHERE
     return _end(runner := Runner(configuration, _connect, place=place), runner.run())
@@ -252,6 +257,7 @@ def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -
     """start, restart and foreground; the configuration is checked before a daemon that runs is touched."""
     from dynamic_dynamodb.daemon import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
 
+    publisher.require(configuration)
     command = configuration.command
     attached = command["daemon"] in ("foreground", "fg")
     if command["run_once"] and not attached:
@@ -277,13 +283,16 @@ def _load_from(base: Path, flags: Mapping[str, str | bool], problems: Sequence[s
     path = flags.get("config")
     if isinstance(path, str):
         flags = {**flags, "config": str(base / Path(os.path.expandvars(path)).expanduser())}
-    return _absolute(loader.load(flags, problems, _ask_boto), base)
+    configuration = _absolute(loader.load(flags, problems, _ask_boto), base)
+    publisher.require(configuration)
+    return configuration
 
 
 def _absolute(configuration: Configuration, base: Path) -> Configuration:
     """With the paths of its file and log made absolute: a daemon's own folder is another."""
-    command, places = configuration.command, configuration.config["logging"]
-    for values, key in ((command, "config"), (places, "log_file"), (places, "log_config_file")):
+    command, places, general = configuration.command, configuration.config["logging"], configuration.config["global"]
+    paths = [(command, "config"), (places, "log_file"), (places, "log_config_file")]
+    for values, key in [*paths, (general, "metrics_file"), (general, "metrics_prices")]:
         if values[key]:
             values[key] = str(base / values[key])
     return configuration

@@ -27,6 +27,8 @@ from dynamic_dynamodb.daemon import systemd
 from dynamic_dynamodb.daemon.signals import Signals
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.keeping import NOWHERE, Keeping, Place, whose
+from dynamic_dynamodb.metrics.publisher import Publisher
+from dynamic_dynamodb.metrics.server import ListenError
 from dynamic_dynamodb.output import logs
 from dynamic_dynamodb.output.wording import one_line
 
@@ -67,6 +69,7 @@ class Runner:
         self._connector = Workers(self._signals.stopping, threads=1)
         self._moved = False  # whether the loop runs with a scaler that has been replaced
         self._place = place
+        self._publisher = Publisher(_now)
         self._record = Record()
         self._escalation = Escalation(self._record)
 
@@ -100,6 +103,7 @@ class Runner:
                         self._open.end()
                 systemd.sd_notify(systemd.STOPPING)
             finally:
+                self._publisher.close()
                 self._workers.close()
                 self._connector.close()
             stopping = self._signals.stopping()
@@ -114,6 +118,7 @@ class Runner:
     def _set_up(self, ready: Callable[[], None]) -> None:
         command, merged = self._configuration.command, self._configuration.config
         logs.set_up(merged["logging"], dry_run=command["dry_run"], console=self._attached)
+        self._publisher.go_by(self._configuration)
         self._open = self._clients(self._configuration)
         _announce(self._configuration)
         self._state = self._keeping.begin(self._configuration, self._record)
@@ -121,6 +126,7 @@ class Runner:
         settle()
         if not command["run_once"]:
             self._keeping.write(self._state, self._record)
+        self._publish()
         ready()
         systemd.sd_notify(systemd.READY)
 
@@ -157,7 +163,15 @@ class Runner:
         return True
 
     def _after(self, checked: Checked) -> None:
-        """What a check leaves behind, before the sleep."""
+        """What a check leaves behind, before the sleep. Whatever happens in it, the next check comes."""
+        try:
+            self._leave_behind(checked)
+        except StoppedError:
+            raise
+        except Exception:
+            log.exception("what follows the check failed on something unforeseen")
+
+    def _leave_behind(self, checked: Checked) -> None:
         command = self._configuration.command
         following = "" if command["run_once"] else self._scaler.next_check()
         loop.tell(checked, dry_run=command["dry_run"], following=following)
@@ -167,11 +181,16 @@ class Runner:
         once = self._configuration.command["run_once"]
         due = None if once else _now() + timedelta(seconds=max(0.0, self._scaler.pause()))
         self._keeping.note(checked, self._state, self._record, due)
+        self._publish()
 
     def _keep_unfinished(self) -> None:
         """Of a check that was ended by a signal: what it has changed and told; not what it had only begun to count."""
         if self._state.tally.decided:
             self._keeping.write(self._state, self._record)
+
+    def _publish(self) -> None:
+        number, targets = self._scaler.observed()
+        self._publisher.note(self._keeping.heartbeat, self._record, number, targets)
 
     # What the loop asks for
 
@@ -203,8 +222,11 @@ class Runner:
             new = load()
             clients = self._clients(new)
             logs.set_up(new.config["logging"], dry_run=new.command["dry_run"], console=self._attached)
+            self._publisher.go_by(new)
         except StoppedError:
             raise
+        except ListenError as error:
+            self._stay([str(error)])
         except ConfigError as error:
             self._stay(error.problems)
         except Exception as error:
@@ -240,6 +262,7 @@ class Runner:
             self._scaler.reconfigure(new.config, clients)
         self._keeping.go_by(new)
         self._keeping.write(self._state, self._record)
+        self._publish()
         replaced.close()  # no call is under way between two checks
 
 

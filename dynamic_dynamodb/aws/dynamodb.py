@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
-from dynamic_dynamodb.decisions.model import Resource, Table, Target, Throughput
+from dynamic_dynamodb.decisions.model import STANDARD, Resource, Table, Target, Throughput
 
 _LIST, _DESCRIBE = "ListTables", "DescribeTable"
 
@@ -55,20 +55,28 @@ def describe(dynamodb: Any, name: str) -> Table:
     replicated = bool(table.get("Replicas"))
     if on_demand:
         return Table(name, status, on_demand, replicated, ())
-    resources = [_resource(Target(name), status, table)]
+    table_class = _table_class(table)
+    resources = [_resource(Target(name), status, table, table_class)]
     problems: list[tuple[Target, Exception]] = []
     indexes = {"GlobalSecondaryIndexes": [], **table}  # missing where there are none
     for index in _field(indexes, _DESCRIBE, list, "GlobalSecondaryIndexes"):
         target = Target(name, "(unnamed)")
         try:
             target = Target(name, _text(index, "IndexName", _NAME))
-            resources.append(_resource(target, _text(index, "IndexStatus", _STATUS), index))
+            resources.append(_resource(target, _text(index, "IndexStatus", _STATUS), index, table_class))
         except AwsError as error:
             problems.append((target, error))
     return Table(name, status, on_demand, replicated, tuple(resources), tuple(problems))
 
 
-def _resource(target: Target, status: str, description: Mapping[str, Any]) -> Resource:
+def _table_class(table: Mapping[str, Any]) -> str:
+    """What it costs goes by it; missing where it was never set."""
+    summary = table.get("TableClassSummary")
+    found = summary.get("TableClass") if isinstance(summary, dict) else None
+    return found if isinstance(found, str) else STANDARD
+
+
+def _resource(target: Target, status: str, description: Mapping[str, Any], table_class: str) -> Resource:
     if status != ACTIVE:  # it is left alone, and may have no units, or 0: while CREATING or DELETING, ARCHIVED for good
         return Resource(target, status, Throughput(0, 0))
     granted = _field(description, _DESCRIBE, dict, "ProvisionedThroughput")
@@ -79,6 +87,7 @@ def _resource(target: Target, status: str, description: Mapping[str, Any]) -> Re
         last_increase=_moment(granted, "LastIncreaseDateTime"),
         last_decrease=_moment(granted, "LastDecreaseDateTime"),
         decreases_today=_field({"NumberOfDecreasesToday": 0, **granted}, _DESCRIBE, int, "NumberOfDecreasesToday"),
+        table_class=table_class,
     )
 
 

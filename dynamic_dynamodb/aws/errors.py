@@ -7,6 +7,8 @@ no other room needs to know botocore's classes.
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -71,6 +73,8 @@ _SERVICES = {
     "GetMetricStatistics": "cloudwatch",
     "Publish": "sns",
 }
+OPERATIONS = tuple(_SERVICES)
+OUTCOMES = (SUCCEEDED, REFUSED, UNANSWERED) = ("succeeded", "refused", "unanswered")
 
 
 LIMIT_EXCEEDED = "LimitExceededException"  # of DynamoDB; what is used up, only its text tells
@@ -172,6 +176,25 @@ class OutdatedError(DynamicDynamoDBError):
     """A call that botocore did not send again, because by then it could have undone what somebody else had done."""
 
 
+class Calls:
+    """How many calls to AWS were made since the process began, by operation and outcome, whichever thread made them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def note(self, operation: str, outcome: str) -> None:
+        with self._lock:
+            self._counts[operation, outcome] += 1
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        with self._lock:
+            return dict(self._counts)
+
+
+CALLS = Calls()
+
+
 def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
     """Call one method of a boto3 client.
 
@@ -180,9 +203,14 @@ def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
     is malformed, and one bad answer must not be more than one failed call.
     """
     try:
-        return method(**arguments)
+        answer = method(**arguments)
     except Exception as error:
-        raise _aws_error(operation, error, frozenset(_names(arguments))) from error
+        failed = _aws_error(operation, error, frozenset(_names(arguments)))
+        if not isinstance(error, UnsignedError):
+            CALLS.note(operation, REFUSED if failed.answered else UNANSWERED)
+        raise failed from error
+    CALLS.note(operation, SUCCEEDED)
+    return answer
 
 
 def _names(arguments: Any) -> Iterator[str]:

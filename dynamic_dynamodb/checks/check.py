@@ -18,6 +18,7 @@ from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
 from dynamic_dynamodb.checks.inventory import Inventory, Job
 from dynamic_dynamodb.checks.notifier import Notifier, ignore
+from dynamic_dynamodb.checks.observed import Observed
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.tally import Checked, Tally
 from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
@@ -129,6 +130,10 @@ class Scaler:
         now, tally = self._clock(), self._state.tally
         tally.error = tally.error or error
         return tally.checked(self._number, self._checked or now, now, took)
+
+    def observed(self) -> tuple[int, dict[Target, Observed]]:
+        """The number of the last check, and what is known of each target."""
+        return self._number, {target: memory.observed for target, memory in self._state.memories()}
 
     def topics(self, kind: str) -> set[str]:
         """The topics that any section subscribes to messages of this kind now."""
@@ -276,6 +281,15 @@ class Scaler:
         for one, usage, decision in zip(policies, usages, decisions, strict=True):
             memory.streaks[one.axis] = decision.streak
             _tell_usage(job.target, one, usage, decision.streak)
+        known = watched(job)
+        memory.observed.see(
+            self._number,
+            job.resource,
+            policies,
+            usages,
+            (policies[0].axis in known, policies[1].axis in known),
+            decisions,
+        )
         # What AWS manages is neither asked nor waited for.
         if job.section.values["always_decrease_rw_together"] and not job.writes_managed:
             decisions = calculator.join(decisions, policies, usages)

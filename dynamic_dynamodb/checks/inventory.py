@@ -336,6 +336,7 @@ class Inventory:
             if isinstance(answer, _Seen):
                 tables[name] = answer
             elif missing:
+                self._state.memory(Target(name)).observed.gone()
                 log.log(logging.WARNING if first else logging.DEBUG, "%s - %s", name, answer)
             else:
                 self._state.fail(Target(name), answer)
@@ -397,6 +398,7 @@ class Inventory:
         target = Target(table.name)
         first = self._state.begins(Episode.ON_DEMAND, table.on_demand, target)
         if table.on_demand:
+            self._state.memory(target).observed.gone()
             level = logging.INFO if first else logging.DEBUG
             log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target)
             return False

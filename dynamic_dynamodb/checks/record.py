@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,16 +11,20 @@ from dynamic_dynamodb.checks.tally import Checked
 
 @dataclass
 class Record:
-    """Of one process; what is kept beyond it goes on with all but `changes`, which begin anew."""
+    """Of one process; what is kept beyond it goes on with all but what counts since the start."""
 
     failures: int = 0  # failed checks in a row, up to the last one
     last_success: datetime | None = None  # when the last check ended that succeeded
     told: set[str] = field(default_factory=set)  # topics that know of these failures
+    outcomes: Counter[bool] = field(default_factory=Counter)  # since the start: checks that succeeded, and did not
+    seconds: float = 0.0  # that they took
     changes: int = 0  # tables and indexes changed since the start, each once per check
 
     def note(self, checked: Checked) -> None:
         """Count a check that has ended."""
         self.changes += checked.changed
+        self.outcomes[checked.succeeded] += 1
+        self.seconds += checked.took
         if checked.succeeded:
             self.failures, self.last_success = 0, checked.ended
         else:

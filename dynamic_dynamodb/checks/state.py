@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, auto
 
+from dynamic_dynamodb.checks.observed import Observed
 from dynamic_dynamodb.checks.tally import Tally
 from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.learning import Learned
@@ -55,6 +56,7 @@ class Memory:
     said: set[Episode] = field(default_factory=set)  # what was told, and lasts
     learned: dict[Axis, Learned] = field(default_factory=dict)  # by an earlier process, from such a history
     history: History | None = None  # minute by minute, where it follows a target utilization
+    observed: Observed = field(default_factory=Observed)
     section: str = ""  # the expression that it was last said to be configured by
     kind: str = ""  # of the last check's verdict: a line of the same kind is no news
 

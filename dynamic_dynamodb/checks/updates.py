@@ -183,6 +183,8 @@ class Updates:
             return {}
         refused = {change.target for change in outcome.refused}
         verdicts = [verdict for verdict in group if verdict.job.target in refused]
+        for change in outcome.refused:
+            self._state.memory(change.target).observed.refuse(change)
         return self._guards.postpone(verdicts, outcome.ran_out, self._clock())
 
     def _tell_error(self, table: str, error: AwsError) -> None:
@@ -203,6 +205,7 @@ class Updates:
         memory = self._state.memory(made.target)
         # The table is UPDATING too while one of its indexes is changed.
         memory.changed = self._state.memory(Target(made.target.table)).changed = self._clock()
+        memory.observed.accepted(made)
         for axis, now, then, decision in zip(AXES, made.current, made.desired, verdict.decisions, strict=True):
             if then > now:
                 memory.increased[axis] = self._clock()

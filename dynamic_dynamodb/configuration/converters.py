@@ -174,7 +174,19 @@ def _to_text(option: Option, text: str) -> str:
         raise ValueError(f"holds a blank, which no key does{_no_comment(text)}")
     if option.name == "region" and not _REGION.fullmatch(text):
         raise ValueError(f"{quote(text)} is not a region, like eu-west-1{_no_comment(text)}")
+    if option.name == "metrics-address" and not _is_address(text):
+        raise ValueError(f"{quote(text)} is not an IP address, like 127.0.0.1 or 0.0.0.0{_no_comment(text)}")
     return text
+
+
+def _is_address(text: str) -> bool:
+    from ipaddress import ip_address  # noqa: PLC0415 - few have one
+
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _no_comment(text: str) -> str:

@@ -385,6 +385,30 @@ _GLOBAL_OPTIONS = (
     Whole("failures-before-notification", sections=(GLOBAL,), default=3, unit="checks", example="5").means(
         "How many checks in a row must fail before topics with check-failed in their sns-message-types are told."
     ),
+    Whole("metrics-port", sections=(GLOBAL,), maximum=65535, group=GENERAL_GROUP, example="9190").means(
+        "Serve metrics for Prometheus at this port, as /metrics, and whether the program is well, as /healthz. "
+        "Unset: none. Needs prometheus-client."
+    ),
+    Option(
+        "metrics-address",
+        sections=(GLOBAL,),
+        default="127.0.0.1",
+        group=GENERAL_GROUP,
+        example="192.0.2.10",
+    ).means("The IP address of that port. There is no password: open it only to those who may read the metrics."),
+    Path(
+        "metrics-file",
+        sections=(GLOBAL,),
+        group=GENERAL_GROUP,
+        example="/var/lib/node_exporter/dynamic-dynamodb.prom",
+    ).means(
+        "Write the same metrics to this file after each check, for the textfile collector of the node exporter. "
+        "Needs prometheus-client."
+    ),
+    Path("metrics-prices", sections=(GLOBAL,), example="/etc/dynamic-dynamodb/prices.ini").means(
+        "INI file with the prices of your region, written as for --prices, for the metric of dollars per hour; "
+        "unset: those of us-east-1."
+    ),
 )
 
 _BREAKER_OPTIONS = (

@@ -24,9 +24,9 @@ class DaemonError(DynamicDynamoDBError):
     """The daemon cannot be started, stopped or looked at; one line for the user."""
 
 
-def problem(path: Path, what: str, error: BaseException | None = None, advice: str = "") -> DaemonError:
+def problem(path: Path, what: str, error: BaseException | None = None, advice: str = "", kind: str = "") -> DaemonError:
     """What is wrong with a file, why, and where to look."""
-    kind = path.suffix[1:] if path.suffix in (".pid", ".lock") else "state"
+    kind = kind or (path.suffix[1:] if path.suffix in (".pid", ".lock") else "state")
     reason = f": {error.strerror}" if isinstance(error, OSError) else ""
     return DaemonError(f"{kind} file {path}: {what}{reason}" + (f" ({advice})" if advice else ""))
 
@@ -42,15 +42,15 @@ def create(path: Path, advice: str = _ADVICE) -> None:
         raise problem(path, "cannot be created", error, advice) from error
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put a new file of ours there, which nobody else may read: all of it, or what was there stays."""
+def replace(path: Path, content: bytes, mode: int = _PRIVATE, kind: str = "") -> None:
+    """Put a new file of ours there: all of it, or what was there stays. Others may read it where `mode` says so."""
     new = path.with_name(f"{path.name}.new")
     try:
-        _check_replaceable(path)
+        _check_replaceable(path, kind)
         new.unlink(missing_ok=True)  # a crash may have left it
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         try:
-            os.fchmod(file, _PRIVATE)  # whatever the umask
+            os.fchmod(file, mode)  # whatever the umask
             while content:
                 content = content[os.write(file, content) :]
         finally:
@@ -59,15 +59,15 @@ def replace(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
-        raise problem(path, "cannot be written", error) from error
+        raise problem(path, "cannot be written", error, kind=kind) from error
 
 
-def _check_replaceable(path: Path) -> None:
+def _check_replaceable(path: Path, kind: str) -> None:
     """A rename puts a file in the place of anything, a device or a pipe too; of a link, not of what it leads to."""
     with contextlib.suppress(FileNotFoundError):
         mode = path.lstat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-            raise problem(path, "is not a regular file")
+            raise problem(path, "is not a regular file", kind=kind)
 
 
 @contextlib.contextmanager

@@ -282,6 +282,7 @@ class Resource:
     last_increase: datetime | None = None
     last_decrease: datetime | None = None
     decreases_today: int = 0
+    table_class: str = STANDARD
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,16 @@ wall time and of CPU and what AWS was asked; and the most memory that was ever r
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
+from http import HTTPStatus
 from typing import Any
 
 import boto3
@@ -24,9 +28,19 @@ from dynamic_dynamodb.aws import dynamodb
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.aws.connection import connect
 from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.checks.record import Record
 from dynamic_dynamodb.configuration import loader
+from dynamic_dynamodb.configuration.prices import BUILT_IN
+from dynamic_dynamodb.daemon.heartbeat import Heartbeat
+from dynamic_dynamodb.metrics import exposition
+from dynamic_dynamodb.metrics.families import Situation
+from dynamic_dynamodb.metrics.server import Answer, Server
 from dynamic_dynamodb.output import logs
 from dynamic_dynamodb.process import settle
+
+_SCRAPER = (
+    "import sys, time, urllib.request\nwhile True:\n    urllib.request.urlopen(sys.argv[1]).read()\n    time.sleep(5)"
+)
 
 
 def main(plan: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +49,14 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
     clients = connect(merged["global"])
     workers = Workers(threads=plan["threads"])
     scaler = Scaler(merged, clients, workers, lambda: datetime.now(timezone.utc))
-    kinds: dict[str, Callable[[], object]] = {"check": scaler.check, "bare": Bare(plan["threads"], merged["global"])}
+    served = Served(scaler, merged["global"])
+    kinds: dict[str, Callable[[], object]] = {
+        "check": scaler.check,
+        "bare": Bare(plan["threads"], merged["global"]),
+        "render": served.render,
+        "scrape": served.scrape,
+        "scraped": served.check,
+    }
     settle()
     steps = []
     for kind, latency in plan["steps"]:
@@ -46,6 +67,45 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
         steps.append({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, **asked(plan["url"], 0)})
     workers.close()
     return {"steps": steps, "resident": resident("VmHWM")}
+
+
+class Served:
+    """The metrics of the last check, and what it costs to have them."""
+
+    def __init__(self, scaler: Scaler, general: dict[str, Any]) -> None:
+        self._scaler = scaler
+        self._general = general
+        self._text = b""
+
+    def render(self) -> None:
+        """What is done after each check."""
+        beat = Heartbeat("bench", 1, "0", datetime.now(timezone.utc), 300)
+        number, targets = self._scaler.observed()
+        now = Situation(beat, Record(), targets, number, {}, self._general, False, BUILT_IN)
+        self._text = exposition.render(now)
+
+    def scrape(self) -> None:
+        with self._serving() as url, urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - ours
+            if len(answer.read()) != len(self._text):
+                raise SystemExit("the scrape failed")
+
+    def check(self) -> bool:
+        """A check while another process scrapes every 5 seconds, thrice as often as Prometheus does."""
+        with self._serving() as url:
+            scraper = subprocess.Popen([sys.executable, "-c", _SCRAPER, url])  # noqa: S603 - our own words
+            try:
+                return self._scaler.check()
+            finally:
+                scraper.kill()
+                scraper.wait()
+
+    @contextmanager
+    def _serving(self) -> Iterator[str]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with closing(Server("127.0.0.1", port, lambda _: Answer(HTTPStatus.OK, exposition.CONTENT_TYPE, self._text))):
+            yield f"http://127.0.0.1:{port}/metrics"
 
 
 class Bare:

@@ -74,6 +74,7 @@ class Bench:
         self._calls()
         self._times()
         self._cpu()
+        self._metrics()
         self._memory()
         self._startup()
         self._pure()
@@ -183,6 +184,27 @@ class Bench:
             rows,
         )
         self._target("CPU of a check, to that of botocore's describe_table alone", 1.5, worst, ".2f")
+
+    def _metrics(self) -> None:
+        """Taken in turns, so that whatever else the machine does meets both."""
+        rounds: list[Step] = [("check", 0), ("render", 0), ("scrape", 0), ("scraped", 0)] * self.size.rounds
+        outcome = self._run(self._most, 1, THREADS, [("check", 0), *rounds])
+        wall, cpu = ({kind: _of(outcome, kind, what, least=True) for kind, _ in rounds} for what in ("wall", "cpu"))
+        _table(
+            f"Metrics of {_counted(self._most, 1)} (least of {self.size.rounds})",
+            ("", "s", "CPU seconds", "CPU to that of a check"),
+            [
+                [name, f"{wall[kind]:.2f}", f"{cpu[kind]:.2f}", f"{cpu[kind] / cpu['check']:.2f}"]
+                for name, kind in (
+                    ("a check", "check"),
+                    ("a check while they are scraped every 5 s", "scraped"),
+                    ("rendering them, after a check", "render"),
+                    ("a scrape", "scrape"),
+                )
+            ],
+        )
+        self._target(f"a scrape of {_counted(self._most, 1)}, s", 0.1, wall["scrape"], ".2f")
+        self._target("CPU of a check while they are scraped, to one without", 1.1, cpu["scraped"] / cpu["check"], ".2f")
 
     # The rest
 

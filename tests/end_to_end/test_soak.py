@@ -10,6 +10,7 @@ import itertools
 import json
 import random
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from aws_server import AwsFault, AwsServer, Body, Fault, MutateFault, RawFault, 
 from conftest import lives
 from memory import resident
 from place import Place, end_all, heat, table
+from scraper import free_port, get
 from trials import SEED, SOAK
 
 from dynamic_dynamodb.simulation.rules import Rules
@@ -171,16 +173,21 @@ def churn(server: Faulty, dice: random.Random) -> None:
 def test_minutes_of_hang_ups_and_faults(place: Place, capsys: pytest.CaptureFixture[str], refresh: int) -> None:
     server, dice = place.server, random.Random(SEED)  # noqa: S311
     assert isinstance(server, Faulty)
-    general = f"refresh-interval: {refresh}"
-    place.configure(interval=1, general=general)
+    ports = free_port(), free_port()
+    general = f"refresh-interval: {refresh}\nmetrics-port: "
+    place.configure(interval=1, general=f"{general}{ports[0]}")
     pid, began, samples, answers = place.start(), time.monotonic(), Samples(), Counter[str]()
     for number in itertools.count(1):
         if time.monotonic() > began + DURATION:
             break
-        answers[rotate_and_hang_up(place, pid, number, general)] += 1
+        port = ports[number // 5 % 2]  # the bad one, each fifth, names another one too, and the old one stays
+        answers[rotate_and_hang_up(place, pid, number, f"{general}{port}")] += 1
         churn(server, dice)
-        samples.take(pid)
-        time.sleep(dice.random())
+        with socket.create_connection(("127.0.0.1", port if number % 5 else ports[(number - 1) // 5 % 2])) as silent:
+            silent.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")  # and never reads
+            assert get(silent.getpeername()[1]).status == 200
+            samples.take(pid)
+            time.sleep(dice.random())
     assert lives(pid)
     assert place.pid() == pid
     stopped = place.end(pid)  # which has a bound; `stop` would begin to count when Python has started

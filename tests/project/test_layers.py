@@ -25,8 +25,9 @@ ROOMS = {
     "checks": {"aws", "configuration", "decisions", "output"},
     "daemon": {"output"},
     "simulation": {"decisions"},
+    "metrics": {"aws", "checks", "configuration", "daemon", "decisions", "output"},
     "rehearsal": {"aws", "checks", "configuration", "decisions", "output", "simulation"},
-    "door": {"aws", "checks", "configuration", "daemon", "decisions", "output", "rehearsal", "simulation"},
+    "door": {"aws", "checks", "configuration", "daemon", "decisions", "metrics", "output", "rehearsal", "simulation"},
 }
 # In no room: what everybody may import, and who opens the door.
 GROUND = {"__init__", "errors"}
@@ -40,6 +41,7 @@ PACKAGES = {
     "checks.breaker": {"urllib3"},
     "daemon.daemonizer": {"daemon"},
     "daemon.pidfile": {"lockfile"},
+    "metrics.exposition": {"prometheus_client"},
     "rehearsal.chart": {"matplotlib"},
 }
 # They bring boto3, which takes longer to import than anything else.

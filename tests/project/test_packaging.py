@@ -166,8 +166,8 @@ def test_metadata_says_what_this_is(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
     needed = {re.split(r"[<>=!~ ;]", text)[0]: "extra" in text for text in metadata.get_all("Requires-Dist", [])}
     always = {"boto3", "urllib3", "python-daemon", "lockfile", "tzdata"}
-    assert needed == {**dict.fromkeys(always, False), "matplotlib": True}
-    assert metadata.get_all("Provides-Extra") == ["report"]
+    assert needed == {**dict.fromkeys(always, False), "matplotlib": True, "prometheus-client": True}
+    assert metadata.get_all("Provides-Extra") == ["report", "metrics"]
     description = metadata.get_payload()
     assert isinstance(description, str)
     assert description.startswith("# Dynamic DynamoDB")

@@ -413,6 +413,7 @@ def test_an_expression_that_backtracks(sections: tuple[str, ...], table: str, in
         (("--simulate", "sales-day", "--output", "xml"), "--output: 'xml'"),
         (("--simulate", "sales-day", "--daemon", "start"), "--daemon: does not go with --simulate"),
         (("--simulate", "sales-day", "--run-once"), "--run-once: does not go with --simulate"),
+        (("--simulate", "sales-day", "--metrics-port", "9190"), "--metrics-port: does not go with --simulate"),
         (("--simulate", "cloudwatch", "--simulate-days", "16"), "--simulate-days"),
         (("--simulate", "cloudwatch", "--simulate-axis", "reads"), "--simulate-axis: goes with one series"),
         *(
