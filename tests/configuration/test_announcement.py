@@ -127,4 +127,5 @@ def test_a_first_check_tells_what_it_looks_at(run: Run) -> None:
     )
     assert told[1] == "my-table - configured by [table: my-table]"
     assert told[2].startswith("a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 a month")
-    assert len(told) == 4
+    assert told[4].startswith("check 1: 1 looked at")
+    assert len(told) == 5

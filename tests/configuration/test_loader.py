@@ -1786,6 +1786,10 @@ def test_show_config(tmp_path: Path, run: Run) -> None:
         "refresh_interval": 300,
         "state_file": None,
         "failures_before_notification": 3,
+        "metrics_port": None,
+        "metrics_address": "127.0.0.1",
+        "metrics_file": None,
+        "metrics_prices": None,
         "circuit_breaker_url": "http://me:***@h/",
         "circuit_breaker_timeout": 10000,
     }

@@ -182,6 +182,15 @@ def test_of_tables_and_indexes() -> None:
     assert found[reads("refused_decreases_total")] == 0
 
 
+def test_measured_without_being_described_again() -> None:
+    told = Told("    [global]\n    refresh-interval: 3600\n" + BOTH)
+    for _ in range(3):
+        told.check()
+    assert told.scene.world.calls["DescribeTable"] < 3
+    found = told.samples()
+    assert (found[reads("provisioned_capacity_units")], found[reads("consumed_capacity_units")]) == (100, 50)
+
+
 def test_changes_count_and_what_is_provisioned_is_what_was_accepted() -> None:
     told = Told()
     told.scene.load("orders", 95, 5)
