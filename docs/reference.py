@@ -190,7 +190,7 @@ _EXIT_CODES = f"""\
 | code | meaning |
 |---|---|
 | 0 | done; or ended by SIGTERM |
-| {cli.FAILED} | something failed: the start, the stop, a resource of `--run-once`; or unforeseen (the log tells) |
+| {cli.FAILED} | something failed: the start, the stop, `--max-age`, a resource of `--run-once`; or unforeseen (log) |
 | {cli.MISUSED} | flags or configuration cannot be used; nothing was done |
 | 3 | `--daemon status`: not running |
 | 4 | `--daemon status`: cannot be told |

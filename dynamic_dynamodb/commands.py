@@ -69,6 +69,8 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequenc
     if "simulate" in flags:
         return _simulate(flags, problems, files)
     problems += _only_simulated(flags, files)
+    if flags.get("daemon") != "status":
+        problems += [f"--{name}: goes with --daemon status" for name in ("json", "max-age") if name in flags]
     if flags.get("daemon") in ("stop", "status"):
         return _look_at_daemon(flags, problems)
     configuration = loader.load(flags, problems, _ask_boto)
@@ -244,13 +246,20 @@ def _leave(code: int) -> NoReturn:
 
 def _look_at_daemon(flags: Mapping[str, str | bool], problems: Sequence[str]) -> int:
     """Stop and status. They read no configuration: it may be broken by now."""
-    from dynamic_dynamodb.daemon import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
+    from dynamic_dynamodb.daemon import (  # noqa: PLC0415 - bring packages that only daemon mode needs
+        daemonizer,
+        pidfile,
+        status,
+    )
 
     if problems:
         raise ConfigError(problems)
     command = loader.check_flags(flags)
     instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
-    return daemonizer.stop(instance) if command["daemon"] == "stop" else daemonizer.status(instance)
+    if command["daemon"] == "stop":
+        return daemonizer.stop(instance)
+    name = command["instance"] if "instance" in flags else None
+    return status.status(Path(command["pid_file_dir"]), name, max_age=command["max_age"], as_json=command["json"])
 
 
 def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
@@ -275,7 +284,15 @@ def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -
     if attached:
         return daemonizer.foreground(body)
     _warn(configuration)
-    return daemonizer.restart(instance, body) if command["daemon"] == "restart" else daemonizer.start(body)
+    begin = daemonizer.restart if command["daemon"] == "restart" else daemonizer.start
+    return begin(instance, body, log=_log_of(configuration.config["logging"]))
+
+
+def _log_of(places: Mapping[str, Any]) -> str:
+    """Where a daemon logs to."""
+    if places["log_config_file"]:
+        return f"logging as {places['log_config_file']} says"
+    return f"logging to {places['log_file']}" if places["log_file"] else "nothing is logged"
 
 
 def _load_from(base: Path, flags: Mapping[str, str | bool], problems: Sequence[str]) -> Configuration:

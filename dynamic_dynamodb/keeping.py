@@ -164,13 +164,24 @@ class Keeping:
             return
         kept = self._found if self._dry_run else {"of": self._whose, "remembered": remembered.plain(state, record)}
         try:
-            self._lock.renew()
+            self._lock.check()
             statefile.write(self._path, {"heartbeat": self.heartbeat.plain(), **kept})
             self._failing = False
         except DaemonError as error:
-            if not self._failing:
-                log.warning("%s; what is remembered is lost when this process ends", error)
-            self._failing = True
+            self._fail(error)
+
+    def renew(self) -> None:
+        """Before a check: keep the lock file fresh, and put back what was removed; /tmp is cleaned of old files."""
+        try:
+            if self._lock is not None:
+                self._lock.renew()
+        except DaemonError as error:
+            self._fail(error)
+
+    def _fail(self, error: DaemonError) -> None:
+        if not self._failing:
+            log.warning("%s; what is remembered is lost when this process ends", error)
+        self._failing = True
 
 
 def whose(general: Mapping[str, Any]) -> dict[str, str | None]:

@@ -211,7 +211,9 @@ class Runner:
                 self._reload(self._load)
             left = self._scaler.pause(time.monotonic() - ended)
         if self._held is not None and not self._signals.stopping():
-            self._held.renew()
+            self._held.renew()  # in this order: who has taken the name has this file, too
+        if not self._signals.stopping():
+            self._keeping.renew()
 
     # SIGHUP
 

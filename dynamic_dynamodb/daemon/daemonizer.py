@@ -1,4 +1,4 @@
-"""Start, stop, restart, status and foreground around a callable, with one instance a name.
+"""Start, stop, restart and foreground around a callable, with one instance a name.
 
 Knows nothing of what the callable does. The callable, `body(ready)`, runs in
 the daemon: it installs its signal handlers, takes `instance.hold()`, opens its
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import select
 import signal
 import sys
@@ -21,7 +22,6 @@ from typing import NoReturn
 
 from daemon import DaemonContext
 
-from dynamic_dynamodb.daemon import proc
 from dynamic_dynamodb.daemon.files import DaemonError
 from dynamic_dynamodb.daemon.pidfile import Instance
 from dynamic_dynamodb.errors import DynamicDynamoDBError
@@ -29,7 +29,7 @@ from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.terminal import PROGRAM, tell
 from dynamic_dynamodb.output.wording import one_line
 
-OK, FAILED, NOT_RUNNING, UNKNOWN, INTERRUPTED = 0, 1, 3, 4, 130  # 3 and 4 are what LSB says of `status`
+OK, FAILED, INTERRUPTED = 0, 1, 130
 
 Ready = Callable[[], None]
 Body = Callable[[Ready], int]
@@ -38,7 +38,7 @@ _log = logging.getLogger(PROGRAM)
 _PAUSE = 0.02  # seconds between two looks at a daemon that is to end
 _TO_DETACH = 2.0  # seconds that a daemon to be may take to leave its parent, on a busy machine
 # What the daemon to be tells `start`, a line each; what does not begin with these is a reason why there will be none
-_GROUP, _READY = b"group ", b"ready"
+_GROUP, _READY = b"group ", b"ready"  # and its pid
 TO_START = 30.0  # seconds
 TO_END = 120.0  # seconds: what is sent to AWS and has no answer yet may take 90, as deploy/ has it
 
@@ -46,13 +46,15 @@ TO_END = 120.0  # seconds: what is sent to AWS and has no answer yet may take 90
 # The commands; each returns the exit code
 
 
-def start(body: Body, *, timeout: float = TO_START) -> int:
+def start(instance: Instance, body: Body, *, log: str = "", timeout: float = TO_START) -> int:
     """Run `body` in a daemon. 0 when it called `ready()`; 1, and the reason on stderr, when it will not.
+
+    `log`: where it logs to, for the line that says that it runs.
 
     The daemon runs only if 0 is returned: one that is not ready in time is killed,
     and one that nobody waits for any more ends by itself at `ready()`.
     """
-    _open_standard_streams()
+    open_standard_streams()
     reader, writer = os.pipe()
     try:
         child = os.fork()
@@ -70,7 +72,10 @@ def start(body: Body, *, timeout: float = TO_START) -> int:
         raise
     finally:
         os.close(reader)
-    return _fail(reasons) if reasons else OK
+    if reasons:
+        return _fail(reasons)
+    _say(f"instance {instance.name} has started: process {birth.pid}" + (f"; {log}" if log else ""))
+    return OK
 
 
 def stop(instance: Instance, *, timeout: float = TO_END, and_then: str = "") -> int:
@@ -78,7 +83,7 @@ def stop(instance: Instance, *, timeout: float = TO_END, and_then: str = "") -> 
 
     `and_then` is what comes next, for the one who reads that nothing runs now.
     """
-    _open_standard_streams()
+    open_standard_streams()
     try:
         with instance.holder() as found:
             if found is None:
@@ -98,26 +103,9 @@ def stop(instance: Instance, *, timeout: float = TO_END, and_then: str = "") -> 
         return _fail([f"instance {instance.name}: {error}"])
 
 
-def restart(instance: Instance, body: Body, *, timeout: float = TO_START, to_end: float = TO_END) -> int:
+def restart(instance: Instance, body: Body, *, log: str = "", timeout: float = TO_START, to_end: float = TO_END) -> int:
     """`stop`, then `start`, also when nothing runs; not while the old daemon still does."""
-    return stop(instance, timeout=to_end, and_then="; starting it") or start(body, timeout=timeout)
-
-
-def status(instance: Instance) -> int:
-    """Say whether the instance runs: 0, not: 3, or cannot be told: 4."""
-    _open_standard_streams()
-    try:
-        with instance.holder() as found:
-            if found is None:
-                original = instance.original()
-                _say(_not_running(instance) + (f"; {original}" if original else ""))
-                return NOT_RUNNING
-            since = proc.since(found.pid)
-            _say(f"instance {instance.name} is running: process {found.pid}" + (f", since {since}" if since else ""))
-            return OK
-    except DaemonError as error:
-        _fail([f"instance {instance.name}: {error}"])
-        return UNKNOWN
+    return stop(instance, timeout=to_end, and_then="; starting it") or start(instance, body, log=log, timeout=timeout)
 
 
 def _not_running(instance: Instance) -> str:
@@ -135,7 +123,7 @@ def _nothing_to_stop(instance: Instance, and_then: str) -> int:
 
 def foreground(body: Body) -> int:
     """Run `body` in this process, attached to its terminal, service manager or container."""
-    _open_standard_streams()
+    open_standard_streams()
     _unblock_signals()
     os.umask(_safe_umask())
     return _live(body, _Starter(None))
@@ -185,7 +173,7 @@ class _Starter:
         if not self.waiting:
             return
         try:
-            self._tell(_READY + b"\n")
+            self._tell(_READY + b" %d\n" % os.getpid())
         except BrokenPipeError as error:
             raise DaemonError("the command that was starting the daemon ended before the daemon was ready") from error
         self._let_go()
@@ -251,6 +239,7 @@ class _Birth:
         self._child = child
         self._reader = reader
         self._heard = b""
+        self.pid = 0  # of the daemon, when it is ready
 
     def wait(self, timeout: float) -> list[str]:
         """Why there will be no daemon; nothing when it is ready."""
@@ -261,7 +250,8 @@ class _Birth:
             return [f"the daemon (process group {group or 'unknown'}) was not ready after {timeout:g} s and was killed"]
         self._reap()
         heard = [line for line in self._heard.splitlines() if not line.startswith(_GROUP)]
-        if heard == [_READY]:
+        if len(heard) == 1 and (ready := re.fullmatch(_READY + rb" (\d+)", heard[0])):
+            self.pid = int(ready[1])
             return []
         return [line.decode("utf-8", "replace") for line in heard] or ["the daemon died before it was ready"]
 
@@ -320,7 +310,7 @@ def _fail(reasons: list[str]) -> int:
     return FAILED
 
 
-def _open_standard_streams() -> None:
+def open_standard_streams() -> None:
     """Give /dev/null to the standard streams that were closed by whoever started the program.
 
     Otherwise the next file opened becomes "stdout", and python-daemon fails on a

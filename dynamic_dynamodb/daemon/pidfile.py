@@ -29,6 +29,7 @@ from dynamic_dynamodb.daemon import files, original, proc
 from dynamic_dynamodb.daemon.files import DaemonError
 
 _log = logging.getLogger("dynamic-dynamodb")
+NAME = "[A-Za-z0-9._-]+"
 _PAUSE = 0.02  # seconds between two tries
 _PATIENCE = 2.0  # seconds; a process that looks, has just begun or is about to end needs less
 
@@ -41,7 +42,7 @@ class Instance:
     """One name in one folder."""
 
     def __init__(self, name: str, folder: str | os.PathLike[str]) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        if not re.fullmatch(NAME, name):
             raise DaemonError(f"--instance {name!r}: may contain only letters, digits, '.', '_' and '-'")
         self.name = name
         # Absolute, since the daemon's working folder is another than the user's.

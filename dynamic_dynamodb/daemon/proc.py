@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 
-def since(pid: int) -> str | None:
-    """When the process began, in local time, as in the log; None where the system does not show it."""
+def since(pid: int) -> datetime | None:
+    """When the process began; None where the system does not show it."""
     try:
         # In clock ticks after the boot; the command before it, in parentheses, may hold anything.
         began = int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return None
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - began / os.sysconf("SC_CLK_TCK")
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - age))
+    return datetime.fromtimestamp(time.time() - age, timezone.utc)
 
 
 def words(pid: int) -> list[bytes]:

@@ -81,6 +81,11 @@ class Lock:
             pid = None if file is None else files.read_pid(file)
         return f"process {pid}" if pid else "another process"
 
+    def check(self) -> None:
+        """Raises DaemonError where the file was removed, and another process has made its own."""
+        if os.path.lexists(self._path) and not files.leads_to(self._path, self._file):
+            raise files.problem(self._state, f"{self._holder()} is using it")
+
     def renew(self) -> None:
         """Keep the file's time fresh, and put it back where it was removed. Raises DaemonError."""
         if files.leads_to(self._path, self._file):

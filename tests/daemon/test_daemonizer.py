@@ -5,6 +5,7 @@ Every daemon, and whatever it started, notes its pid; the fixture ends them all,
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import ctypes
 import fcntl
@@ -28,7 +29,7 @@ from typing import Any
 import pytest
 from conftest import lives
 
-from dynamic_dynamodb.daemon import daemonizer, files, pidfile, systemd
+from dynamic_dynamodb.daemon import daemonizer, files, pidfile, status, systemd
 
 PROGRAM = Path(__file__).parents[1] / "stand_ins" / "daemon_program.py"
 SOAK = bool(os.environ.get("SOAK"))
@@ -70,8 +71,9 @@ class Place:
     def start(self, *options: str, **more: Any) -> int:
         """Start a daemon that must run afterwards; its pid."""
         done = self.run("start", *options, **more)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert (done.returncode, done.stderr) == (0, "")
         pid = int(self.path.read_text())
+        assert done.stdout == f"dynamic-dynamodb: instance test has started: process {pid}\n"
         assert lives(pid)
         return pid
 
@@ -425,11 +427,15 @@ def test_status(place: Place) -> None:
     before = int(time.time())
     pid = place.start()
     done = place.run("status")
-    found = re.fullmatch(r"dynamic-dynamodb: instance test is running: process (\d+), since (.+)\n", done.stdout)
+    found = re.fullmatch(
+        r"dynamic-dynamodb: instance test is running: process (\d+), since (.+) UTC; "
+        r"nothing is known of its checks: it has not left a heartbeat yet\n",
+        done.stdout,
+    )
     assert done.returncode == 0
     assert found
     assert int(found[1]) == pid
-    assert before - 1 <= time.mktime(time.strptime(found[2], "%Y-%m-%d %H:%M:%S")) <= time.time()
+    assert before - 61 <= calendar.timegm(time.strptime(found[2], "%Y-%m-%d %H:%M")) <= time.time()
     os.utime(place.path, (0, 0))  # whatever becomes of its time
     assert place.run("status").stdout == done.stdout
 
@@ -507,9 +513,12 @@ def test_stale_files_are_replaced_and_nobody_is_signalled(
     text = content.format(stranger=stranger).encode() if isinstance(content, str) else content
     place.path.write_bytes(text)
     assert place.running() is None
-    assert daemonizer.status(place.instance) == 3
+    assert status.status(place.folder, "test") == 3
     assert daemonizer.stop(place.instance) == 0
-    assert capsys.readouterr().out == not_running(place) * 2
+    named = re.fullmatch(r"\s*(\d{1,9})\s*", text.decode("latin-1"))
+    crashed = f"dynamic-dynamodb: instance test is not running: it ended without cleaning up (pid file {place.path}, "
+    told = f"{crashed}process {int(named[1])})\n" if named and int(named[1]) else not_running(place)
+    assert capsys.readouterr().out == told + not_running(place)
     assert place.path.read_bytes() == text
     pid = place.start()
     assert place.path.read_bytes() == b"%d\n" % pid

@@ -163,8 +163,11 @@ def test_a_lock_file_that_was_removed_is_put_back(path: Path) -> None:
         with pytest.raises(DaemonError, match=f"process {os.getpid()} is using it"):
             statefile.Lock(path, ADVICE)
         path.with_name("dd.state.lock").unlink()
-        with statefile.held(path, ADVICE), pytest.raises(DaemonError, match="is using it"):
-            lock.renew()  # another one was quicker
+        lock.check()
+        with statefile.held(path, ADVICE):  # another one was quicker
+            for use in (lock.check, lock.renew):
+                with pytest.raises(DaemonError, match="is using it"):
+                    use()
         lock.renew()
 
 

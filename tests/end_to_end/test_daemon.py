@@ -23,7 +23,6 @@ from conftest import SCRIPT, Run, environment, lives, signalled
 from interpreter import before_all
 from place import CHECKED, LONG, SLOW, SOON, Place, Spawn, heat, placed, table, until
 
-from dynamic_dynamodb.daemon import proc
 from dynamic_dynamodb.daemon.pidfile import Instance
 from dynamic_dynamodb.decisions.model import Target, Throughput
 from dynamic_dynamodb.errors import DynamicDynamoDBError
@@ -45,7 +44,8 @@ def test_start_returns_when_the_daemon_runs(place: Place, command: str) -> None:
     text = place.text()  # as it was when the command returned
     assert (done.returncode, done.stderr) == (0, "")
     idle = f"dynamic-dynamodb: instance test is not running (pid file {place.pid_file()}); starting it\n"
-    assert done.stdout == ("" if command == "start" else idle)
+    started = f"dynamic-dynamodb: instance test has started: process {place.pid()}; logging to {place.log}\n"
+    assert done.stdout == (started if command == "start" else idle + started)
     assert "region us-east-1 (the file), 1 table section, 0 gsi sections, a check every 300 s" in text
     assert place.pid_file().read_bytes() == b"%d\n" % place.pid()
     assert lives(place.pid())
@@ -173,20 +173,22 @@ def test_the_pid_file_appears_when_the_signal_handlers_stand() -> None:
 @pytest.mark.parametrize("config", ["broken", "missing"])
 def test_stop_and_status_read_no_configuration(place: Place, config: str) -> None:
     pid = place.start()
-    since = proc.since(pid)
+    place.wait_for("check 1: .*; next in")
+    checked = r"last check ended \d\d:\d\d:\d\d UTC, ok: 1 looked at, 0 changed, 0 left alone, 0 failed"
     if config == "broken":
         place.conf.write_text("[table: (\nnonsense")
     else:
         place.conf.unlink()
     flags = ("--config", str(place.conf))
     for command, code, said in (
-        ("status", 0, f"instance test is running: process {pid}, since {since}"),
-        ("stop", 0, f"instance test has stopped (process {pid})"),
-        ("status", 3, f"instance test is not running (pid file {place.pid_file()})"),
-        ("stop", 0, f"instance test is not running (pid file {place.pid_file()})"),
+        ("status", 0, rf"is running: process {pid}, since \S+ \S+ UTC; {checked}; next due \d\d:\d\d:\d\d UTC"),
+        ("stop", 0, rf"has stopped \(process {pid}\)"),
+        ("status", 3, rf"is not running \(pid file {place.pid_file()}\); {checked}"),
+        ("stop", 0, rf"is not running \(pid file {place.pid_file()}\)"),
     ):
         done = place.run(command, *flags)
-        assert (done.returncode, done.stdout, done.stderr) == (code, f"dynamic-dynamodb: {said}\n", "")
+        assert (done.returncode, done.stderr) == (code, "")
+        assert re.fullmatch(f"dynamic-dynamodb: instance test {said}\n", done.stdout)
     assert not lives(pid)
     assert not place.pid_file().exists()
     assert place.text().splitlines()[-1].endswith(" - INFO - told to end by a signal: ended")
@@ -220,7 +222,10 @@ def test_restart_takes_the_present_configuration(place: Place) -> None:
     table(place.server, "other-table")
     place.configure(name="other-")
     done = place.run("restart")
-    said = f"dynamic-dynamodb: instance test has stopped (process {pid}); starting it\n"
+    said = (
+        f"dynamic-dynamodb: instance test has stopped (process {pid}); starting it\n"
+        f"dynamic-dynamodb: instance test has started: process {place.pid()}; logging to {place.log}\n"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
     assert not lives(pid)
     assert lives(place.pid())

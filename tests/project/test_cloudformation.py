@@ -244,7 +244,8 @@ def test_the_command_starts_the_program_with_the_configuration(place: Place) -> 
         place.hang_up(pid)
         place.end(pid, signal.SIGTERM)
         assert outside.wait(LONG) == 0
-        assert {left.name for left in place.folder.iterdir()} == {file.name, "dynamic-dynamodb.default.lock"}
+        left = {f"dynamic-dynamodb.default.{kind}" for kind in ("lock", "state", "state.lock")}
+        assert {one.name for one in place.folder.iterdir()} == {file.name, *left}
     finally:
         outside.kill()
         outside.wait()

@@ -32,7 +32,7 @@ from pages import DOCS, Block
 
 from dynamic_dynamodb import __version__, cli
 from dynamic_dynamodb.configuration.options import COMMAND_LINE, OPTIONS, SIMULATION_GROUP
-from dynamic_dynamodb.daemon import daemonizer
+from dynamic_dynamodb.daemon import daemonizer, status
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.output import terminal
 from dynamic_dynamodb.simulation.rules import Rules
@@ -322,7 +322,7 @@ def test_every_option_and_flag_has_its_entry(option: Any) -> None:
 
 def test_the_exit_codes() -> None:
     table = re.findall(r"^\| (\d+) \| ", (DOCS / "command-line.md").read_text("utf-8"), re.M)
-    codes = {daemonizer.OK, cli.FAILED, cli.MISUSED, daemonizer.NOT_RUNNING, daemonizer.UNKNOWN, cli.INTERRUPTED}
+    codes = {daemonizer.OK, cli.FAILED, cli.MISUSED, status.NOT_RUNNING, status.UNKNOWN, cli.INTERRUPTED}
     assert [int(code) for code in table] == sorted({*codes, 128 + signal.SIGTERM})
 
 

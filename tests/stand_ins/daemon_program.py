@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from dynamic_dynamodb.daemon import daemonizer, files, pidfile
+from dynamic_dynamodb.daemon import daemonizer, files, pidfile, status
 from dynamic_dynamodb.errors import ConfigError
 
 Ready = Callable[[], None]
@@ -241,10 +241,10 @@ def main() -> int:
     notes = Path(given.notes)
     work = Work(instance, notes, given.does)
     commands: dict[str, Callable[[], int]] = {
-        "start": lambda: daemonizer.start(work, timeout=given.timeout),
+        "start": lambda: daemonizer.start(instance, work, timeout=given.timeout),
         "stop": lambda: daemonizer.stop(instance, timeout=given.timeout),
         "restart": lambda: daemonizer.restart(instance, work, timeout=given.timeout, to_end=given.timeout),
-        "status": lambda: daemonizer.status(instance),
+        "status": lambda: status.status(Path(given.folder), given.instance),
         "foreground": lambda: daemonizer.foreground(work),
         "race": lambda: race(instance, notes, given.rounds),
         "churn": lambda: churn(instance, notes, given.rounds),

@@ -84,8 +84,10 @@ class Place:
     def start(self, *flags: str, instance: str = "test", **more: Any) -> int:
         """Start a daemon that must run afterwards; its pid."""
         done = self.run("start", *flags, instance=instance, **more)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        return self.pid(instance)
+        assert (done.returncode, done.stderr) == (0, "")
+        pid = self.pid(instance)
+        assert done.stdout.startswith(f"dynamic-dynamodb: instance {instance} has started: process {pid}; ")
+        return pid
 
     def pid_file(self, instance: str = "test") -> Path:
         return self.folder / f"dynamic-dynamodb.{instance}.pid"
