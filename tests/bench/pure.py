@@ -1,14 +1,21 @@
-"""What is computed without a call: decisions, and the matching of names to sections."""
+"""What is computed without a call: decisions, the matching of names to sections, and the state file."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from fractions import Fraction
+from pathlib import Path
 
+from dynamic_dynamodb.checks import remembered
+from dynamic_dynamodb.checks.record import Record
+from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.daemon import statefile
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.matching import Matcher
-from dynamic_dynamodb.decisions.model import Policy, Usage
+from dynamic_dynamodb.decisions.model import Policy, Target, Usage
 
 _ROUNDS = 3
 
@@ -39,6 +46,20 @@ def seconds_to_match(names: int, sections: int) -> tuple[float, float]:
     match()
     first = time.process_time() - begun
     return first, _least(match)
+
+
+def seconds_to_write(tables: int) -> tuple[float, int]:
+    """A state file of so many tables with an index each, all of them with a streak and our increases; and its bytes."""
+    state, now = State(), datetime.now(timezone.utc)
+    for number in range(tables):
+        for index in (None, "by-date"):
+            memory = state.memory(Target(f"table-{number:05}", index))
+            memory.streaks = {"reads": 1, "writes": 2}
+            memory.increased = {"reads": now, "writes": now}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "bench.state")
+        seconds = _least(lambda: statefile.write(path, {"remembered": remembered.plain(state, Record())}))
+        return seconds, path.stat().st_size
 
 
 def _least(function: Callable[[], None]) -> float:

@@ -50,10 +50,11 @@ class Size:
     decisions: int = 20_000
     matching: tuple[int, int] = (10_000, 200)  # names, sections
     rehearsed: tuple[int, int] = (50, 14)  # tables, days
+    written: int = 2000  # tables of a state file
 
 
 FULL = Size()
-TINY = Size((1, 2, 3), (0, 0.001), 1, (2, 20), 1, 10, 100, (50, 5), (2, 1))
+TINY = Size((1, 2, 3), (0, 0.001), 1, (2, 20), 1, 10, 100, (50, 5), (2, 1), 5)
 LARGE = 10_000
 
 
@@ -247,6 +248,7 @@ class Bench:
         bare = _of(self._at_once[self._most, 0], "bare", "cpu", least=True) / self._most
         names, sections = self.size.matching
         first, later = pure.seconds_to_match(names, sections)
+        written, size = pure.seconds_to_write(self.size.written)
         _table(
             "Without calls",
             ("", "", "ratio"),
@@ -258,8 +260,14 @@ class Bench:
                 ],
                 [f"matching {names:,} names against {sections} sections, first check, ms", f"{1000 * first:.0f}", "1"],
                 ["the same, later checks, ms", f"{1000 * later:.1f}", f"{later / first:.2f}"],
+                [
+                    f"a state file of {self.size.written:,} tables with an index each, {size / 1e6:.1f} MB, ms",
+                    f"{1000 * written:.0f}",
+                    f"{written / bare:.0f} bare describe_tables",
+                ],
             ],
         )
+        self._target(f"a state file of {self.size.written:,} tables with an index each, ms", 50, 1000 * written, ".0f")
 
     def _cost(self) -> None:
         throttled = self._run(self._few, 1, THREADS, [("check", 0)], options=THROTTLED)["steps"][0]["metrics"]

@@ -33,12 +33,21 @@ from trials import PATIENCE, trials
 from dynamic_dynamodb import cli
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.connection import connect
+from dynamic_dynamodb.checks import remembered
 from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.checks.loop import attempt
-from dynamic_dynamodb.configuration import options
+from dynamic_dynamodb.checks.record import Record
+from dynamic_dynamodb.checks.state import State
+from dynamic_dynamodb.configuration import loader, options
 from dynamic_dynamodb.configuration.options import Option
 from dynamic_dynamodb.configuration.regions import KNOWN
+from dynamic_dynamodb.daemon.heartbeat import Heartbeat
+from dynamic_dynamodb.daemon.pidfile import Instance
+from dynamic_dynamodb.decisions.learning import Learned
+from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.keeping import Keeping, Place, whose
 from dynamic_dynamodb.output import masking
+from dynamic_dynamodb.simulation.account import START
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
@@ -315,7 +324,7 @@ def test_any_flags_are_accepted_or_refused(tmp_path: Path, flags: list[str]) -> 
     done = main(*arguments(tmp_path, *flags))
     event(f"exit code {done.code}")
     if done.code == 3:  # --daemon status
-        assert "is not running" in done.out
+        assert "is not running" in done.out or not any(one["running"] for one in json.loads(done.out))
     elif not done.out.startswith("usage: "):  # --help
         check_said(done)
     if done.code == 0 and done.out.startswith("{"):
@@ -352,6 +361,46 @@ def test_the_script_says_what_the_function_says(tmp_path: Path, run: Run, conten
     for words in (arguments(tmp_path, "--config", str(path)), arguments(tmp_path, *flags)):
         done = run(*words, cwd=tmp_path)
         assert Done(done.returncode, done.stdout, done.stderr) == main(*words)
+
+
+# State files
+
+
+def _state_file() -> bytes:
+    state = State()
+    memory = state.memory(Target("orders", "by-date"))
+    memory.streaks, memory.waits_until = {"reads": 2, "writes": 0}, START
+    memory.increased, memory.learned = {"reads": START}, {"reads": Learned(1.1)}
+    heartbeat = Heartbeat("default", 4711, "3.1.0", START, 300, last_ended=START, last_took=0.5, last_succeeded=True)
+    general = loader.load({"table-name": "t", "region": "us-east-1"}).config["global"]
+    document = {"heartbeat": heartbeat.plain(), "of": whose(general), "remembered": remembered.plain(state, Record())}
+    return json.dumps({"version": 1, **document}).encode()
+
+
+@st.composite
+def _spoilt_state(draw: st.DrawFn) -> bytes:
+    """A good one of which a piece was cut out, doubled, or replaced by another, perhaps one of its own words."""
+    content = _state_file()
+    begin = draw(st.integers(0, len(content)))
+    end = min(len(content), begin + draw(st.integers(0, 40)))
+    piece = st.binary(max_size=8) | st.sampled_from([b"null", b"-1", b"1e999", b"[]", b"{}", b'"', b"9" * 50, b"true"])
+    return content[:begin] + draw(piece) + content[draw(st.sampled_from([begin, end])) :]
+
+
+@trials(test=300, soak=20_000)
+@given(st.binary(max_size=60) | _spoilt_state())
+def test_any_state_file_is_used_or_refused(tmp_path: Path, content: bytes) -> None:
+    """By the next process, which says so in one line, and by `status`."""
+    path = Instance("default", tmp_path).state_path
+    path.write_bytes(content)
+    path.chmod(0o600)
+    configuration = loader.load({"table-name": "t", "region": "us-east-1", "run-once": True})
+    record = Record()
+    state = Keeping(Place(path), configuration).begin(configuration, record)
+    json.dumps(remembered.plain(state, record), allow_nan=False)
+    for words in ((), ("--json",)):
+        done = main("--daemon", "status", "--pid-file-dir", str(tmp_path), *words)
+        assert (done.code, done.err) == (3, "")
 
 
 # Answers of AWS

@@ -313,8 +313,10 @@ def test_no_secret_in_the_process_list_nor_in_a_daemons_log(place: Place) -> Non
     assert Path(f"/proc/{pid}/cmdline").read_text().split("\0")[2:-1] == [*place.flags("start"), "--config", str(place.conf), "--log-level", "debug"]  # fmt: skip # noqa: E501
     place.conf.write_text(place.conf.read_text().replace("^my-", "(^my-"))
     place.hang_up(pid, "the old one stays")
-    told = place.run("status").stdout + place.run("stop").stdout
-    assert secrets_in(place.text() + told) == []
+    told = "".join(place.run("status", *words).stdout for words in ((), ("--json",))) + place.run("stop").stdout
+    state = place.pid_file().with_suffix(".state").read_text()
+    assert '"failures_in_a_row"' in state
+    assert secrets_in(place.text() + told + state) == []
 
 
 # Hostile text: from AWS, from whoever answers in its place, from a file

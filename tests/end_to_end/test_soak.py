@@ -190,8 +190,12 @@ def test_minutes_of_hang_ups_and_faults(place: Place, capsys: pytest.CaptureFixt
             time.sleep(dice.random())
     assert lives(pid)
     assert place.pid() == pid
+    done = place.run("status", "--json", "--max-age", "600")
+    (told,) = json.loads(done.stdout)
+    assert (done.returncode, told["heartbeat"]["pid"], told["problem"]) == (0, pid, None)
     stopped = place.end(pid)  # which has a bound; `stop` would begin to count when Python has started
     files = [*sorted(place.home.glob("old.*")), place.log]
+    state = place.pid_file().with_suffix(".state").stat().st_size
     figures = {
         "seed": SEED,
         "checks": server.checks,
@@ -202,11 +206,13 @@ def test_minutes_of_hang_ups_and_faults(place: Place, capsys: pytest.CaptureFixt
         "open files": samples.ends(samples.files),
         "threads": samples.ends(samples.threads),
         "seconds to stop": round(stopped, 1),
+        "bytes of the state file": state,
     }
     tell(capsys, f"{DURATION} s of a daemon, refresh-interval {refresh}", figures)
     most = server.checks if refresh == 1 else None  # else a check may list nothing, and not be counted
     logs_are_whole([file.read_text() for file in files], server.checks, most, answers)
     nothing_grows(samples)
+    assert state < 20_000
 
 
 def logs_are_whole(texts: list[str], least: int, most: int | None, answers: Counter[str]) -> None:

@@ -56,7 +56,7 @@ def test_as_soon_as_it_has_started(place: Place) -> None:
 
 
 def test_failures_in_a_row(place: Place) -> None:
-    place.configure(interval=1)
+    place.configure(interval=1, general="refresh-interval: 1")
     start(place)
     done = place.run("status", "--max-age", "60")
     assert done.returncode == 0
