@@ -22,7 +22,7 @@ from dynamic_dynamodb.checks.observed import Observed
 from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.tally import Checked, Tally
 from dynamic_dynamodb.checks.throttling import Lookout, tell_throttling, throttled_indexes, watched
-from dynamic_dynamodb.checks.tracking import Followed, Tracker, metrics_of, needs_window
+from dynamic_dynamodb.checks.tracking import Followed, Tracker, may_alarm, metrics_of, needs_window
 from dynamic_dynamodb.checks.updates import Updates
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Policy, Target, Throughput, Usage
@@ -147,8 +147,7 @@ class Scaler:
         if self._dry_run:
             return
         for verdict in verdicts:
-            directions = {axis: decision.direction for axis, decision in zip(AXES, verdict.decisions, strict=True)}
-            self._tracker.free(verdict.job, directions, self._clock())
+            self._tracker.free(verdict.job, verdict.decisions, self._clock())
 
     def took(self, seconds: float) -> None:
         """Say when checks begin to take longer than the interval, and when they no longer do."""
@@ -234,6 +233,8 @@ class Scaler:
         self._state.memory(verdict.job.target).streaks = dict.fromkeys(AXES, 0)
 
     def _tell_cost(self, jobs: Sequence[Job], requests: Sequence[Request]) -> None:
+        if self._state.was_told(Episode.COST_TOLD):
+            return
         windows = sum(len(request.metrics) for request in requests)
         least, most = (windows + sum(more) for more in zip(*map(metrics_of, jobs), strict=True)) if jobs else (0, 0)
         indexes = sum(job.target.index is not None for job in jobs)
@@ -259,8 +260,10 @@ class Scaler:
         )
 
     def _alarm(self, job: Job, usages: tuple[Usage, Usage]) -> None:
-        axes = {one.axis: (one, usage) for one, usage in zip(job.section.policies, usages, strict=True)}
-        self._notifier.alarm(job.section.values, job.target, axes, self._state.memory(job.target))
+        memory = self._state.memory(job.target)
+        if may_alarm(job) or memory.alarmed:
+            axes = {one.axis: (one, usage) for one, usage in zip(job.section.policies, usages, strict=True)}
+            self._notifier.alarm(job.section.values, job.target, axes, memory)
 
     def _tell_maximum(self, job: Job, decisions: tuple[Decision, Decision]) -> None:
         axes = {

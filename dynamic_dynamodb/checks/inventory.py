@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from dynamic_dynamodb.aws import dynamodb
@@ -38,7 +39,7 @@ class Job:
     described: datetime  # when DescribeTable was asked for it
     remembered: bool = False  # whether that was in an earlier check: nothing is sent on the strength of it
 
-    @property
+    @cached_property
     def target(self) -> Target:
         return self.resource.target
 

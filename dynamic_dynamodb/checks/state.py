@@ -123,6 +123,10 @@ class State:
         """Whether this is the first time."""
         return self.begins(what, True, of)
 
+    def was_told(self, what: Episode) -> bool:
+        """Whether this was told, of no one thing."""
+        return what in self._said.get("", ())
+
     def tell_again(self, *episodes: Episode) -> None:
         """Forget that these were told, of no one thing: under a new configuration they say something else."""
         self._said.get("", set()).difference_update(episodes)

@@ -108,6 +108,8 @@ class Lookout:
     def look(self, jobs: Sequence[Job], statistics: Statistics, now: datetime) -> None:
         """Warn where there are any, once an episode. What cannot be read is asked for again in the next check."""
         due = self._due(now)
+        if not due and not self._unread:
+            return
         minutes = {job.target: max(due, self._missed(job.target, now)) for job in jobs if _unwatched(job)}
         requests = [_ending_with_the_window(job, minutes[job.target]) for job in jobs if minutes.get(job.target)]
         found = statistics.throttled(requests, now) if requests else {}

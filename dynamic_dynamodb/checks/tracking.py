@@ -15,7 +15,7 @@ from dynamic_dynamodb.checks.inventory import Job
 from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.decisions import tracking, windows
 from dynamic_dynamodb.decisions.history import History
-from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Direction, Policy, Resource, Target, Usage, minute_of
+from dynamic_dynamodb.decisions.model import AXES, Decision, Policy, Resource, Target, Usage, minute_of
 from dynamic_dynamodb.decisions.tracking import Situation
 
 _KEY_RANGE = {THROTTLED[axis]: KEY_RANGE[axis] for axis in AXES}
@@ -32,9 +32,12 @@ def tracked(job: Job) -> tuple[Policy, ...]:
 
 def needs_window(job: Job) -> bool:
     """Whether anything looks at the look-back window: an axis that follows thresholds, or an alarm."""
-    policies = job.section.policies
-    alarms = any(policy.upper_alarm_threshold or policy.lower_alarm_threshold for policy in policies)
-    return alarms or len(tracked(job)) < len(policies)
+    return may_alarm(job) or len(tracked(job)) < len(job.section.policies)
+
+
+def may_alarm(job: Job) -> bool:
+    """Whether an alarm threshold is set."""
+    return any(policy.may_alarm for policy in job.section.policies)
 
 
 def metrics_of(job: Job) -> tuple[int, int]:
@@ -133,19 +136,22 @@ class Tracker:
         )
         return reads, writes
 
-    def free(self, job: Job, directions: Mapping[Axis, Direction], now: datetime) -> None:
+    def free(self, job: Job, decisions: tuple[Decision, Decision], now: datetime) -> None:
         """Have the minutes until the next check count, of each axis that nothing but the policy keeps from having more.
 
-        `directions`: what was decided in this check.
+        `decisions`: those of this check.
         """
+        policies = tracked(job)
+        if not policies:
+            return
         section, history, minute = job.section, self.history(job.target), minute_of(now)
         closed = bool(section.windows) and not windows.is_open(section.windows, now)
         if closed and not section.values["scale_up_outside_maintenance_windows"]:
             return
-        for policy in tracked(job):
+        for policy in policies:
             most, units = policy.max_provisioned, getattr(job.resource.provisioned, policy.axis)
             at_max = most is not None and units >= most
-            refused = directions[policy.axis] == "up" and not history.accepted_in(minute)
+            refused = decisions[AXES.index(policy.axis)].direction == "up" and not history.accepted_in(minute)
             if policy.enable_autoscaling and policy.enable_up_scaling and not at_max and not refused:
                 history.free(minute, policy.axis, self._every)
 

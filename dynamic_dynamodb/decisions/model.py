@@ -115,7 +115,13 @@ class Policy:
         """The least capacity to provision; 1, DynamoDB's own minimum, where none is set."""
         return 1 if self.min_provisioned is None else self.min_provisioned
 
-    @property
+    # Cached: each check asks all targets of a section for these.
+    @cached_property
+    def may_alarm(self) -> bool:
+        """Whether an alarm threshold is set."""
+        return bool(self.upper_alarm_threshold or self.lower_alarm_threshold)
+
+    @cached_property
     def uses_throttled(self) -> bool:
         """Whether any option of this axis, or its scaling policy, looks at throttled events."""
         return self.enable_autoscaling and (

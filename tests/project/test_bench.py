@@ -44,6 +44,7 @@ def test_all_tables_are_printed_and_quoted_in_the_documentation(printed: str) ->
         "### Calls of one check",
         "### Seconds of one check, an index a table",
         "### Milliseconds of CPU a table",
+        "### Quiet checks: an index a table, every 60 s",
         "### Metrics of some tables with an index each",
         "### Resident memory, the most there ever was",
         "### Start-up",
@@ -60,6 +61,16 @@ def test_no_call_too_many(printed: str) -> None:
     found = rows(printed, "Calls of one check")
     assert len(found) == 8
     assert {row[-1] for row in found} == {"1.00"}
+
+
+def test_quiet_checks_describe_their_share(printed: str) -> None:
+    found = rows(printed, "Quiet checks")
+    assert [row[:6] for row in found if row[0] == "10"] == [
+        ["10", "any", "the first", "1", "10", "1"],
+        ["10", "60 s", "each that follows", "1", "10", "1"],
+        ["10", "300 s", "each that follows", "0.2", "2", "1"],
+        ["10", "3,600 s", "each that follows", "0", "0", "1"],
+    ]
 
 
 def test_a_tables_metrics_and_their_price(printed: str) -> None:
