@@ -57,6 +57,8 @@ def _of_memory(memory: Memory) -> Iterator[tuple[str, Any]]:
         yield "streaks", memory.streaks
     if memory.increased:
         yield "increased", {axis: written(at) for axis, at in memory.increased.items()}
+    if memory.changed is not None:
+        yield "changed", written(memory.changed)
     if memory.waits_until is not None:
         yield "waits_until", written(memory.waits_until)
     if memory.alarmed:
@@ -91,6 +93,7 @@ def _memories(kept: object) -> Iterator[tuple[Target, Memory]]:
 def _memory(kept: Mapping[str, Any]) -> Memory:
     memory = Memory(
         increased=_by_axis(kept, "increased", moment),
+        changed=_optional(moment, kept.get("changed")),
         waits_until=_optional(moment, kept.get("waits_until")),
         alarmed=_by_axis(kept, "alarmed", _text),
         at_maximum={axis for axis in AXES if axis in _list(kept.get("at_maximum", []))},

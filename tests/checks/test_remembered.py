@@ -25,6 +25,7 @@ from dynamic_dynamodb.decisions.model import Target
 NOW = datetime(2026, 11, 24, 18, 7, 2, tzinfo=timezone.utc)
 ORDERS, BY_DATE = Target("orders"), Target("orders", "by-date")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
+_SINCE_START = {"changes", "outcomes", "seconds"}
 LEARNED = Learned(headroom=1.15, trust=0.25, quiet=7, steps=2, doubted=True)
 
 
@@ -33,6 +34,7 @@ def full() -> tuple[State, Record]:
     memory = state.memory(ORDERS)
     memory.streaks = {"reads": 2, "writes": 0}
     memory.increased = {"writes": NOW - timedelta(minutes=20)}
+    memory.changed = NOW - timedelta(minutes=1)
     memory.waits_until = NOW + timedelta(minutes=53)
     memory.alarmed = {"reads": "high-throughput-alarm"}
     memory.at_maximum = {"reads"}
@@ -58,6 +60,7 @@ KEPT: dict[str, Any] = {
             {
                 "streaks": {"reads": 2, "writes": 0},
                 "increased": {"writes": "2026-11-24T17:47:02.000Z"},
+                "changed": "2026-11-24T18:06:02.000Z",
                 "waits_until": "2026-11-24T19:00:02.000Z",
                 "alarmed": {"reads": "high-throughput-alarm"},
                 "at_maximum": ["reads"],
@@ -86,6 +89,7 @@ def test_it_comes_back() -> None:
         ORDERS: Memory(
             streaks={"reads": 2, "writes": 0},
             increased={"writes": NOW - timedelta(minutes=20)},
+            changed=NOW - timedelta(minutes=1),
             waits_until=NOW + timedelta(minutes=53),
             alarmed={"reads": "high-throughput-alarm"},
             at_maximum={"reads"},
@@ -107,10 +111,11 @@ def test_what_is_said_at_info_is_said_by_each_process() -> None:
 
 def test_whatever_is_remembered_is_kept_or_known_to_end_with_the_process() -> None:
     """A new field of Memory or Record is one or the other: who adds it decides."""
-    ends = {"history", "section"}  # what was learned from the minutes is kept; the section is said by each process
+    # What was learned from the minutes is kept; each process says the section and the first line; metrics begin anew.
+    ends = {"history", "section", "kind", "observed"}
     kept = {name for _, _, values in KEPT["targets"] for name in values}
     assert {one.name for one in fields(Memory)} == kept | ends
-    assert {one.name for one in fields(Record)} == {"failures", "last_success", "told", "changes"}
+    assert {one.name for one in fields(Record)} == {"failures", "last_success", "told", *_SINCE_START}
 
 
 def test_nothing_to_keep() -> None:
