@@ -773,7 +773,7 @@ def test_denied_is_noticed_once_and_remembered(workers: Workers, caplog: pytest.
     with caplog.at_level(logging.DEBUG):
         for _check in range(3):
             measured = of_all(statistics.measure(requests, NOW))
-            assert measured[TABLE] == (Usage(100, Fraction("0.3"), Fraction(2), 300, Fraction(1)), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
+            assert measured[TABLE] == (Usage(100, Fraction("0.3"), Fraction(2), 300, Fraction(1), increased=MINUTES[1]), Usage(50, Fraction(0), Fraction(0), 300))  # fmt: skip # noqa: E501
             assert measured[INDEX] == (Usage(100, Fraction(0), Fraction(0), 300), Usage(50, Fraction(5), Fraction(0), 300))  # fmt: skip # noqa: E501
     assert len(cloudwatch.data) == 1
     assert len(cloudwatch.statistics) == 3 * 6  # the sixth is of hot key ranges, since something was throttled
