@@ -272,6 +272,14 @@ def test_what_is_asked(name: str) -> None:
     assert found == [list(asked) for _, asked in case.checks]
 
 
+def test_a_description_of_the_check_before_is_not_acted_upon_however_young_it_is() -> None:
+    """One of this check is for ten seconds (5.2)."""
+    text = "[global]\ncheck-interval: 5\nrefresh-interval: 86400\n[table: .*]\nnum-read-checks-before-scale-down: 2\n"
+    talk = Talk(text, {"orders": (100, 50)})
+    talk.scene.load("orders", *DOWN)
+    assert [talk.check(5) for _ in range(2)] == [[LIST, "orders"], ["orders", "UpdateTable orders"]]
+
+
 # How it is spread over the checks
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from aws_faults import AwsFault, FaultHook, always, by_table, first
 from aws_server import AwsServer
 from conftest import ACCOUNT, Program, Run, run_script
-from fault_cells import FAULTS, KINDS, OPERATIONS, SILENCE, Cell, cells
+from fault_cells import FAULTS, KINDS, OPERATIONS, SILENCE, Cell, Kind, cells
 from scripts import configuration as ini
 
 from dynamic_dynamodb.aws.calls import THREADS, Workers
@@ -27,7 +28,7 @@ from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.connection import connect
 from dynamic_dynamodb.checks.check import Scaler
 from dynamic_dynamodb.checks.loop import attempt
-from dynamic_dynamodb.decisions.model import Target
+from dynamic_dynamodb.decisions.model import AXES, Target
 from dynamic_dynamodb.simulation.rules import Rules
 from dynamic_dynamodb.simulation.world import World
 
@@ -269,6 +270,78 @@ def verdicts() -> Iterator[dict[Cell, bool]]:
 def test_every_failure_counts(verdicts: dict[Cell, bool]) -> None:
     assert len(verdicts) > 80
     assert [ids(cell) for cell, well in verdicts.items() if well != (KINDS[cell.kind].exit == 0)] == []
+
+
+# Quiet checks: the tables are remembered when the faults begin
+
+
+class Quiet(NamedTuple):
+    """What became of a table in the check whose calls met a fault, and in the next one, without faults."""
+
+    asked: Sequence[str]  # in a check before, when nothing was to be changed
+    well: bool
+    changed: bool
+    well_next: bool
+    changed_next: bool
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[dict[Cell, Quiet]]:
+    """All cells that one server can tell apart by their tables, side by side, under a virtual clock."""
+    found = [
+        cell
+        for operation in ("DescribeTable", "GetMetricData", "GetMetricStatistics", "UpdateTable")
+        for cell in cells(FAULTS, operation)
+        if KINDS[cell.kind].exit == 1 or cell.kind in ("made", "left")
+        if cell.fault != "reset-after"  # on a busy machine the reset may overtake the answer, three times in a row
+    ]
+    names = {cell: f"{cell.operation}-{cell.fault}" for cell in found}
+    world = World(rules=Rules(update_seconds=0, account_quota=None))
+    for name in names.values():
+        world.add_table(name, 100, 100)
+        for axis in AXES:
+            world.set_load(Target(name), axis, 50)
+    older = {name: AwsFault("AccessDenied") for cell, name in names.items() if cell.operation == "GetMetricStatistics"}
+    faults = [by_table(cell.operation, {name: FAULTS[cell.fault].fault}) for cell, name in names.items()]
+    with AwsServer(world) as server, ThreadPoolExecutor(16) as pool:
+        general = dict.fromkeys(("profile", "aws_access_key_id", "aws_secret_access_key"), "AKIDTEST")
+        clients = connect({**general, "profile": None, "region": "us-east-1", "endpoint_url": server.url})
+        workers = Workers(threads=1)
+        intervals = "[global]\nregion: us-east-1\ncheck-interval: 60\nrefresh-interval: 86400\n"
+        scalers = [
+            Scaler(ini(f"{intervals}[table: ^{name}$]\n"), clients, workers, world.clock) for name in names.values()
+        ]
+
+        def checks() -> list[bool]:
+            world.advance(600)
+            return [one.handled for one in pool.map(attempt, scalers)]
+
+        assert all(checks())
+        server.calls.clear()
+        assert all(checks())
+        asked = list(server.calls)
+        for name in names.values():
+            world.set_load(Target(name), "reads", 95)
+        server.faults = [*faults, by_table("GetMetricData", older)]
+        well, changed = checks(), increased(world)
+        server.faults = []
+        well_next, changed_next = checks(), increased(world)
+        workers.close()
+    yield {
+        cell: Quiet(asked, one, names[cell] in changed, then, names[cell] in changed_next)
+        for cell, one, then in zip(found, well, well_next, strict=True)
+    }
+
+
+def test_a_fault_of_a_table_that_is_remembered(quiet: dict[Cell, Quiet]) -> None:
+    """It makes the difference that it makes in a check that describes all tables, and the next check mends it."""
+    assert len(quiet) > 80
+    wanted = {cell: Quiet(["GetMetricData"], kind.exit == 0, kind.changed, True, True) for cell, kind in _kinds(quiet)}
+    assert {ids(cell): one for cell, one in quiet.items() if one != wanted[cell]} == {}
+
+
+def _kinds(found: Iterable[Cell]) -> Iterator[tuple[Cell, Kind]]:
+    yield from ((cell, KINDS[cell.kind]) for cell in found)
 
 
 # What nobody answers
