@@ -21,7 +21,7 @@ from dynamic_dynamodb.checks.escalation import Escalation
 from dynamic_dynamodb.checks.record import Record
 from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.checks.tally import Checked
-from dynamic_dynamodb.configuration import announcement
+from dynamic_dynamodb.configuration import announcement, changes
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.daemon import systemd
 from dynamic_dynamodb.daemon.signals import Signals
@@ -29,7 +29,7 @@ from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.keeping import NOWHERE, Keeping, Place, whose
 from dynamic_dynamodb.metrics.publisher import Publisher
 from dynamic_dynamodb.metrics.server import ListenError
-from dynamic_dynamodb.output import logs
+from dynamic_dynamodb.output import events, logs
 from dynamic_dynamodb.output.wording import one_line
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Runner:
         self._moved = False  # whether the loop runs with a scaler that has been replaced
         self._place = place
         self._publisher = Publisher(_now)
+        self._account: str | None = None
         self._record = Record()
         self._escalation = Escalation(self._record)
 
@@ -109,7 +110,7 @@ class Runner:
                 self._connector.close()
             stopping = self._signals.stopping()
             if stopping:
-                log.info("told to end by a signal: ended")
+                log.info("told to end by a signal: ended", extra=events.about("stop"))
         return self._signals.exit_code if stopping else OK if handled else FAILED
 
     def _have_state_file(self) -> AbstractContextManager[None]:
@@ -117,11 +118,11 @@ class Runner:
         return self._keeping.held()
 
     def _set_up(self, ready: Callable[[], None]) -> None:
-        command, merged = self._configuration.command, self._configuration.config
-        logs.set_up(merged["logging"], dry_run=command["dry_run"], console=self._attached)
+        command = self._configuration.command
+        self._open_log(self._configuration)
         self._publisher.go_by(self._configuration)
         self._open = self._clients(self._configuration)
-        _announce(self._configuration)
+        _announce(self._configuration, "start")
         self._state = self._keeping.begin(self._configuration, self._record)
         self._scaler = self._new_scaler()
         settle()
@@ -130,6 +131,13 @@ class Runner:
         self._publish()
         ready()
         systemd.sd_notify(systemd.READY)
+
+    def _open_log(self, configuration: Configuration) -> None:
+        """Raises ConfigError; the log goes on as before then."""
+        command, header = configuration.command, partial(announcement.header, configuration)
+        events.share(instance=command["instance"], dry_run=command["dry_run"])
+        places = configuration.config["logging"]
+        logs.set_up(places, dry_run=command["dry_run"], console=self._attached, header=header)
 
     def _clients(self, configuration: Configuration) -> Clients:
         # By a worker: importing boto3 takes a while, and a signal shall end that, too. And always by the same one: the
@@ -170,12 +178,15 @@ class Runner:
         except StoppedError:
             raise
         except Exception:
-            log.exception("what follows the check failed on something unforeseen")
+            log.exception("what follows the check failed on something unforeseen", extra=events.about("failure"))
 
     def _leave_behind(self, checked: Checked) -> None:
         command = self._configuration.command
         following = "" if command["run_once"] else self._scaler.next_check()
-        loop.tell(checked, dry_run=command["dry_run"], following=following)
+        self._tell_account()
+        pause = None if command["run_once"] else max(0.0, self._scaler.pause())
+        loop.tell(checked, dry_run=command["dry_run"], following=following, pause=pause)
+        events.share(check=None)
         merged = self._configuration.config["global"]
         where = f"instance {self._configuration.command['instance']}, region {merged['region']}"
         self._escalation.note(checked, merged["failures_before_notification"], where, self._scaler)
@@ -183,6 +194,13 @@ class Runner:
         due = None if once else _now() + timedelta(seconds=max(0.0, self._scaler.pause()))
         self._keeping.note(checked, self._state, self._record, due)
         self._publish()
+
+    def _tell_account(self) -> None:
+        """Once it is known, from the first tables that were described."""
+        account = events.shared().get("account")
+        if account and account != self._account:
+            log.info("the tables belong to account %s", account)
+        self._account = account
 
     def _keep_unfinished(self) -> None:
         """Of a check that was ended by a signal: what it has changed and told; not what it had only begun to count."""
@@ -224,7 +242,7 @@ class Runner:
         try:
             new = load()
             clients = self._clients(new)
-            logs.set_up(new.config["logging"], dry_run=new.command["dry_run"], console=self._attached)
+            self._open_log(new)
             self._publisher.go_by(new)
         except StoppedError:
             raise
@@ -244,7 +262,8 @@ class Runner:
         """With the old configuration; its log files are opened again all the same."""
         old, more = self._configuration, tuple[str, ...]()
         try:
-            logs.set_up(old.config["logging"], dry_run=old.command["dry_run"], console=self._attached)
+            self._open_log(old)
+            _tell_header(old, "message")
         except ConfigError as error:  # then the log goes on where it is
             more = tuple(problem for problem in error.problems if problem not in problems)
         for problem in (*problems, *more):
@@ -254,8 +273,10 @@ class Runner:
     def _take_over(self, new: Configuration, clients: Clients) -> None:
         old, self._configuration = self._configuration, new
         replaced, self._open = self._open, clients
-        log.info("SIGHUP: the configuration was read again")
-        _announce(new)
+        log.info("SIGHUP: the configuration was read again", extra=events.about("reload"))
+        for difference in changes.differences(old.config, new.config):
+            log.info("SIGHUP: %s", difference, extra=events.about("reload"))
+        _announce(new, "message")
         if whose(old.config["global"]) != whose(new.config["global"]):
             log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
             self._scaler.close()
@@ -286,8 +307,15 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _announce(configuration: Configuration) -> None:
+def _announce(configuration: Configuration, event: events.Event) -> None:
+    events.share(region=configuration.config["global"]["region"])
+    _tell_header(configuration, event)
     for line in announcement.lines(configuration):
         log.info("%s", line)
     for warning in configuration.warnings:
         log.warning("%s", warning)
+
+
+def _tell_header(configuration: Configuration, event: events.Event) -> None:
+    about = events.about(event, more=partial(announcement.facts, configuration))
+    log.info("%s", announcement.header(configuration), extra=about)

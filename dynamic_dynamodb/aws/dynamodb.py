@@ -17,6 +17,7 @@ ACTIVE = "ACTIVE"  # the only status in which a table or index can be changed
 
 # What DynamoDB cannot have named is a bad answer, and as long as it likes.
 _NAME = re.compile("[A-Za-z0-9_.-]{3,255}")  # of a table or an index
+_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]*:(\d{12}):")
 _STATUS = re.compile("[A-Za-z_]{1,50}")
 
 _MOST_PAGES = 1000  # of names; ten times as many tables as AWS allows
@@ -53,8 +54,9 @@ def describe(dynamodb: Any, name: str) -> Table:
     billing = table.get("BillingModeSummary")  # missing where the table was never on demand
     on_demand = isinstance(billing, dict) and billing.get("BillingMode") == "PAY_PER_REQUEST"
     replicated = bool(table.get("Replicas"))
+    account = _account(table)
     if on_demand:
-        return Table(name, status, on_demand, replicated, ())
+        return Table(name, status, on_demand, replicated, (), account=account)
     table_class = _table_class(table)
     resources = [_resource(Target(name), status, table, table_class)]
     problems: list[tuple[Target, Exception]] = []
@@ -66,7 +68,13 @@ def describe(dynamodb: Any, name: str) -> Table:
             resources.append(_resource(target, _text(index, "IndexStatus", _STATUS), index, table_class))
         except AwsError as error:
             problems.append((target, error))
-    return Table(name, status, on_demand, replicated, tuple(resources), tuple(problems))
+    return Table(name, status, on_demand, replicated, tuple(resources), tuple(problems), account)
+
+
+def _account(table: Mapping[str, Any]) -> str:
+    """The number of the account, from the table's ARN; nothing depends on it."""
+    found = _ARN.match(str(table.get("TableArn")))
+    return found[1] if found else ""
 
 
 def _table_class(table: Mapping[str, Any]) -> str:

@@ -80,6 +80,7 @@ OUTCOMES = (SUCCEEDED, REFUSED, UNANSWERED) = ("succeeded", "refused", "unanswer
 LIMIT_EXCEEDED = "LimitExceededException"  # of DynamoDB; what is used up, only its text tells
 
 _BAD = "bad answer"
+_REQUEST_ID = re.compile("[A-Za-z0-9=+/_-]{1,100}")
 _UNREADABLE = (
     ArithmeticError,
     AttributeError,
@@ -96,7 +97,7 @@ class AwsError(DynamicDynamoDBError):
     or the name of botocore's exception, `message` AWS's text. `answered`: AWS
     has said what became of it; otherwise it may have done what was asked all the same.
     `repeated`: botocore has made the call more than once. `source`: of the credentials, where they are no good.
-    `names`: of the tables and indexes that the call was about.
+    `names`: of the tables and indexes that the call was about. `request_id`: AWS's name for the call.
     """
 
     def __init__(
@@ -109,10 +110,12 @@ class AwsError(DynamicDynamoDBError):
         repeated: bool = False,
         source: str = "",
         names: frozenset[str] = frozenset(),
+        request_id: str = "",
     ) -> None:
         self.operation = operation
         self._names = names
         self.source = source
+        self.request_id = request_id
         self.code = one_line(code)
         self.answered = answered
         self.repeated = repeated
@@ -251,4 +254,20 @@ def _aws_error(operation: str, error: Exception, names: frozenset[str]) -> AwsEr
     attempts = about.get("RetryAttempts") if isinstance(about, dict) else None
     code, message = str(refusal.get("Code") or code), str(refusal.get("Message") or message)
     source = one_line(str(refusal.get("Source") or ""))
-    return AwsError(operation, code, message, repeated=bool(attempts), source=source, names=names)
+    named = request_id(response)
+    return AwsError(operation, code, message, repeated=bool(attempts), source=source, names=names, request_id=named)
+
+
+def request_id(answer: object) -> str:
+    """AWS's name for the call that this answers; empty where it gives none."""
+    about = answer.get("ResponseMetadata") if isinstance(answer, dict) else None
+    found = about.get("RequestId") if isinstance(about, dict) else None
+    return found if isinstance(found, str) and _REQUEST_ID.fullmatch(found) else ""
+
+
+def facts(error: Exception) -> dict[str, Any]:
+    """Of a failure, for a log that programs read."""
+    if not isinstance(error, AwsError):
+        return {"code": type(error).__name__}
+    of_call = {"request_id": error.request_id} if error.request_id else {}
+    return {"operation": error.operation, "code": error.code, **of_call}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from dynamic_dynamodb.aws.calls import not_repeated_once
-from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError, BadAnswerError, call
+from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError, BadAnswerError, call, request_id
 from dynamic_dynamodb.aws.refusals import decreases_ran_out, of_account, over_quota, quota, too_many_at_once
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Target, Throughput
 
@@ -55,6 +55,7 @@ class Outcome:
     why: dict[Target, str] = field(default_factory=dict)
     unknown: frozenset[Target] = frozenset()
     late: frozenset[Target] = frozenset()
+    request_id: str = ""  # of the call that was accepted
 
 
 def arguments(changes: Sequence[Change]) -> dict[str, Any]:
@@ -113,6 +114,7 @@ class _Sending:
         self._capped = False
         self._dropped = 0
         self._bounded: set[Target] = set()
+        self._request_id = ""
 
     def outcome(self) -> Outcome:
         while self._selections:
@@ -122,7 +124,7 @@ class _Sending:
                 continue
             try:
                 with not_repeated_once(self._is_old):
-                    _update(self._dynamodb, changes)
+                    self._request_id = _update(self._dynamodb, changes)
             except AwsError as error:
                 if not self._less(error, changes):
                     silent = () if error.answered else (change.target for change in changes)
@@ -147,7 +149,9 @@ class _Sending:
             self._why[target] = _in_full(wanted, sent.get(target, wanted.current))
         made = tuple(_explained(one, self._wanted[one.target]) for one in made)
         refused, errors = tuple(self._refused.values()), tuple(self._errors.values())
-        return Outcome(made, refused, self._ran_out, errors, self._why, frozenset(unknown), frozenset(late))
+        return Outcome(
+            made, refused, self._ran_out, errors, self._why, frozenset(unknown), frozenset(late), self._request_id
+        )
 
     def _less(self, error: AwsError, changes: Sequence[Change]) -> bool:
         """Ask for less after a refusal. Returns whether there is anything to be asked for."""
@@ -281,8 +285,11 @@ def _in_full(wanted: Change, made: Throughput) -> str:
     )
 
 
-def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
-    """Send one call. Raises AwsError when it was not accepted: that takes an answer which says so."""
+def _update(dynamodb: Any, changes: Sequence[Change]) -> str:
+    """Send one call. Returns the id of the request.
+
+    Raises AwsError when it was not accepted: that takes an answer which says so.
+    """
     try:
         answer = call(UPDATE, dynamodb.update_table, **arguments(changes))
     except AwsError as error:
@@ -291,6 +298,7 @@ def _update(dynamodb: Any, changes: Sequence[Change]) -> None:
         made = error.code == "ResourceInUseException" or "will not change" in error.wording
         if not (error.repeated and made):
             raise
-    else:
-        if not isinstance(answer, dict) or not isinstance(answer.get("TableDescription"), dict):
-            raise BadAnswerError(UPDATE, "TableDescription")
+        return ""
+    if not isinstance(answer, dict) or not isinstance(answer.get("TableDescription"), dict):
+        raise BadAnswerError(UPDATE, "TableDescription")
+    return request_id(answer)

@@ -16,6 +16,7 @@ from dynamic_dynamodb.aws.errors import AwsError
 from dynamic_dynamodb.aws.series import Metrics, Query, Series
 from dynamic_dynamodb.decisions.model import Axis, Target, moment_of
 from dynamic_dynamodb.decisions.recurring import Season
+from dynamic_dynamodb.output.events import about
 from dynamic_dynamodb.output.wording import count
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -111,7 +112,14 @@ class Backfill:
     def _failed(self, one: Wanted, error: Exception) -> None:
         why = error if isinstance(error, AwsError) else f"{type(error).__name__}: {error}"
         level = logging.DEBUG if one.target in self._told else logging.WARNING
-        log.log(level, "%s - its last %d days cannot be read: %s; tried again in an hour", one.target, _DAYS, why)
+        log.log(
+            level,
+            "%s - its last %d days cannot be read: %s; tried again in an hour",
+            one.target,
+            _DAYS,
+            why,
+            extra=about("failure", one.target),
+        )
         with self._lock:
             self._told.add(one.target)
             self._not_before[one.target] = time.monotonic() + _AGAIN

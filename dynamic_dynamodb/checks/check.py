@@ -12,7 +12,7 @@ from typing import Any
 from dynamic_dynamodb.aws.calls import Workers, given_up
 from dynamic_dynamodb.aws.clients import Clients
 from dynamic_dynamodb.aws.cloudwatch import Measured, Request, Statistics, dollars_a_month
-from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.errors import AwsError, facts
 from dynamic_dynamodb.aws.series import Metrics
 from dynamic_dynamodb.checks.backfill import Backfill
 from dynamic_dynamodb.checks.guards import Guards, Verdict, decreases_used
@@ -26,6 +26,7 @@ from dynamic_dynamodb.checks.tracking import Followed, Tracker, may_alarm, metri
 from dynamic_dynamodb.checks.updates import Updates
 from dynamic_dynamodb.decisions import calculator
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Policy, Target, Throughput, Usage
+from dynamic_dynamodb.output import events
 from dynamic_dynamodb.output.wording import count
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -102,6 +103,7 @@ class Scaler:
         """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
         self._state.tally = Tally()
         self._number += 1
+        events.share(check=self._number)
         self._clients.next_check()
         verdicts: list[Verdict] = []
         try:
@@ -110,7 +112,7 @@ class Scaler:
             jobs = self._inventory.take(self._checked)
             verdicts = self._decide(self._guards.closed(jobs or []))
         except AwsError as error:
-            log.error("the check failed: %s", error)
+            log.error("the check failed: %s", error, extra=events.about("failure", **facts(error)))
             self._state.tally.error = str(error)
             return False
         finally:
@@ -203,7 +205,8 @@ class Scaler:
                 self._tell_maximum(job, verdicts[-1].decisions)
             except Exception:  # whatever it is, the other tables and indexes go on
                 self._state.tally.failed.add(job.target)
-                log.exception("%s - failed on something unforeseen", job.target)
+                unforeseen = events.about("failure", job.target)
+                log.exception("%s - failed on something unforeseen", job.target, extra=unforeseen)
         return verdicts
 
     def _decide_again(self, table: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -228,7 +231,8 @@ class Scaler:
 
     def _leave(self, verdict: Verdict) -> None:
         """As if the target had been seen so in the first place."""
-        log.warning("%s - no longer what was described: not changed in this check", verdict.job.target)
+        about = events.about("left-alone", verdict.job.target)
+        log.warning("%s - no longer what was described: not changed in this check", verdict.job.target, extra=about)
         self._state.tally.left_alone.add(verdict.job.target)
         self._state.memory(verdict.job.target).streaks = dict.fromkeys(AXES, 0)
 
@@ -350,6 +354,7 @@ def _tell_usage(target: Target, policy: Policy, usage: Usage, streak: int) -> No
             usage.seconds,
             usage.provisioned,
             streak,
+            extra=events.about("message", target),
         )
 
 
@@ -365,4 +370,9 @@ def _difference(before: Job, now: Job) -> str:
 def _tell_difference(before: Job, now: Job) -> None:
     changed = _difference(before, now)
     if changed:
-        log.warning("%s - changed by another hand since it was described: %s; decided again", now.target, changed)
+        log.warning(
+            "%s - changed by another hand since it was described: %s; decided again",
+            now.target,
+            changed,
+            extra=events.about("message", now.target),
+        )

@@ -18,6 +18,7 @@ from dynamic_dynamodb.checks.state import Episode, State
 from dynamic_dynamodb.checks.tracking import Followed
 from dynamic_dynamodb.decisions import windows
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Decision, Resource, Target, Throughput
+from dynamic_dynamodb.output import events
 from dynamic_dynamodb.output.wording import clock_time
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -101,9 +102,10 @@ class Guards:
             changes = self._state.changes(Episode.BREAKER_OPEN, reason is not None, job.target)
             level = logging.WARNING if changes else logging.DEBUG
             if reason is not None:
-                log.log(level, "%s - circuit breaker open (%s): nothing is changed", job.target, reason)
+                about = events.about("left-alone", job.target)
+                log.log(level, "%s - circuit breaker open (%s): nothing is changed", job.target, reason, extra=about)
             elif changes:
-                log.warning("%s - circuit breaker closed again", job.target)
+                log.warning("%s - circuit breaker closed again", job.target, extra=events.about("message", job.target))
         self._state.tally.left_alone.update(reasons)
         return [job for job in jobs if job.target not in reasons]
 
@@ -123,7 +125,8 @@ class Guards:
         increases_anyway = section.values["scale_up_outside_maintenance_windows"]
         if self._state.begins(Episode.OUTSIDE_WINDOWS, closed, target):
             rest = "only increases are made" if increases_anyway else "nothing is changed"
-            log.warning("%s - outside the maintenance windows %s UTC: %s", target, written, rest)
+            about = events.about("message", target)
+            log.warning("%s - outside the maintenance windows %s UTC: %s", target, written, rest, extra=about)
         if not closed:
             return verdict
         note = f"outside the maintenance windows {written} UTC"
@@ -148,7 +151,7 @@ class Guards:
     def _hold(verdict: Verdict, desired: Throughput, note: Held) -> Verdict:
         if verdict.change.desired == desired:  # there is nothing to hold
             return verdict
-        log.debug("%s - %s", verdict.job.target, note.text)
+        log.debug("%s - %s", verdict.job.target, note.text, extra=events.about("message", verdict.job.target))
         return replace(verdict, change=replace(verdict.change, desired=desired), held=(*verdict.held, note))
 
     def postpone(self, refused: Sequence[Verdict], error: AwsError, now: datetime) -> dict[Target, str]:

@@ -19,6 +19,7 @@ from dynamic_dynamodb.configuration import regions
 from dynamic_dynamodb.configuration.sections import Section
 from dynamic_dynamodb.decisions.matching import Match, Matcher, Undecided, longer_names, named_in_full, plain_name
 from dynamic_dynamodb.decisions.model import Resource, Table, Target
+from dynamic_dynamodb.output import events
 from dynamic_dynamodb.output.wording import clock_time
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -138,7 +139,8 @@ class Inventory:
         seen = self._describe(self._due(names))
         if not self._known and not seen and not self._state.tally.failed:
             self._state.tally.matched = False
-            log.error("there is no table that the configuration matches%s", self._what_there_is())
+            about = events.about("failure")
+            log.error("there is no table that the configuration matches%s", self._what_there_is(), extra=about)
             self._listing = None  # somebody may be waiting for the first one
             return None
         self._note_shapes(names, seen)
@@ -336,9 +338,11 @@ class Inventory:
             first = self._state.begins(Episode.TABLE_MISSING, missing, Target(name))
             if isinstance(answer, _Seen):
                 tables[name] = answer
+                events.share(account=answer.table.account or None)
             elif missing:
                 self._state.memory(Target(name)).observed.gone()
-                log.log(logging.WARNING if first else logging.DEBUG, "%s - %s", name, answer)
+                level, about = logging.WARNING if first else logging.DEBUG, events.about("left-alone", Target(name))
+                log.log(level, "%s - %s", name, answer, extra=about)
             else:
                 self._state.fail(Target(name), answer)
         return tables
@@ -401,22 +405,24 @@ class Inventory:
         if table.on_demand:
             self._state.memory(target).observed.gone()
             level = logging.INFO if first else logging.DEBUG
-            log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target)
+            about = events.about("left-alone", target)
+            log.log(level, "%s - on demand (PAY_PER_REQUEST): there is nothing to scale", target, extra=about)
             return False
         if not self._active(target, table.status, ", nor are its indexes"):
             self._leave_alone(table)
             return False
         if self._state.begins(Episode.GLOBAL_TABLE, table.replicated, target):
-            log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target)
+            about = events.about("message", target)
+            log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target, extra=about)
         return True
 
     def _active(self, target: Target, status: str, more: str = "") -> bool:
         """Whether it can be changed by its status; if not, the log says why."""
-        memory = self._state.memory(target)
+        memory, about = self._state.memory(target), events.about("left-alone", target)
         if status == dynamodb.ACTIVE:
             memory.changed = None
         elif memory.changed is None or status != dynamodb.UPDATING:
-            log.warning("%s - status %s: not changed in this check%s", target, status, more)
+            log.warning("%s - status %s: not changed in this check%s", target, status, more, extra=about)
         else:
             lasts = self._clock() - memory.changed
             log.log(
@@ -425,6 +431,7 @@ class Inventory:
                 target,
                 clock_time(memory.changed),
                 more,
+                extra=about,
             )
         return status == dynamodb.ACTIVE
 
@@ -460,7 +467,8 @@ class Inventory:
             also = ", ".join(_shown(kind, section, of_table) for section in match.also)
             verb = "matches" if len(match.also) == 1 else "match"
             more = f"; {also} {verb} too, the first one counts" if also else ""
-            log.info("%s - configured by %s%s", target, _shown(kind, match.section, of_table), more)
+            about = events.about("message", target)
+            log.info("%s - configured by %s%s", target, _shown(kind, match.section, of_table), more, extra=about)
 
     def _tell_matches(
         self,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from dynamic_dynamodb.aws.calls import StoppedError
 from dynamic_dynamodb.checks.check import Scaler
+from dynamic_dynamodb.checks.facts import of_check
 from dynamic_dynamodb.checks.tally import Checked
+from dynamic_dynamodb.output import events
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -34,7 +37,7 @@ def attempt(scaler: Scaler, timer: Callable[[], float] = time.monotonic) -> Chec
     except StoppedError:
         raise
     except Exception as unforeseen:
-        log.exception("the check failed on something unforeseen")
+        log.exception("the check failed on something unforeseen", extra=events.about("failure"))
         error = type(unforeseen).__name__
     return scaler.checked(timer() - begun, error)
 
@@ -56,8 +59,8 @@ def run(
         stop.sleep(max(0.0, scaler.pause()))
 
 
-def tell(checked: Checked, *, dry_run: bool, following: str = "") -> None:
-    """The line that each check ends with; `following` says when the next one begins, if there is one."""
+def tell(checked: Checked, *, dry_run: bool, following: str = "", pause: float | None = None) -> None:
+    """The line that each check ends with; `following` says when the next one begins, after this pause."""
     log.info(
         "check %d%s: %d looked at, %d %s, %d left alone, %d failed, in %.1f s%s",
         checked.number,
@@ -69,4 +72,5 @@ def tell(checked: Checked, *, dry_run: bool, following: str = "") -> None:
         checked.failed,
         checked.took,
         f"; {following}" if following else "",
+        extra=events.about("check", more=partial(of_check, checked, pause)),
     )

@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from dynamic_dynamodb.aws.calls import Workers
-from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.errors import AwsError, facts
 from dynamic_dynamodb.aws.sns import fit_subject, publish
 from dynamic_dynamodb.checks.state import Memory
 from dynamic_dynamodb.decisions.calculator import maximum, number, percent
 from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Policy, Target, Usage
+from dynamic_dynamodb.output import events
 from dynamic_dynamodb.output.masking import printable
 
 log = logging.getLogger("dynamic-dynamodb")
@@ -145,7 +146,8 @@ class Notifier:
         self, section: Mapping[str, Any], target: Target, kind: str, texts: Sequence[str], told: Callable[[], None]
     ) -> None:
         """Log that an episode has begun, and publish it; `told` is called once nobody needs to be told any more."""
-        log.warning("%s - %s: %s", target, kind, "; ".join(texts))
+        about = events.about("alarm", target, alarm=kind)
+        log.warning("%s - %s: %s", target, kind, "; ".join(texts), extra=about)
         message = self._add(section, target, (kind,), "\n".join(f"{printable(str(target))}: {text}" for text in texts))
         if message is None:
             told()
@@ -174,7 +176,7 @@ class Notifier:
             if error is None:
                 taken.append(message)
             else:
-                log.error("%s - %s", message.name, error)
+                log.error("%s - %s", message.name, error, extra=events.about("failure", **facts(error)))
         return taken
 
     def _add(self, section: Mapping[str, Any], target: Target, kinds: tuple[str, ...], text: str) -> _Message | None:

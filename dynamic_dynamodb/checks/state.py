@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, auto
 
+from dynamic_dynamodb.aws.errors import facts
 from dynamic_dynamodb.checks.observed import Observed
 from dynamic_dynamodb.checks.tally import Tally
 from dynamic_dynamodb.decisions.history import History
 from dynamic_dynamodb.decisions.learning import Learned
 from dynamic_dynamodb.decisions.model import AXES, Axis, Target
+from dynamic_dynamodb.output import events
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -134,7 +136,7 @@ class State:
     def fail(self, target: Target, error: Exception) -> None:
         """Log what went wrong with a target. It stays its own: the others go on."""
         self.tally.failed.add(target)
-        log.error("%s - %s", target, error)
+        log.error("%s - %s", target, error, extra=events.about("failure", target, **facts(error)))
 
     def keep_sections(self, sections: Collection[str]) -> None:
         """Forget what was said of all sections of the configuration but these."""

@@ -17,6 +17,7 @@ from dynamic_dynamodb.checks.tracking import Followed
 from dynamic_dynamodb.decisions.calculator import number
 from dynamic_dynamodb.decisions.model import AXES, Axis, Decision, Policy, Target, Usage
 from dynamic_dynamodb.decisions.throttling import answered, held_up, hot_range
+from dynamic_dynamodb.output.events import about
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -151,6 +152,7 @@ class Lookout:
                 axis,
                 minutes,
                 f"throttled-{axis}-upper-threshold is not set" if on else f"enable-{axis}-autoscaling is false",
+                extra=about("message", job.target),
             )
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 from dynamic_dynamodb.aws import refusals, updates
 from dynamic_dynamodb.aws.calls import NOT_ASKED, StoppedError, Workers
-from dynamic_dynamodb.aws.errors import AwsError
+from dynamic_dynamodb.aws.errors import AwsError, facts
 from dynamic_dynamodb.aws.updates import Outcome
+from dynamic_dynamodb.checks.facts import Became, of_verdict
 from dynamic_dynamodb.checks.guards import Guards, Verdict
 from dynamic_dynamodb.checks.notifier import Notifier
 from dynamic_dynamodb.checks.state import State
 from dynamic_dynamodb.decisions.model import AXES, Change, Target, minute_of
+from dynamic_dynamodb.output import events
 
 log = logging.getLogger("dynamic-dynamodb")
 
@@ -101,7 +103,8 @@ class Updates:
             raise
         except Exception:
             self._state.tally.failed.update(verdict.job.target for verdict in group)
-            log.exception("%s - failed on something unforeseen", _table(group))
+            about = events.about("failure", Target(_table(group)))
+            log.exception("%s - failed on something unforeseen", _table(group), extra=about)
             return (), Outcome()
 
     def _decided(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
@@ -133,14 +136,17 @@ class Updates:
             elif verdict.held:
                 self._state.tally.left_alone.add(verdict.job.target)
 
-    def _tell_line(self, verdict: Verdict, *held: str, level: int = logging.DEBUG) -> None:
+    def _tell_line(
+        self, verdict: Verdict, *held: str, level: int = logging.DEBUG, became: Became | None = None
+    ) -> None:
         """One line; `held` is what DynamoDB has not done, and `level` the least that it is worth."""
         memory, kind = self._state.memory(verdict.job.target), verdict.kind
         news = self._once or bool(held) or verdict.change.changes or memory.kind != kind
         memory.kind = kind
         level = max(level, verdict.level if news else verdict.repeated)
         if log.isEnabledFor(level):
-            log.log(level, "%s - %s", verdict.job.target, verdict.line(*held))
+            about = of_verdict(verdict, became or Became.of(verdict), held)
+            log.log(level, "%s - %s", verdict.job.target, verdict.line(*held), extra=about)
 
     def _tell(self, group: Sequence[Verdict], outcome: Outcome) -> None:
         for error in outcome.errors:
@@ -156,7 +162,7 @@ class Updates:
                 level = logging.WARNING
             if (outcome.errors or target in outcome.late) and verdict.change.changes:
                 held += _not_made(verdict.change, target in made, outcome)
-            self._tell_line(verdict, *held, level=level)
+            self._tell_line(verdict, *held, level=level, became=_became(verdict, outcome))
             if target in made:
                 self._changed_to(verdict, made[target])
         self._count(group, outcome)
@@ -198,6 +204,7 @@ class Updates:
             error,
             f" [{quota}]" if quota else "",
             "; tried again in the next check" if again else "",
+            extra=events.about("refused" if error.answered else "failure", Target(table), **facts(error)),
         )
 
     def _changed_to(self, verdict: Verdict, made: Change) -> None:
@@ -233,6 +240,18 @@ def _failed(group: Sequence[Verdict], error: AwsError) -> Outcome:
     """What a call that failed as a whole means for the table's changes; an answer may be missing to DescribeTable."""
     sent = not error.answered and error.operation == updates.UPDATE
     return Outcome(errors=(error,), unknown=frozenset(verdict.job.target for verdict in group if sent))
+
+
+def _became(verdict: Verdict, outcome: Outcome) -> Became:
+    """What became of a change that was to be sent."""
+    target = verdict.job.target
+    made = next((change for change in outcome.made if change.target == target), None)
+    if made is not None:
+        return Became("change", made.desired, outcome.request_id)
+    if not verdict.change.changes:
+        return Became.of(verdict)
+    silent = target in outcome.unknown or target in outcome.late
+    return Became("failure" if silent else "refused", verdict.change.current)
 
 
 def _not_made(change: Change, made: bool, outcome: Outcome) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from dynamic_dynamodb.configuration.converters import show_text, show_value
 from dynamic_dynamodb.configuration.doubts import TRACKING
 from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.output import events
 from dynamic_dynamodb.output.wording import count
 
 _BEST_INTERVAL = 60  # seconds, for target tracking
@@ -19,8 +21,7 @@ _TOLD = ("region", "check-interval", "refresh-interval")  # by the first line
 
 
 def lines(configuration: Configuration) -> Iterator[str]:
-    """The lines, without secrets: one of the whole, and those of what differs from the defaults."""
-    yield _first(configuration)
+    """The lines after the header, without secrets: what differs from the defaults."""
     merged = configuration.config
     for kind in (options.GLOBAL, options.LOGGING):
         if set_here := _texts(kind, merged[kind]):
@@ -30,7 +31,8 @@ def lines(configuration: Configuration) -> Iterator[str]:
     yield from _rhythm(merged["tables"], merged["global"]["check_interval"], once=configuration.command["run_once"])
 
 
-def _first(configuration: Configuration) -> str:
+def header(configuration: Configuration) -> str:
+    """The first line, and that of each new file: who writes here, and about what."""
     command, merged = configuration.command, configuration.config
     tables = merged["tables"]
     what = [
@@ -41,8 +43,21 @@ def _first(configuration: Configuration) -> str:
     ]
     if command["config"]:
         what.insert(0, command["config"])
+    who = f"instance {command['instance']}, process {os.getpid()} on {os.uname().nodename}"
+    account = events.shared().get("account")
+    known = f", account {account}" if account else ""
     dry = "; dry run: nothing is changed" if command["dry_run"] else ""
-    return f"Dynamic DynamoDB {__version__}: {', '.join(what)}{dry}"
+    return f"Dynamic DynamoDB {__version__}: {', '.join(what)}; {who}{known}{dry}"
+
+
+def facts(configuration: Configuration) -> dict[str, Any]:
+    """Of the header, for a log that programs read; what all lines have is not among them."""
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "host": os.uname().nodename,
+        "configuration": configuration.command["config"],
+    }
 
 
 def _intervals(general: Mapping[str, Any]) -> str:

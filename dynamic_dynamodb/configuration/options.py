@@ -449,14 +449,31 @@ _LOGGING_OPTIONS = (
         since="0.4.0",
         group=GENERAL_GROUP,
         example="/var/log/dynamic-dynamodb.log",
-    ).means("Also log to this file; rotated at midnight, five old files kept."),
+    ).means("Also log to this file; rotated at midnight."),
+    Whole(
+        "log-backup-count",
+        sections=(LOGGING,),
+        default=5,
+        minimum=1,
+        unit="files",
+        group=GENERAL_GROUP,
+        example="14",
+    ).means("How many old log files are kept after rotation."),
+    Choice(
+        "log-format",
+        sections=(LOGGING,),
+        default="text",
+        choices=("text", "json"),
+        group=GENERAL_GROUP,
+        example="json",
+    ).means("The form of each line, in log-file and on stderr: text for people, or one JSON object per line."),
     Path(
         "log-config-file",
         sections=(LOGGING,),
         since="1.9.0",
         group=GENERAL_GROUP,
         example="/etc/dynamic-dynamodb-logging.conf",
-    ).means("A standard Python logging configuration file; it replaces log-level and log-file."),
+    ).means("A standard Python logging configuration file; it replaces all other options of this section."),
 )
 
 _POLICIES = ("thresholds", "target-tracking")

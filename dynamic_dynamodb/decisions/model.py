@@ -305,3 +305,4 @@ class Table:
     replicated: bool  # a global table: AWS manages its writes
     resources: tuple[Resource, ...]
     problems: tuple[tuple[Target, Exception], ...] = ()
+    account: str = ""

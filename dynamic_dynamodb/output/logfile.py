@@ -11,16 +11,17 @@ import re
 import stat
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output.folder import alone_in, refuse_planted, rename_to_free
+from dynamic_dynamodb.output.formats import Json, formatter
 from dynamic_dynamodb.output.masking import safe
-from dynamic_dynamodb.output.records import FORMAT, NAME
+from dynamic_dynamodb.output.records import NAME
 from dynamic_dynamodb.output.wording import reason
 
-_OLD_FILES = 5
 _DATED = re.compile(r"^\d{4}-\d{2}-\d{2}(\.\w+)?$", re.ASCII)  # behind FILE and a dot; not all Pythons count DATE.2
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}  # whatever they are: a terminal, a pipe, a file, a socket
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -28,13 +29,18 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _log = logging.getLogger(NAME)
 
 
-def open_file(path: str) -> LogFile:
+def open_file(path: str, form: str = "text", kept: int = 5, header: Callable[[], str] | None = None) -> LogFile:
+    """`form`: text or json. `kept`: how many old files are. `header`: the first line of each file that follows.
+
+    Raises ConfigError.
+    """
     try:
-        file = LogFile(path, when="midnight", backupCount=_OLD_FILES, encoding="utf-8", errors="backslashreplace")
+        file = LogFile(path, when="midnight", backupCount=kept, encoding="utf-8", errors="backslashreplace")
     except (OSError, ValueError) as error:
         raise ConfigError([f"log-file {path}: cannot be written: {reason(error)}"]) from error
     file.extMatch = _DATED
-    file.setFormatter(logging.Formatter(FORMAT))
+    file.setFormatter(formatter(form))
+    file.header = header
     return file
 
 
@@ -46,6 +52,8 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
     """
 
     stream: Any  # logging's types know of none but its own
+    header: Callable[[], str] | None = None
+    _written = False
     _lost = 0
     _why = ""
     _rotation_failed = False  # which was said
@@ -123,7 +131,15 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
             self._tell_not_rotated(failure)
         else:
             self._renamed = self._rotation_failed = False
+            self._begin_with_header()
             self._clear_up() if ours else self._tell_followed()
+
+    def _begin_with_header(self) -> None:
+        """Where whoever opens the file looks first; whoever opens the log writes the header himself."""
+        if self.header is not None and self._written and _log.isEnabledFor(logging.INFO):
+            record = _log.makeRecord(NAME, logging.INFO, "", 0, self.header(), (), None)
+            _log.filter(record)  # which marks a dry run
+            self.emit(record)
 
     def _in_place(self) -> bool:
         """Whether the path still leads to the file that is open."""
@@ -174,6 +190,7 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         lost = self._lost
         super().emit(record)
+        self._written = True
         if lost and lost == self._lost:
             self._lost = 0
             _log.warning("log-file %s: lines lost: %d (%s)", self.baseFilename, lost, self._why)
@@ -183,7 +200,13 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
         self._lost += 1
         if self._lost == 1:
             with contextlib.suppress(OSError):
-                sys.stderr.write(f"{NAME}: log-file {self.baseFilename}: cannot be written: {self._why}\n")
+                sys.stderr.write(f"{self._aside(f'log-file {self.baseFilename}: cannot be written: {self._why}')}\n")
+
+    def _aside(self, text: str) -> str:
+        """A line that cannot go into the file, in the form that its lines have."""
+        if isinstance(self.formatter, Json):
+            return self.formatter.format(_log.makeRecord(NAME, logging.ERROR, "", 0, text, (), None))
+        return f"{NAME}: {text}"
 
 
 class Lines:
@@ -194,11 +217,26 @@ class Lines:
         self._cut = False  # whether the last line has no end, since the disk was full
 
     def write(self, text: str) -> None:
-        left = ("\n" * self._cut + text).encode("utf-8", "backslashreplace")
-        while left:
-            done = os.write(self._file, left)
-            self._cut = done < len(left)
-            left = left[done:]
+        left = whole = ("\n" * self._cut + text).encode("utf-8", "backslashreplace")
+        try:
+            while left:
+                done = os.write(self._file, left)
+                self._cut = done < len(left)
+                left = left[done:]
+        except OSError:
+            self._cut = self._cut and not self._taken_back(len(whole) - len(left))
+            raise
+
+    def _taken_back(self, written: int) -> bool:
+        """Remove the beginning of a line that found no room, where it is the last of the file; if that can be done."""
+        try:
+            end = os.lseek(self._file, 0, os.SEEK_CUR)
+            if end != os.fstat(self._file).st_size:  # somebody else has written behind it
+                return False
+            os.ftruncate(self._file, end - written)
+        except OSError:  # a pipe
+            return False
+        return True
 
     def flush(self) -> None:
         """There is nothing to do."""

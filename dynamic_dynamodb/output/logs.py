@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from dynamic_dynamodb.output import logconfig
+from dynamic_dynamodb.output import events, logconfig
+from dynamic_dynamodb.output.formats import DRY, formatter
 from dynamic_dynamodb.output.logfile import OTHERS_WRITE, LogFile, is_device, open_file
 from dynamic_dynamodb.output.records import FORMAT, NAME, make_safe
-from dynamic_dynamodb.output.terminal import painted
 
 __all__ = ["FORMAT", "NAME", "doubts", "make_safe", "set_up"]
 
@@ -22,11 +21,13 @@ _LIBRARIES = ("boto3", "botocore", "urllib3")
 _log = logging.getLogger(NAME)
 
 
-def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) -> None:
+def set_up(
+    config: Mapping[str, Any], *, dry_run: bool, console: bool = True, header: Callable[[], str] | None = None
+) -> None:
     """Open the log as the [logging] part of the config dict says, and close what was open before.
 
-    `console`: on stderr, too. Raises ConfigError where a file cannot be opened
-    or understood; what was open before stays in use then.
+    `console`: on stderr, too. `header`: the first line of each file that rotation begins.
+    Raises ConfigError where a file cannot be opened or understood; what was open before stays in use then.
     """
     # Whatever the caller's umask, nobody else shall write into a log.
     os.umask(os.umask(OTHERS_WRITE) | OTHERS_WRITE)
@@ -39,8 +40,12 @@ def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) ->
     if config["log_config_file"]:
         logconfig.take_over(config["log_config_file"])
         _quiet_libraries()
+        events.want(False)
         return
-    file = open_file(config["log_file"]) if config["log_file"] else None
+    form = config["log_format"]
+    kept = config["log_backup_count"]
+    file = open_file(config["log_file"], form, kept, header) if config["log_file"] else None
+    events.want(form == "json")
     logconfig.forget()
     logger.setLevel(config["log_level"].upper())
     for old in list(logger.handlers):
@@ -51,7 +56,7 @@ def set_up(config: Mapping[str, Any], *, dry_run: bool, console: bool = True) ->
     if file:
         logger.addHandler(file)
     if console and not (file and file.shown):
-        logger.addHandler(_console())
+        logger.addHandler(_console(form))
     if file and not file.claim():
         _log.warning("log-file %s: another process logs to it, too; give each instance a log-file", config["log_file"])
     for doubt in doubts(config):
@@ -76,7 +81,7 @@ def _may_be_renamed(path: Path) -> bool:
 
 def _mark(record: logging.LogRecord) -> bool:
     """Every line of a dry run says so, whatever format a logging configuration file gives it."""
-    record.msg = f"dryrun - {record.msg}"
+    record.msg = f"{DRY}{record.msg}"
     return True
 
 
@@ -92,19 +97,14 @@ def _quiet_libraries() -> None:
 # The terminal
 
 
-def _console() -> logging.Handler:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Painted(FORMAT))
+def _console(form: str) -> logging.Handler:
+    handler = _Console()
+    handler.setFormatter(formatter(form, console=True))
     return handler
 
 
-class _Painted(logging.Formatter):
-    """The level in its colour, where stderr shows colours."""
+class _Console(logging.StreamHandler[TextIO]):
+    """Stderr. Where it cannot be written to there is no other place to say so."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        level = record.levelname
-        record.levelname = painted(level, level, sys.stderr)
-        try:
-            return super().formatMessage(record)
-        finally:
-            record.levelname = level  # the log file's line is made of the same record
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Without the traceback that logging would write there."""

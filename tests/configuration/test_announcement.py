@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from conftest import ACCOUNT, Run
 from dynamic_dynamodb.configuration import announcement, loader
 
 VERSION = re.compile(r"Dynamic DynamoDB \d+\.\d+\.\d+: ")
+WHO = re.compile(rf"; instance default, process {os.getpid()} on [^ ,;]+(?=$|; dry run)")
 
 
 def said(tmp_path: Path, text: str, flags: Mapping[str, str | bool] | None = None) -> list[str]:
@@ -20,9 +22,10 @@ def said(tmp_path: Path, text: str, flags: Mapping[str, str | bool] | None = Non
     file = tmp_path / "dd.conf"
     file.write_text(text)
     configuration = loader.load({"config": str(file), "region": "eu-west-1", **(flags or {})})
-    first, *more = announcement.lines(configuration)
+    first = announcement.header(configuration)
     assert VERSION.match(first)
-    return [VERSION.sub("", first).replace(f"{tmp_path}/", ""), *more]
+    first = WHO.sub("", VERSION.sub("", first)).replace(f"{tmp_path}/", "")
+    return [first, *announcement.lines(configuration)]
 
 
 FIRST = "dd.conf, region eu-west-1 (--region), 1 table section, 0 gsi sections, a check every 300 s"
@@ -111,8 +114,8 @@ def test_the_first_lines(tmp_path: Path, text: str, flags: Mapping[str, str | bo
 
 def test_flags_alone_name_no_file() -> None:
     configuration = loader.load({"table-name": "t", "region": "x", "max-provisioned-reads": "9"})
-    first, *more = announcement.lines(configuration)
-    assert VERSION.sub("", first) == FIRST.replace("dd.conf, ", "").replace("eu-west-1", "x")
+    first, more = announcement.header(configuration), list(announcement.lines(configuration))
+    assert WHO.sub("", VERSION.sub("", first)) == FIRST.replace("dd.conf, ", "").replace("eu-west-1", "x")
     assert more == ["[table: t] max-provisioned-reads: 9"]
 
 
@@ -122,10 +125,12 @@ def test_a_first_check_tells_what_it_looks_at(run: Run) -> None:
         done = run("-t", "my-table", "--run-once", "--dry-run", env={**ACCOUNT, "AWS_ENDPOINT_URL": server.url})
     assert done.returncode == 0
     told = [line.split(" - INFO - dryrun - ")[1] for line in done.stderr.splitlines()]
-    assert VERSION.sub("", told[0]) == (
+    assert re.sub(r"; instance default, process \d+ on [^ ;]+", "", VERSION.sub("", told[0])) == (
         "region us-east-1 (AWS_DEFAULT_REGION), 1 table section, 0 gsi sections, one check; dry run: nothing is changed"
     )
     assert told[1] == "my-table - configured by [table: my-table]"
     assert told[2].startswith("a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 a month")
-    assert told[4].startswith("check 1: 1 looked at")
-    assert len(told) == 5
+    assert told[3].startswith("my-table - reads ")
+    assert told[4] == "the tables belong to account 123456789012"
+    assert told[5].startswith("check 1: 1 looked at")
+    assert len(told) == 6

@@ -21,6 +21,7 @@ from aws_faults import AwsFault, FaultHook, always, by_table, first
 from aws_server import AwsServer
 from conftest import ACCOUNT, Program, Run, run_script
 from fault_cells import FAULTS, KINDS, OPERATIONS, SILENCE, Cell, Kind, cells
+from json_log import as_text
 from scripts import configuration as ini
 
 from dynamic_dynamodb.aws.calls import THREADS, Workers
@@ -93,7 +94,8 @@ def configuration(names: Sequence[str]) -> str:
 def two_checks(folder: Path, names: Sequence[str], hooks: Sequence[FaultHook], idle: str | None) -> Seen:
     """Run the program while the hooks spoil its calls, and make another check afterwards.
 
-    That one needs no program of its own: of the first, AWS alone remembers anything.
+    That one needs no program of its own: of the first, AWS alone remembers anything. The log is in JSON, so that
+    whatever goes wrong has to leave lines that programs can read.
     """
     names = sorted([*FINE, *names])
     world = world_of(names, idle)
@@ -101,12 +103,13 @@ def two_checks(folder: Path, names: Sequence[str], hooks: Sequence[FaultHook], i
     file = folder / "dd.conf"
     file.write_text(configuration(names))
     with AwsServer(world, faults=hooks) as server:
-        arguments, env = ("--config", str(file), "--run-once"), {**ACCOUNT, "AWS_ENDPOINT_URL": server.url}
+        arguments = ("--config", str(file), "--run-once", "--log-format", "json")
+        env = {**ACCOUNT, "AWS_ENDPOINT_URL": server.url}
         begun = time.monotonic()
         done = run_script(*arguments, env=env, timeout=250)
         seconds, changed = time.monotonic() - begun, increased(world)
     well = check(configuration(names), Clients(world.dynamodb, world.cloudwatch, world.sns), world)
-    return Seen(done.stderr, done.returncode, changed, seconds, well, increased(world))
+    return Seen(as_text(done.stderr), done.returncode, changed, seconds, well, increased(world))
 
 
 def check(sections: str, clients: Clients, world: World) -> bool:

@@ -134,6 +134,21 @@ def test_a_dated_file_is_never_overwritten(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_file_that_rotation_begins_has_the_header(tmp_path: Path) -> None:
+    """The line that the log begins with is the header itself, so that a rotation at the start has none of its own."""
+    path, level = tmp_path / "dd.log", logging.getLogger(logs.NAME).level
+    of_two_days_ago(path)
+    log = open_file(str(path), header=lambda: "the header")
+    logging.getLogger(logs.NAME).setLevel(logging.INFO)
+    say(log, "first")
+    assert texts(path) == ["first"]
+    log.rolloverAt = 0
+    say(log, "second")
+    logging.getLogger(logs.NAME).setLevel(level)
+    assert texts(path) == ["the header", "second"]
+    log.close()
+
+
 def test_files_with_a_number_are_among_the_five(tmp_path: Path) -> None:
     path = tmp_path / "dd.log"
     day = of_two_days_ago(path)
@@ -330,8 +345,8 @@ def test_what_a_full_disk_cost_before_sighup_counts(place: Place) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (place.log.stat().st_size + 20, before[1]))
 
     def checked(times: int) -> None:
-        so_far = place.server.calls["DescribeTable"]
-        until(lambda: place.server.calls["DescribeTable"] >= so_far + 4 * times)
+        so_far = place.server.calls["GetMetricData"]  # one for all tables
+        until(lambda: place.server.calls["GetMetricData"] >= so_far + times)
 
     checked(5)
     place.conf.write_text("what is this?\n")
