@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lives
+from conftest import PATIENCE, lives
 
 from dynamic_dynamodb.daemon import daemonizer, files, pidfile, status, systemd
 
 PROGRAM = Path(__file__).parents[1] / "stand_ins" / "daemon_program.py"
 SOAK = bool(os.environ.get("SOAK"))
-LONG = 20.0  # seconds that nothing takes, unless it hangs
+LONG = PATIENCE  # nothing takes so long, unless it hangs
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 

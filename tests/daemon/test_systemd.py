@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from aws_server import HoldFault, always
-from conftest import SCRIPT, Program, environment
+from conftest import PATIENCE, SCRIPT, Program, environment
 from place import Place, heat, placed, until
 from service_manager import Manager
 
 Spawn = Callable[..., Program]
 
-LONG = 30.0  # seconds that nothing takes, unless it hangs
+LONG = PATIENCE  # nothing takes so long, unless it hangs
 
 
 @pytest.fixture

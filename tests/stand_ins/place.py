@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aws_server import AwsServer, SilenceFault
-from conftest import ACCOUNT, SCRIPT, Program, environment, lives, signalled
+from conftest import ACCOUNT, PATIENCE, SCRIPT, Program, environment, lives, signalled
 
 from dynamic_dynamodb.decisions.model import Target
 from dynamic_dynamodb.simulation.rules import Rules
@@ -28,7 +28,7 @@ TABLE = Target("my-table")
 
 CHECKED = r"check \d+: \d+ looked at"  # the line that each check ends with
 
-LONG = 30.0  # seconds that nothing takes, unless it hangs
+LONG = PATIENCE  # nothing takes so long, unless it hangs
 
 SOON = 8.0  # seconds: far more than an end takes, far less than what would be waited for
 
@@ -77,7 +77,7 @@ class Place:
         """The console script; its configuration is the place's file unless flags say otherwise."""
         given = flags if "--config" in flags or command in {"stop", "status"} else ("--config", str(self.conf), *flags)
         words = [str(SCRIPT), *self.flags(command, instance), *given]
-        options = {"env": environment(**self.env(**more.pop("env", {}))), "timeout": 60, **more}
+        options = {"env": environment(**self.env(**more.pop("env", {}))), "timeout": LONG, **more}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         return subprocess.run(words, check=False, text=True, **{**pipes, **options})  # noqa: S603
 

@@ -7,9 +7,10 @@ import urllib.error
 import urllib.request
 from typing import NamedTuple
 
+from conftest import PATIENCE
 from prometheus_client.parser import text_string_to_metric_families
 
-LONG = 30.0  # seconds that nothing takes, unless it hangs
+LONG = PATIENCE  # nothing takes so long, unless it hangs
 
 
 class Got(NamedTuple):

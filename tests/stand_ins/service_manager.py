@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 
-LONG = 30.0  # seconds that nothing takes, unless it hangs
+from conftest import PATIENCE
+
+LONG = PATIENCE  # nothing takes so long, unless it hangs
 
 
 class Manager:
