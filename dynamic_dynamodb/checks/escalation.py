@@ -63,10 +63,8 @@ class Escalation:
         self._not_told = set()  # another episode has begun before they could be told that the last one is over
         failed = f"{count(self._record.failures, 'check')} in a row failed"
         why = checked.error or f"{count(checked.failed, 'table or index', 'tables and indexes')} failed"
-        text = (
-            f"{failed}: nothing is scaled. {_last(self._record.last_success)}\n"
-            f"The last failure: {why}; the log has more.\n{where}"
-        )
+        last = _last("The last success", self._record.last_success)
+        text = f"{failed}: nothing is scaled. {last}\nThe last failure: {why}; the log has more.\n{where}"
         topics = set(audience.topics(CHECK_FAILED)) - self._record.told
         self._record.told |= set(audience.publish(CHECK_FAILED, topics, failed, text))
 
@@ -78,7 +76,8 @@ class Escalation:
         self._record.told = set()
         topics = set(audience.topics(CHECK_FAILED))
         if before.failures >= threshold or before.told:
-            self._over = f"The check succeeded after {failed} in a row. {_last(before.last_success)}\n{where}"
+            last = _last("The success before them", before.last_success)
+            self._over = f"The check succeeded after {failed} in a row. {last}\n{where}"
             self._not_told = topics
         self._not_told &= topics
         self._not_told -= set(audience.publish(CHECK_FAILED, self._not_told, "over", self._over))
@@ -90,7 +89,7 @@ def _local(moment: datetime, now: datetime) -> str:
     return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
 
 
-def _last(success: datetime | None) -> str:
+def _last(what: str, success: datetime | None) -> str:
     if success is None:
         return "No check had succeeded before."
-    return f"The last success before was at {success.astimezone(timezone.utc):%Y-%m-%d %H:%M UTC}."
+    return f"{what} was at {success.astimezone(timezone.utc):%Y-%m-%d %H:%M UTC}."

@@ -115,13 +115,13 @@ def test_a_topic_is_told_once_an_episode_and_when_it_is_over(threshold: int) -> 
     checks = "1 check" if threshold == 1 else "3 checks"
     assert began.subject == f"Dynamic DynamoDB: check-failed: {checks} in a row failed"
     assert began.message == (
-        f"{checks} in a row failed: nothing is scaled. The last success before was at {utc:%Y-%m-%d %H:%M} UTC.\n"
+        f"{checks} in a row failed: nothing is scaled. The last success was at {utc:%Y-%m-%d %H:%M} UTC.\n"
         f"The last failure: 1 table or index failed; the log has more.\n{WHERE}"
     )
     assert over.subject == "Dynamic DynamoDB: check-failed: over"
     assert over.message == (
         "The check succeeded after 8 failed checks in a row. "
-        f"The last success before was at {utc:%Y-%m-%d %H:%M} UTC.\n{WHERE}"
+        f"The success before them was at {utc:%Y-%m-%d %H:%M} UTC.\n{WHERE}"
     )
 
 
