@@ -21,6 +21,7 @@ from conftest import Run
 from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import before_all
+from json_log import objects
 from pages import Table, items
 from place import Place, placed
 
@@ -356,6 +357,20 @@ def test_hostile_errors(stage: Stage, run: Run, operation: str) -> None:
     done = run("--config", path, "--run-once")
     assert done.returncode == 1
     assert_harmless(done.stderr)
+
+
+@pytest.mark.parametrize("operation", ["ListTables", "UpdateTable"])
+def test_hostile_errors_in_json(stage: Stage, run: Run, operation: str) -> None:
+    """No field of a line has what a terminal obeys, and no line is one that the program has not logged."""
+    stage.server.faults.append(always(operation, AwsFault(HOSTILE, HOSTILE)))
+    path = stage.file(given_by_file())
+    gate = stage.breaker.url("/", f"me:{GATE}@")
+    Path(path).write_text(Path(path).read_text().replace(gate, stage.breaker.url()))
+    done = run("--config", path, "--run-once", "--log-format", "json")
+    assert_harmless(done.stderr)
+    (failed,) = [one for one in objects(done.stderr) if one.get("operation") == operation]
+    assert_harmless(failed["message"])
+    assert failed["code"].isprintable()
 
 
 @pytest.mark.parametrize("where", ["", "http://h/"], ids=["plain", "in a URL"])
