@@ -7,6 +7,7 @@ see all of them. Values are exact: numbers with a point are Fractions.
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -264,6 +265,7 @@ class _Loader:
         }
         self._find_region(config["global"], [given, general, inherited])
         self._check_credentials([given, general, inherited])
+        self._check_files(command, config, [given, general, inherited])
         tables = self._tables(sections, [inherited, shared], config["global"])
         self._schedules(sections, tables, [inherited, shared], config["global"])
         config["tables"] = self._flag_table(command["table_name"], given, config["global"]) or tables
@@ -600,6 +602,22 @@ class _Loader:
         profile = next((layer for layer in layers if "profile" in layer.values), None)
         if all(homes) and profile:
             self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")
+
+    def _check_files(self, command: Mapping[str, Any], config: Mapping[str, Any], layers: Sequence[_Section]) -> None:
+        """What each check replaces as a whole may be no file that anything else is read from or written to."""
+        general, logging = config["global"], config["logging"]
+        others = {
+            "--config": command["config"],
+            "log-file": logging["log_file"],
+            "log-config-file": logging["log_config_file"],
+            "metrics-prices": general["metrics_prices"],
+        }
+        users = {os.path.realpath(path): name for name, path in others.items() if path}
+        for name in ("state-file", "metrics-file"):
+            path = general[_OPTIONS[name].key]
+            if path and (user := users.setdefault(os.path.realpath(path), name)) != name:
+                home = next(layer for layer in layers if name in layer.values)
+                self.problems.append(f"{home.at(name)}: names the same file as {user}; name another one")
 
     def _cross_check(self, values: dict[str, Any], layers: Sequence[_Section], told: Collection[str] = ()) -> None:
         """What no option can be asked alone. Each finding is told where one of its options is set, the strongest.

@@ -283,6 +283,53 @@ def test_a_static_pair_beats_a_profile_and_says_so(files: Files) -> None:
     assert files.warnings(f"[global]\nprofile: p\n{T}") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "flags", "expected"),
+    [
+        (
+            "[global]\nstate-file: FILE\n",
+            {},
+            ["FILE: [global] state-file: names the same file as --config; name another one"],
+        ),
+        ("", {"state_file": "FILE"}, ["--state-file: names the same file as --config; name another one"]),
+        (
+            "[global]\nstate-file: ./here\nmetrics-file: here\n",
+            {},
+            ["FILE: [global] metrics-file: names the same file as state-file; name another one"],
+        ),
+        (
+            "[logging]\nlog-file: a/../here\n[global]\nstate-file: here\nmetrics-file: here\n",
+            {},
+            [
+                "FILE: [global] state-file: names the same file as log-file; name another one",
+                "FILE: [global] metrics-file: names the same file as log-file; name another one",
+            ],
+        ),
+        (
+            "[global]\nmetrics-prices: here\n",
+            {"metrics_file": "here"},
+            ["--metrics-file: names the same file as metrics-prices; name another one"],
+        ),
+        (
+            "[logging]\nlog-config-file: here\n[DEFAULT]\nstate-file: here\n",
+            {},
+            ["FILE: [DEFAULT] state-file: names the same file as log-config-file; name another one"],
+        ),
+    ],
+)
+def test_a_file_that_each_check_replaces_is_nothing_else(
+    files: Files, text: str, flags: dict[str, str], expected: list[str]
+) -> None:
+    there = str(files.path)
+    given = {name: value.replace("FILE", there) for name, value in flags.items()}
+    assert files.problems(text.replace("FILE", there) + T, **given) == expected
+
+
+def test_files_of_their_own(files: Files) -> None:
+    names = "[logging]\nlog-file: a\n[global]\nstate-file: b\nmetrics-file: c\nmetrics-prices: d\n"
+    assert files.warnings(names + T) == []
+
+
 def test_a_secret_as_a_flag_draws_a_warning(files: Files) -> None:
     pair = {"aws_access_key_id": "a", "aws_secret_access_key_id": KEY}
     (warning,) = files.warnings(T, **pair)
