@@ -18,7 +18,7 @@ from dynamic_dynamodb.configuration.loader import Configuration
 from dynamic_dynamodb.daemon import files
 from dynamic_dynamodb.daemon.heartbeat import Heartbeat
 from dynamic_dynamodb.decisions.model import Target
-from dynamic_dynamodb.errors import DynamicDynamoDBError
+from dynamic_dynamodb.errors import ConfigError, DynamicDynamoDBError
 from dynamic_dynamodb.metrics import exposition
 from dynamic_dynamodb.metrics.families import Situation
 from dynamic_dynamodb.metrics.server import Answer, Server
@@ -38,7 +38,10 @@ def require(configuration: Configuration) -> None:
             exposition.require(option)
             break
     if general["metrics_prices"]:
-        prices.read(general["metrics_prices"])
+        try:
+            prices.read(general["metrics_prices"])
+        except ConfigError as error:
+            raise ConfigError([f"metrics-prices: {problem}" for problem in error.problems]) from None
 
 
 class Publisher:

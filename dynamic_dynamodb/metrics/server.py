@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import selectors
 import socket
@@ -23,6 +24,13 @@ _LONGEST = 8192  # bytes of a request
 _QUEUE = 64  # connections that the system keeps for us meanwhile
 _PAUSE = 1.0  # seconds without accepting any, where the system has no file left for one
 _TO_END = 2.0  # seconds that the thread has to end
+_OTHER_PORT, _OTHER_ADDRESS = "; choose another port", "; set metrics-address to an address of this machine"
+_REMEDIES = {
+    errno.EADDRINUSE: _OTHER_PORT,
+    errno.EACCES: _OTHER_PORT,
+    errno.EADDRNOTAVAIL: _OTHER_ADDRESS,
+    errno.EAFNOSUPPORT: _OTHER_ADDRESS,  # there is no IPv6
+}
 
 
 class ListenError(DynamicDynamoDBError):
@@ -182,15 +190,22 @@ class Server:
 
 
 def _listener(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        return _bound(address, port)
+    except OSError as error:
+        where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        remedy = _REMEDIES.get(error.errno or 0, "")
+        raise ListenError(f"metrics-port: cannot listen on {where}: {reason(error)}{remedy}") from error
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setblocking(False)
         made.bind((address, port))
         made.listen(_QUEUE)
-    except OSError as error:
+    except OSError:
         made.close()
-        where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        raise ListenError(f"metrics-port: cannot listen on {where}: {reason(error)}; choose another port") from error
+        raise
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 import time
@@ -154,10 +155,25 @@ def test_it_ends_at_once_and_the_port_is_free_again() -> None:
 
 
 def test_a_port_that_is_taken(served: Server) -> None:
-    with pytest.raises(ListenError, match=rf"cannot listen on 127.0.0.1:{served.port}: Address already in use"):
+    with pytest.raises(
+        ListenError, match=rf"cannot listen on 127.0.0.1:{served.port}: Address already in use; choose another"
+    ):
         Server("127.0.0.1", served.port, answer)
 
 
 def test_an_address_that_is_not_this_machines() -> None:
-    with pytest.raises(ListenError, match=r"cannot listen on 192.0.2.1:\d+: Cannot assign requested address"):
+    text = r"cannot listen on 192.0.2.1:\d+: Cannot assign requested address; set metrics-address to an address of this"
+    with pytest.raises(ListenError, match=text):
         Server("192.0.2.1", free_port(), answer)
+
+
+def test_no_socket_can_be_made() -> None:
+    """As where there is no IPv6: the error comes before there is anything to bind."""
+    port = free_port()
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
+    try:
+        with pytest.raises(ListenError, match=r"cannot listen on \[::1\]:\d+: Too many open files$"):
+            Server("::1", port, answer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
