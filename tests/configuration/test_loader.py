@@ -1840,7 +1840,13 @@ def test_show_config(tmp_path: Path, run: Run) -> None:
         "circuit_breaker_url": "http://me:***@h/",
         "circuit_breaker_timeout": 10000,
     }
-    assert printed["logging"] == {"log_level": "debug", "log_file": None, "log_config_file": None}
+    assert printed["logging"] == {
+        "log_level": "debug",
+        "log_file": None,
+        "log_backup_count": 5,
+        "log_format": "text",
+        "log_config_file": None,
+    }
     table = printed["tables"]["^t"]
     assert list(table) == [*(option.key for option in options.of_section("table")), "schedules", "gsis"]
     expected = {
