@@ -361,19 +361,24 @@ class Inventory:
         `names` are those of all tables, also of those that could not be described.
         """
         shapes = self._shapes
-        self._state.keep_indexes(set(shapes), {target for shape in shapes.values() for target in shape.targets})
         # What is not shown may exist all the same: indexes of a table on demand, or of one that was not described.
         incomplete = {self._section_of(name)[0] for name in names if name not in shapes or not shapes[name].complete}
         found: dict[str, set[str]] = {expression: set() for expression in self._sections}
         undecided = set()
+        kept = {target for shape in shapes.values() for target in shape.targets}
         for table, shape in shapes.items():
             expression, section = self._section_of(table)
             for index in shape.indexes:
+                target = Target(table, index)
                 found[expression].add(index)
-                if not self._decided(section.matcher, Target(table, index), "gsi", f" table: {expression}"):
-                    undecided.add(expression)
+                decided = self._decided(section.matcher, target, "gsi", f" table: {expression}")
                 match = section.matcher.match(index)
-                self._tell_section(Target(table, index), "gsi", match, f" table: {expression}")
+                if not decided:
+                    undecided.add(expression)
+                elif match is None:  # an earlier configuration may have had a section for it
+                    kept.discard(target)
+                self._tell_section(target, "gsi", match, f" table: {expression}")
+        self._state.keep_indexes(set(shapes), kept)
         for expression, section in self._sections.items():
             section.matcher.keep(found[expression])
             self._tell_matches(

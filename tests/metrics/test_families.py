@@ -265,6 +265,17 @@ def test_what_is_provisioned_no_more_is_absent(how: str) -> None:
     )
 
 
+def test_what_the_configuration_matches_no_more_is_absent() -> None:
+    """An index whose section a new configuration does not have: nobody would keep its numbers true."""
+    told = Told()
+    told.check()
+    told.scene.reload(BOTH.replace("[gsi: by-date table: ^orders$]", "[gsi: other table: ^orders$]"))
+    told.check()
+    found = told.samples()
+    assert found[reads("provisioned_capacity_units")] == 100
+    assert not any("index" in dict(labels) for _, labels in found)
+
+
 def test_dollars_per_hour() -> None:
     told = Told()
     told.check()
