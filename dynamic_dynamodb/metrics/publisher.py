@@ -26,6 +26,7 @@ from dynamic_dynamodb.metrics.server import Answer, Server
 log = logging.getLogger("dynamic-dynamodb")
 
 _READABLE = 0o644  # the node exporter is another user
+_PATHS = ("/metrics", "/healthz")
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 
@@ -126,10 +127,12 @@ class Publisher:
     # In the server's thread
 
     def _answer(self, path: str) -> Answer:
-        if path == "/metrics":
+        if path == "/metrics" and self._text:
             return Answer(HTTPStatus.OK, exposition.CONTENT_TYPE, self._text)
         if path == "/healthz" and self._heartbeat is not None:
             well = not self._heartbeat.too_old(self._clock())
             status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
             return Answer(status, _JSON, json.dumps(self._heartbeat.plain()).encode() + b"\n")
+        if path in _PATHS:  # the port is taken first of all, so that `--daemon start` can tell where it is not free
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"starting\n")
         return Answer(HTTPStatus.NOT_FOUND, _TEXT, b"/metrics and /healthz\n")
