@@ -29,6 +29,7 @@ from dynamic_dynamodb.output.masking import mask_url, safe
 
 log = logging.getLogger(logs.NAME)
 
+_LONG_AGO = 366 * 86_400.0  # seconds: a clock that was not set yet says 1970
 _MUCH = 2  # times the check-interval, or a part of it, that two runs are apart
 
 
@@ -118,7 +119,7 @@ class Keeping:
             log.info("%s is of another region, endpoint or account: what it remembers is forgotten", self._path)
             return
         try:
-            remembered.recall(document.get("remembered"), state, record)
+            remembered.recall(document.get("remembered"), state, record, datetime.now(timezone.utc))
         except ValueError as error:
             raise files.problem(self._path, f"is damaged: {error}") from error
         if state.ended is not None:
@@ -138,7 +139,7 @@ class Keeping:
     def note(self, checked: Checked, state: State, record: Record, next_due: datetime | None) -> None:
         """A check has ended."""
         if self._once and self._begun is not None:
-            state.rhythm = max(0.0, (checked.began - self._begun).total_seconds())
+            state.rhythm = min(max(0.0, (checked.began - self._begun).total_seconds()), _LONG_AGO)
         state.began, state.ended = checked.began, checked.ended
         self.heartbeat = replace(
             self.heartbeat,

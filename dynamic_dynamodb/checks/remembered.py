@@ -5,8 +5,9 @@ What is empty is left out: of most of 2,000 quiet tables nothing is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from dynamic_dynamodb.checks.record import Record
@@ -32,6 +33,8 @@ _LASTING = {
 }
 _UNLEARNED = Learned()
 _MOST = 10**9  # of anything that is counted here
+_CLOCKS_DIFFER = timedelta(minutes=5)  # from one process to the next, where the clock was set
+_LONGEST_WAIT = timedelta(days=1) + _CLOCKS_DIFFER  # of a decrease
 _BOUNDS = {"headroom": (1, 2), "trust": (0, 1)}  # of what is learned; the other numbers are counted
 
 
@@ -73,15 +76,26 @@ def _of_memory(memory: Memory) -> Iterator[tuple[str, Any]]:
         yield "learned", known
 
 
-def recall(plain: object, state: State, record: Record) -> None:
-    """Remember what `plain` gave. Raises ValueError where it is anything else; then nothing has changed."""
+def recall(plain: object, state: State, record: Record, now: datetime) -> None:
+    """Remember what `plain` gave earlier. Raises ValueError where it is anything else; then nothing has changed."""
     kept = _dict(plain)
     began, ended, success = (_optional(moment, kept.get(name)) for name in ("began", "ended", "last_success"))
     rhythm, failures = _number(kept.get("rhythm"), 0, _MOST), _count(kept.get("failures"))
     told, memories = set(map(_text, _list(kept.get("told")))), dict(_memories(kept.get("targets")))
+    _check_past(now, (began, ended, success), memories.values())
     state.began, state.ended, state.rhythm = began, ended, rhythm
     record.failures, record.last_success, record.told = failures, success, told
     state.recall(memories)
+
+
+def _check_past(now: datetime, moments: Iterable[datetime | None], memories: Iterable[Memory]) -> None:
+    """What is to come would hold for as long as the clock takes to get there: decreases would wait for years."""
+    memories = list(memories)
+    past = [*moments, *(at for one in memories for at in (one.changed, *one.increased.values()))]
+    if any(at is not None and at - now > _CLOCKS_DIFFER for at in past):
+        raise ValueError("it holds a time that is still to come")
+    if any(one.waits_until is not None and one.waits_until - now > _LONGEST_WAIT for one in memories):
+        raise ValueError("decreases wait in it for more than a day")
 
 
 def _memories(kept: object) -> Iterator[tuple[Target, Memory]]:

@@ -26,6 +26,7 @@ NOW = datetime(2026, 11, 24, 18, 7, 2, tzinfo=timezone.utc)
 ORDERS, BY_DATE = Target("orders"), Target("orders", "by-date")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
 _SINCE_START = {"changes", "outcomes", "seconds"}
+TO_COME = "2026-11-24T18:12:03.000Z"
 LEARNED = Learned(headroom=1.15, trust=0.25, quiet=7, steps=2, doubted=True)
 
 
@@ -82,7 +83,7 @@ def test_what_is_kept() -> None:
 
 def test_it_comes_back() -> None:
     state, record = State(), Record()
-    remembered.recall(json.loads(json.dumps(KEPT)), state, record)
+    remembered.recall(json.loads(json.dumps(KEPT)), state, record, NOW)
     assert (state.began, state.ended, state.rhythm) == (NOW - timedelta(seconds=2), NOW, 900.5)
     assert record == Record(failures=3, last_success=NOW - timedelta(hours=1), told={TOPIC}, changes=0)
     assert dict(state.memories()) == {
@@ -103,7 +104,7 @@ def test_it_comes_back() -> None:
 def test_what_is_said_at_info_is_said_by_each_process() -> None:
     """Who starts one wants to read which section each table has, and which of them are on demand."""
     state, record = State(), Record()
-    remembered.recall(remembered.plain(*full()), state, record)
+    remembered.recall(remembered.plain(*full()), state, record, NOW)
     assert state.memory(ORDERS).section == ""
     assert state.once(Episode.ON_DEMAND, ORDERS)
     assert not state.once(Episode.BREAKER_OPEN, ORDERS)
@@ -129,7 +130,7 @@ def test_nothing_to_keep() -> None:
         "told": [],
         "targets": [],
     }
-    remembered.recall(kept, State(), Record())
+    remembered.recall(kept, State(), Record(), NOW)
 
 
 def damaged(path: list[str | int], value: object) -> dict[str, Any]:
@@ -174,19 +175,26 @@ def damaged(path: list[str | int], value: object) -> dict[str, Any]:
         (["targets", 1, 2, "learned", "reads", "headroom"], 1e300),
         (["targets", 1, 2, "learned", "reads", "trust"], float("inf")),
         (["targets", 1, 2, "learned", "reads", "steps"], None),
+        # From a clock that was ahead, or planted
+        (["began"], TO_COME),
+        (["ended"], TO_COME),
+        (["last_success"], TO_COME),
+        (["targets", 0, 2, "increased", "writes"], TO_COME),
+        (["targets", 0, 2, "changed"], TO_COME),
+        (["targets", 0, 2, "waits_until"], "2026-11-25T18:12:03Z"),
     ],
 )
 def test_what_is_damaged_is_not_taken(path: list[str | int], value: object) -> None:
     state, record = State(), Record()
     with pytest.raises(ValueError):
-        remembered.recall(damaged(path, value), state, record)
+        remembered.recall(damaged(path, value), state, record, NOW)
     assert remembered.plain(state, record) == remembered.plain(State(), Record())
 
 
 def test_what_a_later_release_may_say() -> None:
     """An episode or an axis that this release does not know is no damage."""
     state = State()
-    remembered.recall(damaged(["targets", 0, 2, "said"], ["of-tomorrow"]), state, Record())
+    remembered.recall(damaged(["targets", 0, 2, "said"], ["of-tomorrow"]), state, Record(), NOW)
     assert state.memory(ORDERS).said == set()
 
 
@@ -211,7 +219,7 @@ PLACES = [*INNER, *(list[str | int]([name]) for name in KEPT)]
 def test_anything_is_taken_or_refused(path: list[str | int], value: object) -> None:
     state, record = State(), Record()
     with contextlib.suppress(ValueError):
-        remembered.recall(damaged(path, value), state, record)
+        remembered.recall(damaged(path, value), state, record, NOW)
     json.dumps(remembered.plain(state, record), allow_nan=False)
 
 

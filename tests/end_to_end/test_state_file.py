@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from aws_server import AwsFault, HoldFault, always, times
-from conftest import run_script
+from conftest import PATIENCE, run_script
 from place import Place, Spawn, heat, placed, table, until
 
 from dynamic_dynamodb.decisions.model import Target
@@ -178,6 +178,14 @@ def test_streaks_of_long_ago_count_no_more(runs: Runs) -> None:
     assert "hold, check 1 of 3" in said
 
 
+def test_a_clock_that_was_not_set_when_the_last_run_began(runs: Runs) -> None:
+    """What a run leaves then, the next one can read."""
+    runs()
+    runs.edit(lambda document: age(document, began="1970-01-01T00:00:02.000Z", ended="1970-01-01T00:00:03.000Z"))
+    runs()
+    assert "hold, check 2 of 3" in runs()
+
+
 def test_the_time_between_runs_is_the_period(place: Place, runs: Runs) -> None:
     place.configure(*THREE_CHECKS, interval=1)
     runs()
@@ -201,6 +209,27 @@ def test_a_second_run_says_who_is_at_work(place: Place, runs: Runs, spawn: Spawn
     assert runs("--dry-run")  # it changes nothing
     held.release()
     assert first.process.wait(30) == 0
+
+
+def test_whoever_has_lost_the_lock_does_not_write_over_the_work_of_another(
+    place: Place, runs: Runs, spawn: Spawn
+) -> None:
+    """Where old files are cleaned away the lock file may go, and then two processes may be at work."""
+    held, other = HoldFault(), HoldFault()
+    place.server.faults += [times(1, "DescribeTable", held), times(1, "DescribeTable", other)]
+    words = ("--config", str(place.conf), "--run-once", "--state-file", str(runs.path))
+    first = spawn(*words, env=place.env())
+    until(lambda: place.server.calls["DescribeTable"])
+    runs.path.with_name("dd.state.lock").unlink()
+    second = spawn(*words, env=place.env())
+    until(lambda: place.server.calls["DescribeTable"] == 2)
+    held.release()
+    assert first.process.wait(PATIENCE) == 0
+    assert f"process {second.process.pid} is using it; what is remembered is lost when this process ends" in first.log
+    assert not runs.path.exists()
+    other.release()
+    assert second.process.wait(PATIENCE) == 0
+    assert runs.document()["heartbeat"]["pid"] == second.process.pid
 
 
 def test_a_daemon_has_its_own_for_life(place: Place, runs: Runs) -> None:
