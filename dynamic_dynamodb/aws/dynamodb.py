@@ -10,7 +10,7 @@ from typing import Any
 from dynamic_dynamodb.aws.errors import AwsError, BadAnswerError, call
 from dynamic_dynamodb.decisions.model import STANDARD, Resource, Table, Target, Throughput
 
-_LIST, _DESCRIBE = "ListTables", "DescribeTable"
+_LIST, DESCRIBE = "ListTables", "DescribeTable"
 
 UPDATING = "UPDATING"
 ACTIVE = "ACTIVE"  # the only status in which a table or index can be changed
@@ -48,8 +48,8 @@ def list_tables(dynamodb: Any) -> list[str]:
 
 def describe(dynamodb: Any, name: str) -> Table:
     """A table with its indexes. Raises AwsError."""
-    answer = call(_DESCRIBE, dynamodb.describe_table, TableName=name)
-    table = _field(answer, _DESCRIBE, dict, "Table")
+    answer = call(DESCRIBE, dynamodb.describe_table, TableName=name)
+    table = _field(answer, DESCRIBE, dict, "Table")
     status = _text(table, "TableStatus", _STATUS)
     billing = table.get("BillingModeSummary")  # missing where the table was never on demand
     on_demand = isinstance(billing, dict) and billing.get("BillingMode") == "PAY_PER_REQUEST"
@@ -61,7 +61,7 @@ def describe(dynamodb: Any, name: str) -> Table:
     resources = [_resource(Target(name), status, table, table_class)]
     problems: list[tuple[Target, Exception]] = []
     indexes = {"GlobalSecondaryIndexes": [], **table}  # missing where there are none
-    for index in _field(indexes, _DESCRIBE, list, "GlobalSecondaryIndexes"):
+    for index in _field(indexes, DESCRIBE, list, "GlobalSecondaryIndexes"):
         target = Target(name, "(unnamed)")
         try:
             target = Target(name, _text(index, "IndexName", _NAME))
@@ -87,14 +87,14 @@ def _table_class(table: Mapping[str, Any]) -> str:
 def _resource(target: Target, status: str, description: Mapping[str, Any], table_class: str) -> Resource:
     if status != ACTIVE:  # it is left alone, and may have no units, or 0: while CREATING or DELETING, ARCHIVED for good
         return Resource(target, status, Throughput(0, 0))
-    granted = _field(description, _DESCRIBE, dict, "ProvisionedThroughput")
+    granted = _field(description, DESCRIBE, dict, "ProvisionedThroughput")
     return Resource(
         target,
         status,
         Throughput(_units(granted, "ReadCapacityUnits"), _units(granted, "WriteCapacityUnits")),
         last_increase=_moment(granted, "LastIncreaseDateTime"),
         last_decrease=_moment(granted, "LastDecreaseDateTime"),
-        decreases_today=_field({"NumberOfDecreasesToday": 0, **granted}, _DESCRIBE, int, "NumberOfDecreasesToday"),
+        decreases_today=_field({"NumberOfDecreasesToday": 0, **granted}, DESCRIBE, int, "NumberOfDecreasesToday"),
         table_class=table_class,
     )
 
@@ -107,21 +107,21 @@ def _field(mapping: Any, operation: str, kind: type, name: str) -> Any:
 
 
 def _text(description: Any, name: str, form: re.Pattern[str]) -> str:
-    text = str(_field(description, _DESCRIBE, str, name))
+    text = str(_field(description, DESCRIBE, str, name))
     if not form.fullmatch(text):
-        raise BadAnswerError(_DESCRIBE, name)
+        raise BadAnswerError(DESCRIBE, name)
     return text
 
 
 def _units(granted: Mapping[str, Any], name: str) -> int:
-    units = _field(granted, _DESCRIBE, int, name)
+    units = _field(granted, DESCRIBE, int, name)
     if units < 1:  # 0 is what an on-demand table shows, and nothing can be measured against it
-        raise BadAnswerError(_DESCRIBE, name)
+        raise BadAnswerError(DESCRIBE, name)
     return int(units)
 
 
 def _moment(granted: Mapping[str, Any], name: str) -> datetime | None:
     value = granted.get(name)
     if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
-        raise BadAnswerError(_DESCRIBE, name)
+        raise BadAnswerError(DESCRIBE, name)
     return value

@@ -10,6 +10,7 @@ from typing import Any
 
 from dynamic_dynamodb.aws import refusals, updates
 from dynamic_dynamodb.aws.calls import NOT_ASKED, StoppedError, Workers
+from dynamic_dynamodb.aws.dynamodb import DESCRIBE
 from dynamic_dynamodb.aws.errors import AwsError, facts
 from dynamic_dynamodb.aws.updates import Outcome
 from dynamic_dynamodb.checks.facts import Became, of_verdict
@@ -52,11 +53,13 @@ class Updates:
         self._again = again  # decides again, by a new description
         self._dry_run = dry_run
         self._once = once  # whether nobody has heard anything before this check
+        self._begun: set[str] = set()  # tables whose UpdateTable may have been sent in this check
         self._left_out: set[str] = set()  # tables that the check before did not ask for, since AWS was away
 
     def make(self, verdicts: Sequence[Verdict]) -> None:
         """Send all changes, and log every verdict. Raises StoppedError where the program shall end before that."""
         by_table: dict[str, list[Verdict]] = {}
+        self._begun = set()
         for verdict in verdicts:
             by_table.setdefault(verdict.job.target.table, []).append(verdict)
         groups = []
@@ -69,7 +72,7 @@ class Updates:
         results = self._workers.finish("UpdateTable", self._send, groups, in_order=True)
         for group, result in zip(groups, results, strict=True):
             if isinstance(result, AwsError):
-                self._tell(group, _failed(group, result))
+                self._tell(group, self._failed(group, result))
             elif self._dry_run and result is not None:
                 self._tell_lines(result[0])
             elif result is not None:
@@ -117,6 +120,7 @@ class Updates:
             return group, Outcome()
         log.debug("%s - UpdateTable %s", table, updates.arguments(changes))
         described = group[0].job.described
+        self._begun.add(table)
         outcome = updates.apply(self._dynamodb, changes, lambda: self._is_old(described))
         if outcome.unknown and len(outcome.errors) == 1 and not outcome.refused:
             raise outcome.errors[0]  # the workers count the calls that get no answer
@@ -127,6 +131,13 @@ class Updates:
         return not 0 <= (self._clock() - described).total_seconds() <= _FRESH
 
     # What became of it
+
+    def _failed(self, group: Sequence[Verdict], error: AwsError) -> Outcome:
+        """What a call that failed as a whole means for the table's changes; it may be a DescribeTable that hangs."""
+        if not error.answered and _table(group) not in self._begun:
+            error = AwsError(DESCRIBE, error.code, error.message, answered=False)
+        sent = not error.answered and error.operation == updates.UPDATE
+        return Outcome(errors=(error,), unknown=frozenset(verdict.job.target for verdict in group if sent))
 
     def _tell_lines(self, group: Sequence[Verdict]) -> None:
         for verdict in group:
@@ -234,12 +245,6 @@ def _remembered(group: Sequence[Verdict]) -> bool:
 
 def _not_asked(result: object) -> bool:
     return isinstance(result, AwsError) and result.code == NOT_ASKED
-
-
-def _failed(group: Sequence[Verdict], error: AwsError) -> Outcome:
-    """What a call that failed as a whole means for the table's changes; an answer may be missing to DescribeTable."""
-    sent = not error.answered and error.operation == updates.UPDATE
-    return Outcome(errors=(error,), unknown=frozenset(verdict.job.target for verdict in group if sent))
 
 
 def _became(verdict: Verdict, outcome: Outcome) -> Became:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from conftest import PATIENCE
 from hypothesis import given
 from hypothesis import strategies as st
+from place import until
 from scripts import Scene, Seen, Units, target
 from trials import SOAK, trials
 
 from dynamic_dynamodb.aws.calls import Workers
 from dynamic_dynamodb.checks.refreshing import Refreshing
-from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.decisions.model import AXES, Throughput
 from dynamic_dynamodb.simulation.account import START
 from dynamic_dynamodb.simulation.rules import AWS, Rules
 from dynamic_dynamodb.simulation.world import World
@@ -72,6 +75,17 @@ def world(change: Callable[[World], object]) -> Do:
 
 def status(name: str, now: str) -> Do:
     return world(lambda one: one.set_status(target(name), now))
+
+
+def units_of_index(units: Any) -> Do:
+    """What DescribeTable says of it; None: nonsense."""
+
+    def do(scene: Scene) -> None:
+        found = scene.world.find(target("orders/by-date"))
+        assert found is not None
+        found.units.set(scene.world.now, units)
+
+    return do
 
 
 def refuses(**refusals: str) -> Do:
@@ -208,6 +222,15 @@ CASES = {
             (status("orders/by-date", "CREATING"), [LIST, "orders", "users"]),
             (nothing, ["orders"]),
             (status("orders/by-date", "ACTIVE"), ["orders"]),
+            QUIETLY,
+        ],
+        tables={"orders": (100, 50), "orders/by-date": (100, 50), "users": (100, 50)},
+    ),
+    "an index with a description that cannot be used": Case(
+        [
+            (units_of_index(None), [LIST, "orders", "users"]),
+            (nothing, ["orders"]),
+            (units_of_index(Throughput(100, 50)), ["orders"]),
             QUIETLY,
         ],
         tables={"orders": (100, 50), "orders/by-date": (100, 50), "users": (100, 50)},
@@ -383,6 +406,26 @@ def test_a_change_by_another_hand_is_not_undone_and_told() -> None:
         "orders - changed by another hand since it was described: writes 50 -> 5000; decided again"
     ]
     assert "writes 0.5 % of 5000 <= 30 %: 5000 -> 2500 (-50 %)" in "\n".join(talk.seen.texts())
+
+
+def test_a_description_that_comes_after_it_was_given_up_sends_nothing() -> None:
+    """A later check may be under way by then."""
+    workers, answered = Workers(threads=1, patience=2.0), threading.Event()
+    scene = Scene(QUIET + "[table: .*]\n", {"orders": (100, 50)}, workers=workers)
+    scene.load("orders", *STAY)
+    assert scene.check().ok
+    scene.load("orders", *UP)
+    scene.world.advance(300)
+    scene.on_call = lambda operation, _: operation == "DescribeTable" and answered.wait(PATIENCE)
+    try:
+        seen = scene.check()
+    finally:
+        answered.set()
+    (error,) = seen.texts(logging.ERROR)
+    assert error.startswith("orders - DescribeTable failed: no answer: given up after 2 s")
+    assert any(text.startswith("orders - not changed; reads 95.0 %") for text in seen.texts())
+    until(lambda: not workers.abandoned)
+    assert scene.sent() == []
 
 
 def test_what_another_hand_did_may_leave_nothing_to_do() -> None:

@@ -76,6 +76,19 @@ def test_a_hot_key_range_is_told_at_warning_once_an_episode() -> None:
     )
 
 
+def test_a_hot_key_range_is_told_at_warning_where_the_change_is_decided_again() -> None:
+    """The line of the first decision is never logged; that the range has begun to be hot is not lost with it."""
+    scene = Scene("[global]\nrefresh-interval: 3600\n" + ORDERS, {"orders": (100, 50)})
+    scene.play(
+        Step(load={"orders": (50, 30)}),
+        Step(
+            do=throttled(reads=500, hot_reads=480),
+            sent=[{"orders": (150, 50)}],
+            warns=["100 -> 150 (+50 %); 500 reads throttled, 480 of them by a hot key range"],
+        ),
+    )
+
+
 def test_a_hot_key_of_the_model_changes_nothing() -> None:
     scene = Scene(ORDERS, {"orders": (100, 50)})
     scene.world.set_hot_key(target("orders"), "reads", 30)
