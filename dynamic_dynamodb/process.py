@@ -267,8 +267,8 @@ class Runner:
         except ConfigError as error:  # then the log goes on where it is
             more = tuple(problem for problem in error.problems if problem not in problems)
         for problem in (*problems, *more):
-            log.error("%s", problem)
-        log.error("SIGHUP: the new configuration cannot be used, the old one stays")
+            log.error("%s", problem, extra=events.about("reload"))
+        log.error("SIGHUP: the new configuration cannot be used, the old one stays", extra=events.about("reload"))
 
     def _take_over(self, new: Configuration, clients: Clients) -> None:
         old, self._configuration = self._configuration, new

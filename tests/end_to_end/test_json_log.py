@@ -74,6 +74,18 @@ def test_a_day_in_the_life_of_a_daemon(place: Place) -> None:
     assert checks[0].items() >= {"looked_at": 2, "changed": 1, "failed": 0, "succeeded": True, "next": 1.0}.items()
 
 
+def test_a_new_configuration_that_cannot_be_used(place: Place) -> None:
+    log = f"log-file: {place.log}\n{JSON}"
+    place.configure(logging=log)
+    pid = place.start()
+    place.configure(logging=log, general="refresh-interval: 0")
+    place.hang_up(pid, "SIGHUP: the new configuration cannot be used, the old one stays")
+    assert [(one["level"], one["message"]) for one in found(place, "reload")] == [
+        ("error", f"{place.conf}:4: [global] refresh-interval: 0 is below the least value, 1"),
+        ("error", "SIGHUP: the new configuration cannot be used, the old one stays"),
+    ]
+
+
 def test_stderr_has_the_same_lines(place: Place) -> None:
     place.configure(logging=f"log-file: {place.log}\n{JSON}")
     done = place.run("foreground", "--run-once", "--dry-run", env={"FORCE_COLOR": "1"})
