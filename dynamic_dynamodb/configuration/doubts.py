@@ -51,7 +51,13 @@ def of_text(option: Option, text: str, *, in_file: bool) -> Iterator[str]:
     if option.kind == "list":
         for word in words(text):
             if word not in option.choices:
-                yield f"{quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
+                yield _of_choice(word, option)
+
+
+def _of_choice(word: str, option: Option) -> str:
+    if set(word.split()) <= set(option.choices):
+        return f"{quote(word)} is no message type and is dropped; put commas between them"
+    return f"{quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
 
 
 def _of_url(option: Option, text: str) -> Iterator[str]:

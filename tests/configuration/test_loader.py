@@ -1009,11 +1009,14 @@ WARNINGS = {
         ["FILE: [table: t] sns-topic-arn: without sns-message-types nothing is sent"],
     ),
     "unknown type": (
-        "[table: t]\nsns-topic-arn: arn:aws:sns:r:1:t\nsns-message-types: scale-up, scale-dwn,,error\n",
+        "[table: t]\nsns-topic-arn: arn:aws:sns:r:1:t\n"
+        "sns-message-types: scale-up, scale-dwn,,error, scale-down at-maximum\n",
         [
             "FILE: [table: t] sns-message-types: 'scale-dwn' is no message type and is dropped; "
             "did you mean scale-down?",
             "FILE: [table: t] sns-message-types: 'error' is no message type and is dropped",
+            "FILE: [table: t] sns-message-types: 'scale-down at-maximum' is no message type and is dropped; "
+            "put commas between them",
         ],
     ),
     **{
