@@ -273,11 +273,15 @@ class Runner:
     def _take_over(self, new: Configuration, clients: Clients) -> None:
         old, self._configuration = self._configuration, new
         replaced, self._open = self._open, clients
+        elsewhere = whose(old.config["global"]) != whose(new.config["global"])
+        if elsewhere:
+            events.share(account=None)  # until tables have been described
+            self._account = None
         log.info("SIGHUP: the configuration was read again", extra=events.about("reload"))
         for difference in changes.differences(old.config, new.config):
             log.info("SIGHUP: %s", difference, extra=events.about("reload"))
         _announce(new, "message")
-        if whose(old.config["global"]) != whose(new.config["global"]):
+        if elsewhere:
             log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
             self._scaler.close()
             self._state = State()

@@ -509,6 +509,9 @@ def test_elsewhere_nothing_is_remembered(place: Place, what: str) -> None:
         assert second.calls["GetMetricData"] >= (2 if "url" in what else 0)
         assert place.lines("another region, endpoint or account")
         assert len(place.server.world.messages) == 2, "the alarm of each"
+        began, again = place.lines("INFO - Dynamic DynamoDB ")
+        assert "account" not in began + again, "of the one before"
+        assert len(place.lines("the tables belong to account")) == 2
         assert place.end(pid) < SOON
     assert not place.server.world.updates
 
