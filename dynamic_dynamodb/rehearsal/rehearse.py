@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
+import math
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -27,8 +30,8 @@ from dynamic_dynamodb.rehearsal.schemes import Course, Running, Settings
 from dynamic_dynamodb.simulation.rules import AWS, Rules
 from dynamic_dynamodb.simulation.world import World
 
-# Tables that are rehearsed together, in one model: more share the work of each check, fewer show progress earlier.
-_TOGETHER = 10
+# At most so many tables are rehearsed together, in one model: they share the work of each check.
+_TOGETHER = 25
 # So many minutes of tables are worth the start of another process.
 _WORTH_A_PROCESS = 40_000
 _LOOK = 0.1  # seconds between two looks at how far they have come
@@ -117,13 +120,17 @@ class _Task:
     prices: Prices
     rules: Rules
     keep: bool
+    first: Scheme  # by whose limits the tables begin, whatever the scheme
     rivals: bool = True
+
+
+_Steps = Sequence[tuple[datetime, Throughput]]  # what held from when on
 
 
 @dataclass(frozen=True)
 class _Done:
     outcomes: list[Outcomes]
-    highest: list[tuple[int, int]]  # of each configuration: the sum of the highest units of all tables and indexes
+    steps: list[list[_Steps]]  # of each configuration, those of all tables and indexes
 
 
 def _rehearse(
@@ -131,11 +138,11 @@ def _rehearse(
 ) -> _Done:
     demand, rules = task.demand, task.rules
     loads = {load.target: load for load in demand.loads}
-    first = Sections(task.schemes[0].config)
+    first = Sections(task.first.config)
     limits = {target: first.limits(target, rules) for target in loads}
     starts = {target: start(load, limits[target]) for target, load in loads.items()}
     found: dict[Target, list[Outcome]] = {target: [] for target in loads}
-    highest = []
+    steps: list[list[_Steps]] = []
     for number, scheme in enumerate(task.schemes):
 
         def forward(share: float, done: int = number) -> None:
@@ -145,14 +152,13 @@ def _rehearse(
         sections = Sections(scheme.config)
         for target, course in courses.items():
             found[target].append(_measured(task, scheme, sections.of(target), loads[target], course))
-        tops = [[max(units[axis] for _, units in course.steps) for course in courses.values()] for axis in (0, 1)]
-        highest.append((sum(tops[0]), sum(tops[1])))
+        steps.append([course.steps for course in courses.values()])
     if task.rivals:
         for target, others in _rivals(task, limits, starts):
             found[target] += others
     return _Done(
         [Outcomes(load.target, load.table_class, load.on_demand, tuple(found[load.target])) for load in demand.loads],
-        highest,
+        steps,
     )
 
 
@@ -200,11 +206,11 @@ def _rivals(
             demand, loads, [starts[target] for target in targets], [limits[target] for target in targets], rules
         )
         for load in loads:
-            yield load.target, _others(demand, load, tracked, task.prices, rules, keep=task.keep)
+            yield load.target, _others(demand, load, tracked, task.prices, rules)
 
 
 def _others(
-    demand: Demand, load: Load, tracked: Mapping[Target, Course], prices: Prices, rules: Rules, *, keep: bool
+    demand: Demand, load: Load, tracked: Mapping[Target, Course], prices: Prices, rules: Rules
 ) -> list[Outcome]:
     rates = prices.of(load.table_class)
     alarms = Running(prices.watching.alarms(rivals.ALARMS, demand.minutes), alarms=rivals.ALARMS)
@@ -215,7 +221,7 @@ def _others(
     name = f"AWS target tracking {rivals.TARGET} %"
     return [
         *([past] if past else []),
-        outcome.measure(name, "target-tracking", demand, load, tracked[load.target], rates, running=alarms, keep=keep),
+        outcome.measure(name, "target-tracking", demand, load, tracked[load.target], rates, running=alarms),
         outcome.on_demand(load, rivals.by_minute(servable), rates),
         outcome.measure(
             "highest minute, always", "peak", demand, load, rivals.peak(demand, load), rates, running=Running()
@@ -240,32 +246,36 @@ def rehearse(
 ) -> Rehearsal:
     """Rehearse all schemes; the result does not depend on the number of processes.
 
-    `keep`: what happened minute by minute, too, for a picture. `entered` is
+    `keep`: what a configuration did minute by minute, too, for a picture. `entered` is
     given each world before its first check; there is but one process then.
     """
-    tasks = [
-        _Task(schemes, replace(demand, loads=tuple(loads)), prices, rules, keep) for loads in _groups(demand.loads)
-    ]
     worth_it = len(demand.loads) * demand.minutes * len(schemes) > _WORTH_A_PROCESS
-    workers = min(processes or (len(os.sched_getaffinity(0)) if worth_it else 1), len(tasks))
-    if workers > 1 and not entered:
+    workers = 1 if entered else processes or (len(os.sched_getaffinity(0)) if worth_it else 1)
+    tasks = [
+        _Task(schemes, replace(demand, loads=tuple(loads)), prices, rules, keep, schemes[0])
+        for loads in _groups(demand.loads, workers)
+    ]
+    if workers > 1 and len(tasks) > 1:
         done = _side_by_side(tasks, workers, progress)
     else:
         done = _one_by_one(tasks, progress, entered or (lambda _: None))
     resources = [one for group in done for one in group.outcomes]
     if len(tasks) > 1:
-        resources = _under_the_account_quota(schemes, demand, prices, rules, keep, done, resources)
+        resources = _under_the_account_quota(schemes, demand, prices, rules, keep, done, resources, progress)
     return Rehearsal(demand, prices, rules, _totals(resources), tuple(resources))
 
 
-def _groups(loads: Sequence[Load]) -> Iterator[list[Load]]:
-    """Some tables each, with their indexes."""
+def _groups(loads: Sequence[Load], workers: int) -> Iterator[list[Load]]:
+    """Some tables each, with their indexes; as many groups for each worker, and all of them as large."""
     tables: dict[str, list[Load]] = {}
     for load in loads:
         tables.setdefault(load.target.table, []).append(load)
     names = list(tables)
-    for begin in range(0, len(names), _TOGETHER):
-        yield [load for name in names[begin : begin + _TOGETHER] for load in tables[name]]
+    rounds = math.ceil(len(names) / _TOGETHER / workers)
+    count = min(rounds * workers, len(names))
+    for number in range(count):
+        some = names[number * len(names) // count : (number + 1) * len(names) // count]
+        yield [load for name in some for load in tables[name]]
 
 
 def _one_by_one(tasks: Sequence[_Task], progress: Progress, entered: Callable[[World], None]) -> list[_Done]:
@@ -283,7 +293,7 @@ def _side_by_side(tasks: Sequence[_Task], workers: int, progress: Progress) -> l
     """In processes of their own, which end with this one. Not by forking: there may be threads."""
     context = multiprocessing.get_context("spawn")
     shares = context.Array("d", len(tasks), lock=False)  # how far each of them has come
-    with _starting(), context.Pool(workers, _settle_in, [shares]) as pool:
+    with _starting(), context.Pool(min(workers, len(tasks)), _settle_in, [shares]) as pool:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         coming = [pool.apply_async(_elsewhere, one) for one in enumerate(tasks)]
         for one in coming:
@@ -332,20 +342,41 @@ def _under_the_account_quota(
     keep: bool,
     done: Sequence[_Done],
     resources: list[Outcomes],
+    progress: Progress,
 ) -> list[Outcomes]:
-    """A configuration whose tables together could have met the account's quota is rehearsed once more, all at once."""
-    for number in range(len(schemes)):
-        highest = [sum(group.highest[number][axis] for group in done) for axis in (0, 1)]
-        if rules.account_quota is None or max(highest) <= rules.account_quota:
+    """A configuration whose tables together exceed the account's quota is rehearsed once more, all at once."""
+    for number, scheme in enumerate(schemes):
+        steps = [one for group in done for one in group.steps[number]]
+        if rules.account_quota is None or _most_at_a_time(steps, rules) <= rules.account_quota:
             continue
-        # The first scheme says what the tables begin with.
-        task = _Task([schemes[0], schemes[number]], demand, prices, rules, keep, rivals=False)
-        again = [one.outcomes[-1] for one in _rehearse(task).outcomes]
+        task = _Task([scheme], demand, prices, rules, keep, schemes[0], rivals=False)
+        again = [one.outcomes[-1] for one in _rehearse(task, progress).outcomes]
         resources = [
             replace(one, outcomes=(*one.outcomes[:number], new, *one.outcomes[number + 1 :]))
             for one, new in zip(resources, again, strict=True)
         ]
     return resources
+
+
+def _most_at_a_time(every: Sequence[_Steps], rules: Rules) -> int:
+    """The most units of one axis that they ever had together: where that is within a quota, it refused nothing.
+
+    An increase counts from when it was asked for, as it does for a quota, and a decrease from when it held.
+    """
+    most = 0
+    for axis in (0, 1):
+        total = sum(steps[0][1][axis] for steps in every)
+        changes = sorted(_changes(every, axis, timedelta(seconds=rules.update_seconds)))
+        most = max(most, *itertools.accumulate((more for _, _, more in changes), initial=total))
+    return most
+
+
+def _changes(every: Sequence[_Steps], axis: int, update: timedelta) -> Iterator[tuple[datetime, bool, int]]:
+    """When, whether it is a decrease (increases come first), and by how many units."""
+    for steps in every:
+        for (_, before), (since, after) in itertools.pairwise(steps):
+            more = after[axis] - before[axis]
+            yield (since - update if more > 0 else since), more < 0, more
 
 
 def _totals(resources: Sequence[Outcomes]) -> tuple[Outcome, ...]:

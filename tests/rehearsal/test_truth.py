@@ -382,6 +382,24 @@ def test_tables_that_meet_the_quota_of_the_account_meet_it_on_any_number_of_proc
     assert one.totals[2:] == free.totals[2:]
 
 
+@pytest.mark.parametrize(("quota", "refuses"), [(8_500, True), (10_284, False), (10_285, False), (12_017, False)])
+def test_a_quota_counts_what_all_tables_have_at_a_time(quota: int, refuses: bool) -> None:
+    """10,285 units, and not the 12,018 that each has had at some time: half of the tables go up while others go down.
+
+    So much is known without rehearsing all of them in one process, and the result is the same.
+    """
+    schemes, of = twelve(minutes=120)
+    turned = (replace(load, demand=(load.demand[0][::-1], load.demand[1][::-1])) for load in of.loads[1::2])
+    loads = [load for pair in zip(of.loads[::2], turned, strict=True) for load in pair]
+    rules = replace(AWS, account_quota=quota)
+    one, two = (
+        rehearse(schemes[:1], replace(of, loads=tuple(loads)), prices.BUILT_IN, processes=count, rules=rules)
+        for count in (1, 2)
+    )
+    assert text(one) == text(two)
+    assert (one.totals[0].total.refused > 0) == refuses
+
+
 # The same as over HTTP
 
 
