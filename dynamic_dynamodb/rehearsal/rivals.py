@@ -304,10 +304,7 @@ class _Choices:
             if after is not None:
                 made[after] = _merge(made.get(after), [(units, cost, decreases + 1, increases)])
         self._begun = True
-        self._ways = {
-            key: _worth_it([(level, cost + level * minutes, down, up) for level, cost, down, up in ways])
-            for key, ways in made.items()
-        }
+        self._ways = {key: _worth_it(ways, minutes) for key, ways in made.items()}
 
 
 class _Refilled(_Choices):
@@ -371,12 +368,13 @@ def _merge(one: _Ways | None, other: _Ways) -> _Ways:
     return _worth_it(sorted([*one, *other])) if one else other
 
 
-def _worth_it(ways: _Ways) -> _Ways:
-    """Of ways with ascending levels those that cost less than all lower ones."""
+def _worth_it(ways: _Ways, minutes: int = 0) -> _Ways:
+    """Of ways with ascending levels those that cost less than all lower ones when so many minutes have passed."""
     made: _Ways = []
     best = math.inf
-    for way in ways:
-        if way[1] < best:
-            made.append(way)
-            best = way[1]
+    for level, cost, decreases, increases in ways:
+        later = cost + level * minutes
+        if later < best:
+            made.append((level, later, decreases, increases))
+            best = later
     return made

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
-from uuid import UUID
 
 from dynamic_dynamodb.decisions.model import AXES, Throughput
 from dynamic_dynamodb.simulation.account import Account, valid_name
@@ -284,7 +283,7 @@ def _describe(table: Table, now: datetime) -> Answer:
         "TableSizeBytes": 0,
         "ItemCount": 0,
         "TableArn": arn,
-        "TableId": str(UUID(int=table.number)),
+        "TableId": table.id,
         "DeletionProtectionEnabled": False,
     }
     if table.on_demand_since is not None:  # AWS says nothing of tables that were never on demand

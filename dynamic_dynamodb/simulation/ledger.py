@@ -13,8 +13,6 @@ MINUTE = timedelta(minutes=1)
 
 # (seconds, units granted per second): how a minute was provisioned.
 Spans = Iterable[tuple[float, float]]
-# Units of some minutes in a row.
-Minutes = Sequence[float]
 
 
 class Wanted(NamedTuple):
@@ -111,13 +109,14 @@ class Ledger:
         """For want of capacity, and by key ranges that are too hot."""
         return array("d", map(add, self.throttled, self.key_range))
 
-    def slice(self, first: datetime, count: int) -> tuple[Minutes, Minutes, Minutes] | None:
-        """What so many minutes in a row consumed and throttled, as in Served; None: not all of them are settled."""
+    def slice(self, field: str, first: datetime, count: int) -> Sequence[float] | None:
+        """One field of Served, of so many minutes in a row; None: not all of them are settled."""
         begin = (first - self._first) // MINUTE
         end = begin + count
         if begin < 0 or end > len(self.consumed):
             return None
-        return self.consumed[begin:end], self.throttled[begin:end], self.key_range[begin:end]
+        series: array[float] = getattr(self, field)
+        return series[begin:end]
 
     def at(self, minute: datetime) -> Served | None:
         """None: not settled, or before the first."""

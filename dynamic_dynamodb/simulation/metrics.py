@@ -3,54 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from operator import add
 from typing import NamedTuple
 
 from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
 from dynamic_dynamodb.simulation.account import Account, Demand
-from dynamic_dynamodb.simulation.ledger import MINUTE, Bucket, Ledger, Minutes, Served, Spans, Wanted
+from dynamic_dynamodb.simulation.ledger import MINUTE, Bucket, Ledger, Served, Spans, Wanted
 from dynamic_dynamodb.simulation.resources import Capacity
 from dynamic_dynamodb.simulation.timeline import Timeline
 
 
 class _Metric(NamedTuple):
     axis: Axis
-    sum: Callable[[Minutes, Minutes, Minutes], Minutes]  # of what some minutes consumed and throttled, as in Served
+    fields: tuple[str, ...]  # of Served, added up
 
 
-def _consumed(consumed: Minutes, _throttled: Minutes, _key_range: Minutes) -> Minutes:
-    return consumed
-
-
-def _throttled(_consumed: Minutes, throttled: Minutes, key_range: Minutes) -> Minutes:
-    return list(map(add, map(_events, throttled), map(_events, key_range)))
-
-
-def _by_capacity(_consumed: Minutes, throttled: Minutes, _key_range: Minutes) -> Minutes:
-    return list(map(_events, throttled))
-
-
-def _by_key_range(_consumed: Minutes, _throttled: Minutes, key_range: Minutes) -> Minutes:
-    return list(map(_events, key_range))
+_METRICS = {
+    "ConsumedReadCapacityUnits": _Metric("reads", ("consumed",)),
+    "ConsumedWriteCapacityUnits": _Metric("writes", ("consumed",)),
+    "ReadThrottleEvents": _Metric("reads", ("throttled", "key_range")),
+    "WriteThrottleEvents": _Metric("writes", ("throttled", "key_range")),
+    "ReadProvisionedThroughputThrottleEvents": _Metric("reads", ("throttled",)),
+    "WriteProvisionedThroughputThrottleEvents": _Metric("writes", ("throttled",)),
+    "ReadKeyRangeThroughputThrottleEvents": _Metric("reads", ("key_range",)),
+    "WriteKeyRangeThroughputThrottleEvents": _Metric("writes", ("key_range",)),
+}
 
 
 def _events(units: float) -> float:
     """One event a unit; a sum of floats that is a hair below a whole number is that number."""
     return float(math.floor(units + 1e-6)) if units else 0.0
-
-
-_METRICS = {
-    "ConsumedReadCapacityUnits": _Metric("reads", _consumed),
-    "ConsumedWriteCapacityUnits": _Metric("writes", _consumed),
-    "ReadThrottleEvents": _Metric("reads", _throttled),
-    "WriteThrottleEvents": _Metric("writes", _throttled),
-    "ReadProvisionedThroughputThrottleEvents": _Metric("reads", _by_capacity),
-    "WriteProvisionedThroughputThrottleEvents": _Metric("writes", _by_capacity),
-    "ReadKeyRangeThroughputThrottleEvents": _Metric("reads", _by_key_range),
-    "WriteKeyRangeThroughputThrottleEvents": _Metric("writes", _by_key_range),
-}
 
 
 # What is provisioned is published as it stands, once in so many minutes.
@@ -133,21 +117,21 @@ def _values(account: Account, target: Target, metric: str, minutes: Sequence[dat
         return [None] * len(minutes)
     if metric in _PROVISIONED:
         return [_provisioned(capacity, _PROVISIONED[metric], minute) for minute in minutes]
-    axis, sum_ = _METRICS[metric]
-    known = _settled(account, capacity, axis, minutes)
-    if known is None:
-        every = [served(account, target, axis, minute) for minute in minutes]
-        known = [one.consumed for one in every], [one.throttled for one in every], [one.key_range for one in every]
-    return [value or None for value in sum_(*known)]
+    axis, fields = _METRICS[metric]
+    parts = [_part(account, capacity, axis, field, minutes) for field in fields]
+    values = parts[0] if len(parts) == 1 else map(add, *parts)
+    return [value or None for value in values]
 
 
-def _settled(
-    account: Account, capacity: Capacity, axis: Axis, minutes: Sequence[datetime]
-) -> tuple[Minutes, Minutes, Minutes] | None:
-    """What the ledger says of these minutes in a row, which are over; None: it has begun with a later one."""
+def _part(account: Account, capacity: Capacity, axis: Axis, field: str, minutes: Sequence[datetime]) -> Sequence[float]:
+    """What these minutes in a row, which are over, consumed; or the events of what they throttled."""
     ledger = capacity.ledgers.get(axis)
-    known = ledger.slice(minutes[0], len(minutes)) if ledger is not None else None
-    return known or settle(account, capacity, axis).slice(minutes[0], len(minutes))
+    known = ledger.slice(field, minutes[0], len(minutes)) if ledger is not None else None
+    if known is None:
+        known = settle(account, capacity, axis).slice(field, minutes[0], len(minutes))
+    if known is None:  # the ledger has begun with a later one
+        known = [getattr(served(account, capacity.target, axis, minute), field) for minute in minutes]
+    return known if field == "consumed" else list(map(_events, known))
 
 
 def _provisioned(capacity: Capacity, axis: Axis, minute: datetime) -> float | None:

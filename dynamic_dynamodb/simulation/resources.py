@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from uuid import UUID
 
 from dynamic_dynamodb.decisions.model import Axis, Target, Throughput
 from dynamic_dynamodb.simulation.decreases import Decreases
@@ -80,7 +81,7 @@ class Table:
     def __init__(self, own: Capacity, created: datetime, number: int, replicas: tuple[str, ...]) -> None:
         self.own = own
         self.created = created
-        self.number = number  # of this table among all that were ever made
+        self.id = str(UUID(int=number))  # by its number among all that were ever made
         self.replicas = replicas
         self.on_demand = False
         self.on_demand_since: datetime | None = None
