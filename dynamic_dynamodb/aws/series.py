@@ -109,7 +109,8 @@ class _Points:
         """Raises BadAnswerError where it is no datapoint."""
         if not isinstance(moment, datetime) or moment.tzinfo is None:
             raise BadAnswerError(self._operation, "timestamp")
-        amount, minute = self._amount(value), minute_of(moment)
+        minute = minute_of(moment)
+        amount = value if type(value) is float and 0 <= value < math.inf else self._amount(value)
         if self._begin <= minute < self._end:
             minute -= minute % self._step
             known = self._sums.get(minute)

@@ -270,12 +270,14 @@ class Scaler:
             self._notifier.alarm(job.section.values, job.target, axes, memory)
 
     def _tell_maximum(self, job: Job, decisions: tuple[Decision, Decision]) -> None:
+        memory = self._state.memory(job.target)
         axes = {
             policy.axis: (policy, decision.capped)
             for policy, decision in zip(job.section.policies, decisions, strict=True)
             if decision.capped
         }
-        self._notifier.at_maximum(job.section.values, job.target, axes, self._state.memory(job.target))
+        if axes or memory.at_maximum:
+            self._notifier.at_maximum(job.section.values, job.target, axes, memory)
 
     def _judge(self, job: Job, measured: Measured | Followed, streaks: Mapping[Axis, int]) -> Verdict:
         """What is to be made of a target now, from the streaks before this check."""

@@ -23,21 +23,18 @@ _KEY_RANGE = {THROTTLED[axis]: KEY_RANGE[axis] for axis in AXES}
 
 def tracked(job: Job) -> tuple[Policy, ...]:
     """The axes of a job that follow a target utilization."""
-    return tuple(
-        policy
-        for policy in job.section.policies
-        if policy.tracks and not (policy.axis == "writes" and job.writes_managed)
-    )
+    tracked = job.section.tracked
+    return tuple(policy for policy in tracked if policy.axis != "writes") if job.writes_managed else tracked
 
 
 def needs_window(job: Job) -> bool:
     """Whether anything looks at the look-back window: an axis that follows thresholds, or an alarm."""
-    return may_alarm(job) or len(tracked(job)) < len(job.section.policies)
+    return may_alarm(job) or len(tracked(job)) < len(AXES)
 
 
 def may_alarm(job: Job) -> bool:
     """Whether an alarm threshold is set."""
-    return any(policy.may_alarm for policy in job.section.policies)
+    return job.section.may_alarm
 
 
 def metrics_of(job: Job) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from dynamic_dynamodb.configuration import options
@@ -38,6 +39,17 @@ class Section:
             Matcher(gsis),
             Calendar(values) if values.get("schedules") else None,
         )
+
+    # Cached: each check asks for them several times, of each table and index.
+    @cached_property
+    def tracked(self) -> tuple[Policy, ...]:
+        """The axes that follow a target utilization."""
+        return tuple(policy for policy in self.policies if policy.tracks)
+
+    @cached_property
+    def may_alarm(self) -> bool:
+        """Whether an alarm threshold is set."""
+        return any(policy.may_alarm for policy in self.policies)
 
     def at(self, now: datetime) -> Section:
         """With the options of the schedules that hold now above its own."""
