@@ -42,13 +42,13 @@ def main(tables: int, days: int, processes: int, policy: str) -> dict[str, float
 
 
 def demand(tables: int, days: int) -> Demand:
-    """The shop's week again and again, each table with other amounts."""
+    """The shop's week again and again, each table with other amounts: all of them within the account's quota."""
     reads, writes = shop.sales("sales-week")
     minutes = days * 1440
     weeks = -(-minutes // len(reads))
     loads = []
     for number in range(tables):
-        factor = 1 + number / 10
+        factor = 10 / (10 + number)
         both = (array("d", ((value * factor) for value in (one * weeks)[:minutes])) for one in (reads, writes))
         loads.append(Load(Target(f"table-{number:02}"), (next(both), next(both))))
     return Demand("bench", shop.START, minutes, tuple(loads))
