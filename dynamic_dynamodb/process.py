@@ -122,7 +122,8 @@ class Runner:
         self._open_log(self._configuration)
         self._publisher.go_by(self._configuration)
         self._open = self._clients(self._configuration)
-        _announce(self._configuration, "start")
+        _tell_header(self._configuration, "start")
+        _tell_settings(self._configuration)
         self._state = self._keeping.begin(self._configuration, self._record)
         self._scaler = self._new_scaler()
         settle()
@@ -277,10 +278,11 @@ class Runner:
         if elsewhere:
             events.share(account=None)  # until tables have been described
             self._account = None
+        _tell_header(new, "message")  # the first line of a file that has just been opened
         log.info("SIGHUP: the configuration was read again", extra=events.about("reload"))
         for difference in changes.differences(old.config, new.config):
             log.info("SIGHUP: %s", difference, extra=events.about("reload"))
-        _announce(new, "message")
+        _tell_settings(new)
         if elsewhere:
             log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
             self._scaler.close()
@@ -311,15 +313,14 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _announce(configuration: Configuration, event: events.Event) -> None:
+def _tell_header(configuration: Configuration, event: events.Event) -> None:
     events.share(region=configuration.config["global"]["region"])
-    _tell_header(configuration, event)
+    about = events.about(event, more=partial(announcement.facts, configuration))
+    log.info("%s", announcement.header(configuration), extra=about)
+
+
+def _tell_settings(configuration: Configuration) -> None:
     for line in announcement.lines(configuration):
         log.info("%s", line)
     for warning in configuration.warnings:
         log.warning("%s", warning)
-
-
-def _tell_header(configuration: Configuration, event: events.Event) -> None:
-    about = events.about(event, more=partial(announcement.facts, configuration))
-    log.info("%s", announcement.header(configuration), extra=about)

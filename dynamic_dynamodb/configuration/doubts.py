@@ -90,11 +90,13 @@ def of_section(
         yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
 
 
-def of_state(command: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
-    """About what is remembered from one process to the next."""
+def of_process(command: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """About what does not go with the way in which the program is run."""
     state_file, runs_once = config["global"]["state_file"], command["run_once"] and not command["dry_run"]
     if state_file and command["daemon"] is not None:
         yield "state-file: has no effect with --daemon, which has its state file beside its pid file"
+    if command["run_once"] and config["global"]["metrics_port"] is not None:
+        yield "metrics-port: has no effect with --run-once, which may write a metrics-file"
     if runs_once and not state_file and command["daemon"] is None and (lost := list(dict.fromkeys(_lost(config)))):
         yield (
             f"--run-once: nothing is remembered from one run to the next without --state-file PATH: {', '.join(lost)}"

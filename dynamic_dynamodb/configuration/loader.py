@@ -276,7 +276,7 @@ class _Loader:
                 else "nothing to scale: give --table-name NAME, or --config FILE with a [table: NAME] section"
             )
         if not self.problems:
-            self.warnings += doubts.of_state(command, config)
+            self.warnings += doubts.of_process(command, config)
         return Configuration(command, config, self.in_order(self.warnings), self.digest)
 
     def in_order(self, found: Sequence[str]) -> tuple[str, ...]:

@@ -187,7 +187,7 @@ def _sentence(report: Report, now: datetime, max_age: int | None) -> Iterator[st
     if heartbeat.next_due:
         yield f"{'next due' if heartbeat.next_due >= now else 'the next was due'} {_time(heartbeat.next_due, now)}"
     if max_age is not None and heartbeat.too_old(now, max_age):
-        yield (f"too old: without a success for {heartbeat.age(now):.0f} s, more than {heartbeat.limit(max_age):.0f} s")
+        yield (f"too old: no success for {heartbeat.age(now):.0f} s, the limit is {heartbeat.limit(max_age):.0f} s")
 
 
 def _why_not(report: Report) -> str:

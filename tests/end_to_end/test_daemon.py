@@ -556,6 +556,19 @@ def test_a_configuration_that_cannot_be_used(place: Place, how: str) -> None:
     place.wait_for(CHECKED, count=2)
 
 
+def test_a_log_that_was_moved_away_begins_with_the_header(place: Place) -> None:
+    pid = place.start()
+    place.wait_for("my-table - reads 50.0 %")
+    place.log.rename(place.home / "rotated")
+    place.configure("increase-reads-with: 10", interval=1)
+    place.hang_up(pid, "SIGHUP: the configuration was read again")
+    place.wait_for(CHECKED)
+    header, reload_, changed = place.text().splitlines()[:3]
+    assert " - INFO - Dynamic DynamoDB " in header
+    assert reload_.endswith("SIGHUP: the configuration was read again")
+    assert " SIGHUP: " in changed
+
+
 def test_a_log_that_cannot_be_opened_again(place: Place) -> None:
     """The disk with the log is gone, say: the daemon goes on with the file that it has."""
     logs = place.home / "logs"

@@ -161,6 +161,7 @@ def test_a_file_of_one_run(place: Place, run: Run) -> None:
     place.configure(general=f"metrics-file: {path}")
     done = run("--config", str(place.conf), "--run-once", "--metrics-port", str(free_port()), env=place.env())
     assert done.returncode == 0
+    assert done.stderr.count("metrics-port: has no effect with --run-once") == 1
     found = parsed(path.read_text())
     assert found[sample("checks_total", outcome="succeeded")] == 1
     assert found[sample("provisioned_capacity_units", table="my-table", axis="reads")] == 100

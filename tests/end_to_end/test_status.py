@@ -81,7 +81,7 @@ def test_a_stopped_process_becomes_too_old(place: Place) -> None:
     os.kill(pid, signal.SIGSTOP)
     until(lambda: place.run("status", "--max-age").returncode == 1)
     done = place.run("status", "--max-age")
-    assert re.search(r"; too old: without a success for \d+ s, more than [3-9] s\n", done.stdout)
+    assert re.search(r"; too old: no success for \d+ s, the limit is [3-9] s\n", done.stdout)
     os.kill(pid, signal.SIGCONT)
     until(lambda: place.run("status", "--max-age", "60").returncode == 0)
 

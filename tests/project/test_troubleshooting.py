@@ -42,7 +42,7 @@ PASSED_ON = {
         "_of_decrease",
         "_of_url",
         "_never",
-        "of_state",
+        "of_process",
     },
     "configuration.schedules": {"lower_minimums", "clashes", "unheard"},
     "output.logs": {"doubts"},
