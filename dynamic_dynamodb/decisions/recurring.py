@@ -111,13 +111,12 @@ class Season:
         """The greatest load of that day around this time, soon and later; scaled down where today is quieter."""
         ago = days * _DAY
         first = (now - _BEFORE) // _MINUTES - ago
-        far = self._greatest(first, (now + _LATER - 1) // _MINUTES - ago)
-        if far is None:
-            return None
-        near = self._greatest(first, (now + _SOON - 1) // _MINUTES - ago)
+        hour = self._places(first, (now + _LATER - 1) // _MINUTES - ago)
         then = self._mean_before(now // _MINUTES - ago)
-        if near is None or then is None:
+        if hour is None or then is None:
             return None
+        soon = (now + _SOON - 1) // _MINUTES - ago - first + 1
+        near, far = max(hour[:soon]), max(hour)
         scale = min(1.0, present / then) if then else 1.0
         return near * scale, far * scale
 
@@ -128,11 +127,7 @@ class Season:
             return None
         begin, end = first % _KEPT, last % _KEPT + 1
         found = list(self._peaks[begin:end] if begin < end else self._peaks[begin:] + self._peaks[:end])
-        return None if any(one != one for one in found) else found  # noqa: PLR0124 - what is not known is NaN
-
-    def _greatest(self, first: int, last: int) -> float | None:
-        found = self._places(first, last)
-        return None if found is None else max(found)
+        return None if math.isnan(sum(found)) else found  # what is not known is NaN
 
     def _mean_before(self, slot: int) -> float | None:
         found = self._places(slot - _SCALE_OVER, slot - 1)

@@ -109,13 +109,13 @@ class Situation:
     @cached_property
     def usage(self) -> Usage:
         """The last 10 known minutes, as the thresholds' words and limits want them."""
-        last = self.minutes.consumed[-_LOOKED_BACK:]
+        last, throttled = self.minutes.consumed[-_LOOKED_BACK:], self.minutes.throttled[-_LOOKED_BACK:]
         return Usage(
             self.provisioned,
             consumed=exact(last),
-            throttled=exact(self.minutes.throttled[-_LOOKED_BACK:]),
+            throttled=exact(throttled) if any(throttled) else _NOTHING,
             seconds=60 * max(1, len(last)),
-            hot=exact([self.hot]),
+            hot=exact([self.hot]) if self.hot else _NOTHING,
         )
 
 
