@@ -46,7 +46,7 @@ docs: $(VENV)/.docs ## the documentation as HTML, in docs/_build; a warning is a
 	@$(VPY) -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 	@echo "The documentation: docs/_build/html/index.html"
 
-soak: $(VENV)/.test ## the slow tests: races, months of checks, a daemon, random input; forty minutes; SOAK_SEED=N repeats a run
+soak: $(VENV)/.test ## the slow tests: races, months of checks, a daemon, random input; an hour; SOAK_SEED=N repeats a run
 	@SOAK=1 $(VPY) -m pytest -q tests/daemon/test_daemonizer.py tests/decisions/test_properties.py tests/end_to_end/test_fuzz.py tests/end_to_end/test_soak.py $(ARGS)
 
 # With a PREFIX it gets a venv of its own: modules in PREFIX/lib/pythonX.Y are found by one Python only,
