@@ -79,6 +79,10 @@ OUTCOMES = (SUCCEEDED, REFUSED, UNANSWERED) = ("succeeded", "refused", "unanswer
 
 LIMIT_EXCEEDED = "LimitExceededException"  # of DynamoDB; what is used up, only its text tells
 
+_NAME = re.compile(r"[\w.-]+")
+# What stands before a name in AWS's texts: table/NAME, Table: NAME, 'NAME', index NAME.
+_MARKS = ("/", ":", "'", '"', "[", "(", ": ", "= ", "table ", "Table ", "index ", "Index ")
+
 _BAD = "bad answer"
 _REQUEST_ID = re.compile("[A-Za-z0-9=+/_-]{1,100}")
 _UNREADABLE = (
@@ -139,10 +143,16 @@ class AwsError(DynamicDynamoDBError):
     @property
     def wording(self) -> str:
         """AWS's text without the names of tables and indexes, in which any word may occur: what can be read from it."""
-        if not self._names:
-            return self.message
-        names = "|".join(_in_a_text(name) for name in sorted(self._names, key=len, reverse=True))
-        return re.sub(rf"(?:{names})(?![\w-]|\.\w)", "", self.message)
+        # By one pattern for all names: Python would keep 512 of those that it was given.
+        return _NAME.sub(self._unless_a_name, self.message) if self._names else self.message
+
+    def _unless_a_name(self, found: re.Match[str]) -> str:
+        """The word, or else only the full stop behind it."""
+        name = found[0] if found[0] in self._names else found[0].rstrip(".")
+        # One that could be any word, such as `account`, is a name where it is marked as one.
+        if name not in self._names or (name.isalpha() and not found.string.endswith(_MARKS, 0, found.start())):
+            return found[0]
+        return found[0].removeprefix(name)
 
     @property
     def denied(self) -> bool:
@@ -227,15 +237,6 @@ def _names(arguments: Any) -> Iterator[str]:
     elif isinstance(arguments, list):
         for value in arguments:
             yield from _names(value)
-
-
-# Where AWS's texts have a name and no word: table/NAME, Table: NAME, 'NAME', index NAME.
-_MARKED = r"(?:(?<=[/:'\"\[(])|(?<=[:=] )|(?<=\b[Tt]able )|(?<=\b[Ii]ndex ))"
-
-
-def _in_a_text(name: str) -> str:
-    """How to find a name in AWS's texts. One that could be a word, such as `account`, is a name where it is marked."""
-    return (_MARKED if name.isalpha() else r"(?<![\w.-])") + re.escape(name)
 
 
 def _aws_error(operation: str, error: Exception, names: frozenset[str]) -> AwsError:
