@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from dynamic_dynamodb.output import events
+
 SCRIPT = Path(sys.executable).parent / "dynamic-dynamodb"
 
 # Nothing of the machine's own AWS configuration may leak into a test, and no
@@ -103,6 +105,12 @@ def _no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in CLEAN.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_shared_by_log_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account that the last test learned is not this one's."""
+    monkeypatch.setattr(events, "_shared", {})
 
 
 def run_script(

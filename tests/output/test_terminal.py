@@ -122,7 +122,9 @@ def test_a_daemon_started_from_a_terminal_logs_no_colour(empty: AwsServer, tmp_p
     flags = ("-t", "t", "--log-file", str(file), "--endpoint-url", empty.url)
     started = at_terminal("--daemon", "start", *flags, *place)
     ended = at_terminal("--daemon", "stop", *place)
-    assert (started, ended.returncode) == ((0, ""), 0)
+    said = rf"dynamic-dynamodb: instance default has started: process \d+; logging to {re.escape(str(file))}\n"
+    assert (started.returncode, ended.returncode) == (0, 0)
+    assert re.fullmatch(said, started.text)
     assert "Dynamic DynamoDB" in file.read_text()
     assert "\033" not in file.read_text()
 

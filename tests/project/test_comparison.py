@@ -140,7 +140,8 @@ def rehearsed(page: str) -> dict[str, float]:
     """Dollars by row of the first table of a rehearsal on a page."""
     (text, *_) = [block.text for block in pages.fences(pages.DOCS / page) if "unit hours" in block.text]
     money = text.partition("unit hours")[2].partition("throttled")[0]
-    found = re.findall(r"^(\S.{24}) .*?([\d.]+) +[\d.]+ +\d+%$", money, re.M)
+    # By the average of each hour, by its maximum, and to run where there is anything to run.
+    found = re.findall(r"^(\S.{24}) .*?(\d+\.\d\d) +\d+\.\d\d +(?:\d+\.\d\d +)?\d+%$", money, re.M)
     return {name.strip(): float(dollars) for name, dollars in found}
 
 
