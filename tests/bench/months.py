@@ -321,7 +321,8 @@ class Months:
     # Records
 
     def _weigh(self) -> None:
-        self._world.updates.clear()  # the model's own
+        self._world.updates.clear()  # the model's own, as are these
+        self._world.refusals.clear()
         for when in (self._churn.happened, self._spoilt_at):
             for name in [name for name in when if not self._late(name)]:
                 del when[name]
