@@ -26,13 +26,14 @@ demo: $(VENV)/.demo ## the main job, on a local stand-in for AWS
 test: $(VENV)/.test $(VENV)/.dynalite ## all tests; ARGS="-k breaker" hands words to pytest
 	@$(VPY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-check: $(VENV)/.test ## lint, format, types, template, generated files current, who imports whom, docs
+check: $(VENV)/.test ## lint, format, types, template, generated files, who imports whom, spelling and style, docs
 	@$(VPY) -m ruff check .
 	@$(VPY) -m ruff format --check .
 	@$(VPY) -m mypy
 	@$(VPY) docs/generate.py --check
 	@$(VENV)/bin/cfn-lint --regions us-east-1 -- deploy/cloudformation.yaml
-	@$(VPY) -m pytest -q tests/project/test_layers.py
+	@$(VPY) -m codespell_lib README.md CHANGELOG.md SECURITY.md Makefile setup.py example-config.conf docs deploy dynamic_dynamodb
+	@$(VPY) -m pytest -q tests/project/test_layers.py tests/project/test_style.py
 	@$(MAKE) --no-print-directory docs
 
 bench: $(VENV)/.test ## speed and scale; ARGS=--write updates docs/performance.md
