@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from dynamic_dynamodb.configuration import options
@@ -160,12 +161,19 @@ def _never(values: Mapping[str, Any], given: Collection[str], axis: str) -> Iter
 def _asks(values: Mapping[str, Any], verb: str, axis: str) -> bool:
     """Whether anything may ask for a change in this direction: a trigger whose amount is above 0."""
     by_consumption = values[f"{verb}_consumed_{axis}_scale"]
-    scales = [scale for key, scale in values.items() if key.startswith(f"{verb}_") and key.endswith(f"{axis}_scale")]
+    scales = [values[key] for key in _scales(verb, axis)]
     by_events = verb == "increase" and values[f"throttled_{axis}_upper_threshold"] and values[f"increase_{axis}_with"]
     by_one_amount = by_consumption is None and values[f"{verb}_consumed_{axis}_with"] != 0  # None: bad, and a problem
     return bool(by_events or by_one_amount) or any(
         amount > 0 for scale in scales if scale for _threshold, amount in scale
     )
+
+
+@cache
+def _scales(verb: str, axis: str) -> tuple[str, ...]:
+    """The keys of all scales that may ask for a change in this direction."""
+    keys = (option.key for option in options.of_section(options.TABLE) if option.axis == axis)
+    return tuple(key for key in keys if key.startswith(f"{verb}_") and key.endswith("_scale"))
 
 
 def _nothing(values: Mapping[str, Any], verb: str, axis: str) -> str:

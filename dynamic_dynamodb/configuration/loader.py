@@ -124,10 +124,13 @@ def show(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
     never = values.get("never", ())  # true to the limits, and false to all that could ask for a change
-    return {
-        option.key: False if option.key in never else show_value(option, values[option.key])
-        for option in options.of_section(section)
-    }
+    return {key: False if key in never else show_value(option, values[key]) for key, option in _by_key(section)}
+
+
+@functools.cache
+def _by_key(section: str) -> tuple[tuple[str, Option], ...]:
+    """The options of a kind of section with their keys, worked out once for thousands of sections."""
+    return tuple((option.key, option) for option in options.of_section(section))
 
 
 def _show_schedules(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -672,4 +672,9 @@ NEVER_READ = {
 
 def of_section(section: str) -> tuple[Option, ...]:
     """The options that a section of this kind may hold, in the order of the reference."""
-    return tuple(option for option in OPTIONS if section in option.sections)
+    if section not in _OF_SECTION:  # there may be thousands of sections of few kinds
+        _OF_SECTION[section] = tuple(option for option in OPTIONS if section in option.sections)
+    return _OF_SECTION[section]
+
+
+_OF_SECTION: "dict[str, tuple[Option, ...]]" = {}
