@@ -103,7 +103,7 @@ def checks(options: str, table: Table) -> Iterator[tuple[Scene, dict[str, str], 
     scene = Scene(LOOKBACK + whole(options), {"orders": units(table.rows[0]["provisioned"])[0]}, rules=Rules())
     for row in table.rows:
         assert scene.provisioned("orders") == units(row["provisioned"])[0], row
-        ((reads, writes),) = units(row["a second"])
+        ((reads, writes),) = units(row["per second"])
         scene.load("orders", reads, writes)
         scene.world.advance(scene._seconds_until(row["at"]))
         yield scene, row, scene.check()
