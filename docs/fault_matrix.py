@@ -1,4 +1,4 @@
-"""What docs/reliability.md has from the tests and the code: the matrix of faults, and the bounds of a check."""
+"""The generated parts of docs/reliability.md: the table of faults, and the bounds of a check."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dynamic_dynamodb.aws import calls  # noqa: E402
 
 
 def page() -> str:
-    """The whole of docs/reliability.md: as it is, with the parts between the marks written anew."""
+    """The whole of docs/reliability.md, with the parts between the marks replaced."""
     text = _PAGE.read_text(encoding="utf-8")
     for name, part in (("bounds", _bounds()), ("matrix", _matrix())):
         before, begin, rest = text.partition(f"<!-- generated: {name} -->\n")
         _, end, after = rest.partition("<!-- end -->\n")
         if not end:
-            raise SystemExit(f"{_PAGE}: no marks for {name}")
+            raise SystemExit(f"{_PAGE}: the marks for {name} are missing")
         text = f"{before}{begin}{part}{end}{after}"
     return text
 
@@ -29,11 +29,11 @@ def _bounds() -> str:
     return _table(
         ("bound", "value"),
         [
-            ("calls side by side", f"{calls.THREADS}"),
-            ("a call hangs, and others are begun beside it, after", f"{calls.HANGS:g} s"),
-            ("calls side by side when many hang, at most", f"{calls.MOST_THREADS}"),
-            ("a table's call, all attempts and pages, is given up after", f"{calls.PATIENCE:g} s"),
-            ("calls of a step without an answer, before its rest is not asked", f"{calls.MOST_UNANSWERED}"),
+            ("simultaneous calls", f"{calls.THREADS}"),
+            ("a call hangs, and others are started beside it, after", f"{calls.HANGS:g} s"),
+            ("simultaneous calls when many hang, at most", f"{calls.MOST_THREADS}"),
+            ("a call, with its attempts and pages, is given up after", f"{calls.PATIENCE:g} s"),
+            ("the rest of a step is skipped after so many calls without an answer", f"{calls.MOST_UNANSWERED}"),
         ],
     )
 

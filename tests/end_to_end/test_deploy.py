@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pages
 import pytest
 from conftest import SCRIPT, Program, environment, lives
 from containers import DEPLOY, UNSHARE, Image, namespaces, offline
@@ -315,14 +316,17 @@ def test_what_the_document_names_exists() -> None:
         assert (ROOT / name).exists(), name
     for path in DEPLOY.iterdir():
         assert path.name in text, path
-    code = {
-        name: next((ROOT / "tests").rglob(f"{name}.py")).read_text() for name in re.findall(r"`(test_\w+)\.py", text)
-    }
-    for module, test in re.findall(r"`(test_\w+)\.py::(test_\w+)`", text):
-        assert f"def {test}(" in code[module], test
     help_text = subprocess.run([str(SCRIPT), "--help"], capture_output=True, text=True, check=True).stdout  # noqa: S603
     for flag in re.findall(r"dynamic-dynamodb [^\n`]*?(--[a-z-]+)", text):
         assert flag in help_text, flag
+
+
+def test_each_situation_of_the_document_has_its_tests() -> None:
+    """They are in docs/architecture.md, in the same order; test_docs.py looks whether they exist."""
+    (shown,) = pages.tables("running.md", "situation", "what you see")
+    (tested,) = pages.tables("architecture.md", "situation", "tests")
+    assert [row["situation"] for row in shown.rows] == [row["situation"] for row in tested.rows]
+    assert [row for row in tested.rows if not re.search(r"`test_\w+\.py::test_\w+`", row["tests"])] == []
 
 
 def test_supervisords_file_can_be_read() -> None:

@@ -653,11 +653,14 @@ def test_a_log_file_planted_meanwhile(shared: Path, place: Place) -> None:
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
-def test_every_promise_has_a_test(page: str) -> None:
-    first = next(table for table in items((ROOT / page).read_text("utf-8")) if isinstance(table, Table))
-    promise, test = first.columns
-    assert len(first.rows) > 10
-    assert [row[promise] for row in first.rows if not re.search(r"`test_\w+\.py::test_\w+`", row[test])] == []
+def test_every_guarantee_has_a_test(page: str) -> None:
+    """A numbered list, and a table with the tests of each number at the page's end."""
+    text = (ROOT / page).read_text("utf-8")
+    numbers = re.findall(r"^(\d+)\. ", text, re.M)
+    (table,) = [item for item in items(text) if isinstance(item, Table) and item.columns == ["guarantee", "tests"]]
+    assert numbers == [row["guarantee"] for row in table.rows] == [str(number + 1) for number in range(len(numbers))]
+    assert len(numbers) > 10
+    assert [row for row in table.rows if not re.search(r"`test_\w+\.py::test_\w+`", row["tests"])] == []
 
 
 def test_the_rules_for_security_are_on() -> None:

@@ -75,12 +75,12 @@ FAULTS: dict[str, Named] = {
     "503": Named("503 without a body", RawFault(503)),
     "huge-error": Named("500 with a page of 2 MB", RawFault(500, b"<html>" + b"no " * 700_000)),
     "reset-before": Named("connection reset before the request is carried out", ResetFault()),
-    "reset-performed": Named("connection reset after it, before the answer", ResetFault(performed=True)),
+    "reset-performed": Named("connection reset after it is carried out, before the answer", ResetFault(performed=True)),
     "reset-middle": Named("connection reset in the middle of the answer", CutFault(0.5, reset=True)),
     "reset-after": Named("connection reset after the answer", CutFault(1.0, reset=True)),
-    "truncated": Named("answer that ends in its middle", CutFault(0.7)),
-    "slow": Named("slow bytes: an answer in pieces, whole after a second", SlowFault(6, 0.2)),
-    "no-json": Named("HTML in place of the answer", RawFault(200, b"<html>Welcome to the hotel's network</html>")),
+    "truncated": Named("truncated answer", CutFault(0.7)),
+    "slow": Named("slow answer: in pieces, complete after a second", SlowFault(6, 0.2)),
+    "no-json": Named("HTML instead of the answer", RawFault(200, b"<html>Welcome to the hotel's network</html>")),
     "half-json": Named("malformed JSON", RawFault(200, b'{"Table": {"TableStatus": "ACT')),
     "list": Named("JSON of another type", RawFault(200, b"[]")),
     "no-body": Named("no body", RawFault(200)),
@@ -89,13 +89,13 @@ FAULTS: dict[str, Named] = {
     "wrong-types": Named("all values of other types", leaves(swapped)),
     "unknown-words": Named("unknown statuses and fields", MutateFault(sleeping)),
     "huge": Named("huge answer, 8 MB", MutateFault(lambda answer: answer.update(Junk="x" * 8_000_000))),
-    "going-round": Named("page after page, the same token", RawFault(200, ROUND)),
+    "going-round": Named("pages without end, the same token", RawFault(200, ROUND)),
 }
 
 # These are waited for: no answer at all, and a byte every few seconds, for longer than anybody waits.
 SILENCE: dict[str, Named] = {
-    "silent": Named("silence", SilenceFault(600)),
-    "trickle": Named("slow bytes: one every 3 s, without end", SlowFault(100_000, 3)),
+    "silent": Named("no answer", SilenceFault(600)),
+    "trickle": Named("slow answer: one byte every 3 s, without end", SlowFault(100_000, 3)),
 }
 
 
@@ -112,12 +112,12 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
-    "made": Kind("made", None, True, 0),
-    "told": Kind("made; message lost", "ERROR", True, 0),
-    "other way": Kind("made another way", "WARNING", True, 0),
-    "partly": Kind("increase made", "WARNING", True, 0),
-    "left": Kind("left alone", "WARNING", False, 0),
-    "again": Kind("tried again", "WARNING", False, 1),
+    "made": Kind("changed", None, True, 0),
+    "told": Kind("changed, no message", "ERROR", True, 0),
+    "other way": Kind("changed, other call", "WARNING", True, 0),
+    "partly": Kind("increased", "WARNING", True, 0),
+    "left": Kind("skipped", "WARNING", False, 0),
+    "again": Kind("postponed", "WARNING", False, 1),
     "failed": Kind("failed", "ERROR", False, 1),
     "unsure": Kind("not known", "ERROR", False, 1),  # and not so: AWS never saw it
     "unsure, made": Kind("not known", "ERROR", True, 1),
