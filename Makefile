@@ -1,11 +1,11 @@
-# Everything that these targets need is installed into .venv, once, and again when its list changes.
+# Everything that the targets need is installed into .venv once, and again when a list of packages changes.
 
 PYTHON ?= python3
 VENV ?= .venv
 
 VPY := $(VENV)/bin/python
 PIP := $(VPY) -m pip -qq --disable-pip-version-check --no-input
-# A venv that is broken or half made is made anew, and one of another Python than a PYTHON that was asked for.
+# A venv that is broken, incomplete or of another Python than the PYTHON asked for is created again.
 ASKED := $(filter environment command,$(firstword $(origin PYTHON)))
 IS := -c 'import sys, pip; print(sys.version)' 2>/dev/null
 IS_ASKED := -c 'import sys; print(sys.version)' 2>/dev/null
@@ -17,16 +17,16 @@ USABLE = $(shell is=$$($(VPY) $(IS)) && test "$$is" = "$$($(if $(ASKED),$(PYTHON
 .PHONY: help demo test check bench docs install release soak clean generated FORCE
 
 help: ## this list
-	@echo "make TARGET, with PYTHON=python3.12 for another Python than python3:"
+	@echo "make TARGET; PYTHON=python3.12 uses that Python instead of python3:"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 
-demo: $(VENV)/.demo ## the main job, on a local stand-in for AWS
+demo: $(VENV)/.demo ## a demonstration, on a local stand-in for AWS
 	@$(VPY) docs/demo/demo.py
 
-test: $(VENV)/.test $(VENV)/.dynalite ## all tests; ARGS="-k breaker" hands words to pytest
+test: $(VENV)/.test $(VENV)/.dynalite ## all tests; ARGS="-k breaker" passes arguments to pytest
 	@$(VPY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-check: $(VENV)/.test ## lint, format, types, template, generated files, who imports whom, spelling and style, docs
+check: $(VENV)/.test ## lint, format, types, template, generated files, imports, spelling, style, docs
 	@$(VPY) -m ruff check .
 	@$(VPY) -m ruff format --check .
 	@$(VPY) -m mypy
@@ -39,20 +39,20 @@ check: $(VENV)/.test ## lint, format, types, template, generated files, who impo
 bench: $(VENV)/.test ## speed and scale; ARGS=--write updates docs/performance.md
 	@$(VPY) tests/bench/run.py $(ARGS)
 
-generated: $(VENV)/.test ## write the generated files anew
+generated: $(VENV)/.test ## write the generated files again
 	@$(VPY) docs/generate.py
 
-docs: $(VENV)/.docs ## the documentation as HTML, in docs/_build; a warning is an error
+docs: $(VENV)/.docs ## the documentation as HTML in docs/_build; a warning is an error
 	@rm -rf docs/_build
 	@$(VPY) -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 	@echo "The documentation: docs/_build/html/index.html"
 
-soak: $(VENV)/.test ## the slow tests: races, months of checks, a daemon, random input; an hour; SOAK_SEED=N repeats a run
+soak: $(VENV)/.test ## the slow tests, an hour: races, months of checks, a daemon, random input; SOAK_SEED=N repeats a run
 	@SOAK=1 $(VPY) -m pytest -q tests/daemon/test_daemonizer.py tests/decisions/test_properties.py tests/end_to_end/test_fuzz.py tests/end_to_end/test_soak.py $(ARGS)
 
-# With a PREFIX it gets a venv of its own: modules in PREFIX/lib/pythonX.Y are found by one Python only,
-# and systems forbid pip to write there.
-install: ## pip install . or, with PREFIX=/usr/local, apart from it
+# With a PREFIX the program gets a separate venv: only one Python finds modules in PREFIX/lib/pythonX.Y,
+# and many systems forbid pip to write there.
+install: ## pip install . or, with PREFIX=/usr/local, into a separate venv there
 	@rm -rf build
 ifdef PREFIX
 	@$(call usable_python,$(PYTHON))
@@ -65,12 +65,12 @@ else
 	$(PYTHON) -m pip install .
 endif
 
-# From what git has, so that nothing else of this folder gets in.
-release: $(VENV)/.release ## dist/, built and checked; UPLOAD=1 with TWINE_* set: uploaded, too
-	@test -z "$$(git status --porcelain)" || { echo "make release: commit first: a release is what git has" >&2; exit 1; }
+# Built from what git has, so nothing else in this folder gets in.
+release: $(VENV)/.release ## build and check dist/; UPLOAD=1 with TWINE_* set also uploads it
+	@test -z "$$(git status --porcelain)" || { echo "make release: commit first, because a release contains only what is in git" >&2; exit 1; }
 ifdef UPLOAD
 	@test -n "$$TWINE_USERNAME" && test -n "$$TWINE_PASSWORD" && test -n "$$TWINE_REPOSITORY_URL" \
-	  || { echo "make release: UPLOAD takes TWINE_USERNAME, TWINE_PASSWORD and TWINE_REPOSITORY_URL in the environment" >&2; exit 1; }
+	  || { echo "make release: UPLOAD needs TWINE_USERNAME, TWINE_PASSWORD and TWINE_REPOSITORY_URL in the environment" >&2; exit 1; }
 endif
 	@rm -rf build dist && mkdir -p build/source
 	@git archive HEAD | tar -xf - -C build/source
@@ -83,20 +83,20 @@ endif
 ifdef UPLOAD
 	@$(VPY) -m twine upload --non-interactive dist/*.tar.gz dist/*.whl
 else
-	@echo "Checked, and not uploaded: that takes UPLOAD=1 (see docs/release.md)."
+	@echo "Checked, but not uploaded: that needs UPLOAD=1 (see docs/release.md)."
 endif
 
-clean: ## remove all that was made here, .venv too
+clean: ## remove everything that make created, including .venv
 	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -exec rm -rf {} +
 
-# One clear line where the Python will not do.
+# One clear line if the Python cannot be used.
 define usable_python
-$(1) -c "" >/dev/null 2>&1 || { echo "make: no $(1) here that runs; PYTHON=/path/to/python3.12 make ... names another" >&2; exit 1; }; \
+$(1) -c "" >/dev/null 2>&1 || { echo "make: $(1) does not run here; choose another with PYTHON=/path/to/python3.12 make ..." >&2; exit 1; }; \
 $(1) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-  || { echo "make: $(1) is $$($(1) --version 2>&1), and Python 3.10 or later is needed; PYTHON=python3.12 make ... names another" >&2; exit 1; }; \
+  || { echo "make: $(1) is $$($(1) --version 2>&1), and Python 3.10 or later is needed; choose another with PYTHON=python3.12 make ..." >&2; exit 1; }; \
 $(1) -c 'import ensurepip, venv' 2>/dev/null \
-  || { echo "make: $(1) cannot make virtual environments (no ensurepip); on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+  || { echo "make: $(1) cannot create virtual environments (no ensurepip); on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 endef
 
 ifneq ($(USABLE),yes)
@@ -126,7 +126,7 @@ $(VENV)/.release: tests/requirements-release.txt $(VENV)/.test
 	@$(PIP) install -r tests/requirements-release.txt
 	@touch $@
 
-# Where it cannot be installed, the tests that need it are skipped and say so, and the next `make test` tries again.
+# If it cannot be installed, the tests that need it are skipped with a reason, and the next `make test` tries again.
 DYNALITE := $(addprefix tests/dynalite/,package.json package-lock.json npmrc)
 $(VENV)/.dynalite: $(DYNALITE) | $(VENV)/.test
 	@mkdir -p $(VENV)/dynalite
@@ -134,4 +134,4 @@ $(VENV)/.dynalite: $(DYNALITE) | $(VENV)/.test
 	@mv $(VENV)/dynalite/npmrc $(VENV)/dynalite/.npmrc
 	@if command -v node >/dev/null && command -v npm >/dev/null \
 	    && (cd $(VENV)/dynalite && npm --loglevel error ci >/dev/null); then touch $@; \
-	  else echo "make: no dynalite (it takes node and npm): its tests will be skipped" >&2; fi
+	  else echo "make: dynalite is not installed (it needs node and npm): its tests are skipped" >&2; fi

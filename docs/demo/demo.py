@@ -1,7 +1,6 @@
-"""The main job, shown: two checks of four tables on a local stand-in for AWS (moto), then a rehearsal of a day.
+"""`make demo`: two checks of four tables on a local stand-in for AWS (moto), then a rehearsal of a day.
 
-Run by `make demo`. Nothing leaves this machine, and no AWS account is needed.
-The exit code is 1 where the outcome is not the expected one.
+Nothing leaves this machine, and no AWS account is needed. The exit code is 1 if the outcome is not the expected one.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ REGION = "us-east-1"
 AXES = ("reads", "writes")
 MINUTES = 60
 WIDTH = max(20, min(79, shutil.get_terminal_size().columns - 1))  # 79 in a file, too
-NARROW = 60  # columns; below, a reason has lines of its own
+NARROW = 60  # columns; in a narrower terminal a reason begins on the next line
 METRICS = ("ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents")
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a table or index has provisioned, and what an hour of traffic makes of it."""
+    """A table or index: what is provisioned, the load of an hour, and what is expected to be provisioned then."""
 
     table: str
     index: str | None
     provisioned: tuple[int, int]  # reads, writes
-    consumed: tuple[float, float]  # a second
-    throttled: tuple[int, int] = (0, 0)  # a minute
-    expected: tuple[int, int] = (0, 0)  # what is provisioned after the first check, and after the second
+    consumed: tuple[float, float]  # per second
+    throttled: tuple[int, int] = (0, 0)  # per minute
+    expected: tuple[int, int] = (0, 0)  # provisioned after the first check and after the second
 
     @property
     def name(self) -> str:
@@ -63,7 +62,7 @@ ON_DEMAND = "sessions"
 
 def main() -> int:
     isolate()
-    logging.getLogger("werkzeug").disabled = True  # the stand-in's line for each request
+    logging.getLogger("werkzeug").disabled = True  # the stand-in logs each request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     url = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
@@ -74,7 +73,7 @@ def main() -> int:
     problems += rehearse()
     if not problems:
         tell(
-            "The same for the last two weeks of a table of yours (CloudWatch is read, nothing is changed):",
+            "The same for the last two weeks of one of your tables (this reads CloudWatch and changes nothing):",
             f"  {shown(PROGRAM)} --table-name '^my-table$' --simulate cloudwatch",
         )
     for problem in problems:
@@ -83,7 +82,7 @@ def main() -> int:
 
 
 def isolate() -> None:
-    """Leave out the reader's own AWS settings, which may name a real account, and any proxy."""
+    """Ignore the reader's AWS settings, which may name a real account, and any proxy."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= CREDENTIALS | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
@@ -98,7 +97,7 @@ def demonstrate(url: str) -> list[str]:
     create(dynamodb)
     put_metrics(cloudwatch)
     tell(
-        f"moto plays AWS on {url}: four tables, one of them with two indexes, and an hour of CloudWatch "
+        f"moto, a local stand-in for AWS, runs on {url} with four tables, two indexes and an hour of CloudWatch "
         "metrics. The command, with fake credentials:",
         f"  {shown(PROGRAM)} --run-once \\",
         f"    --config {shown(CONFIG)} \\",
@@ -107,7 +106,7 @@ def demonstrate(url: str) -> list[str]:
     before = provisioned(dynamodb)
     problems = check("First check: the load does not fit what is provisioned.", url, dynamodb)
     after = provisioned(dynamodb)
-    problems += check("Second check, under the same load: nothing is left to change.", url, dynamodb)
+    problems += check("Second check, under the same load: nothing needs to change.", url, dynamodb)
     expected = {load.name: load.expected for load in LOADS}
     if after != expected:
         problems.append(f"after the first check {after} is provisioned, not {expected}")
@@ -118,7 +117,7 @@ def demonstrate(url: str) -> list[str]:
         changed = sum(then != now for then, now in pairs)
         tell(f"The first check changed {changed} of {len(pairs)} values, the second none.")
         tell(
-            "What it would do to a table of yours, with nothing changed there:",
+            "To see what it would do to one of your tables, without changing anything:",
             f"  {shown(PROGRAM)} --run-once --dry-run --table-name '^my-table$'",
         )
     return problems
@@ -162,7 +161,7 @@ def _throughput(load: Load) -> dict[str, int]:
 
 
 def put_metrics(cloudwatch: Any) -> None:
-    """One-minute sums, as DynamoDB publishes them: nothing for a minute without traffic."""
+    """One-minute sums, as DynamoDB publishes them. A minute without traffic has no datapoint."""
     now = datetime.now(timezone.utc).replace(second=0, microsecond=0)
     for load in LOADS:
         dimensions = [{"Name": "TableName", "Value": load.table}]
@@ -200,7 +199,7 @@ def provisioned(dynamodb: Any) -> dict[str, tuple[int, int]]:
 def check(title: str, url: str, dynamodb: Any) -> list[str]:
     """Run the program once and show what it did. Returns what went wrong."""
     before = provisioned(dynamodb)
-    done = subprocess.run(  # noqa: S603 - the words are ours
+    done = subprocess.run(  # noqa: S603 - our own words
         [str(PROGRAM), "--run-once", "--config", str(CONFIG), "--endpoint-url", url],
         capture_output=True,
         text=True,
@@ -211,7 +210,7 @@ def check(title: str, url: str, dynamodb: Any) -> list[str]:
     tell(title)
     out(table(before, provisioned(dynamodb), said))
     silent = [load.name for load in LOADS if len(said.get(load.name, ())) != len(AXES)]
-    problems = [f"nothing was said about {name}" for name in (*silent, *{ON_DEMAND}.difference(said))]
+    problems = [f"the log has no reason for {name}" for name in (*silent, *{ON_DEMAND}.difference(said))]
     if done.returncode != 0:
         problems.append(f"the exit code was {done.returncode}")
     if problems:
@@ -224,12 +223,12 @@ def rehearse() -> list[str]:
     words = [word for path in REHEARSED for word in ("--config", str(shown(path)))]
     tell(
         "A rehearsal: a made-up day of a shop, busy from 4 pm to 10 pm, with thresholds and with target tracking, "
-        "against a model of AWS. No AWS is asked.",
+        "against a model of AWS. It makes no calls to AWS.",
         f"  {shown(PROGRAM)} --simulate sales-day \\",
         f"    {' '.join(words[:2])} \\",
         f"    {' '.join(words[2:])}",
     )
-    done = subprocess.run(  # noqa: S603 - the words are ours
+    done = subprocess.run(  # noqa: S603 - our own words
         [str(PROGRAM), *words, "--simulate", "sales-day"], capture_output=True, text=True, timeout=120, check=False
     )
     out([*done.stdout.splitlines(), ""])
@@ -246,7 +245,7 @@ _AXES = re.compile(r"(.*?); ((?:\d+ )?writes .*?)(; decreases today.*)?")
 
 
 def reasons(log: str) -> dict[str, list[str]]:
-    """The log's reasons by resource: of reads and of writes, or one for the whole."""
+    """The reasons in the log by resource: one for reads and one for writes, or one for both."""
     found: dict[str, list[str]] = {}
     for match in filter(None, map(_LINE.fullmatch, log.splitlines())):
         name = match["table"] if match["index"] is None else f"{match['table']}, index {match['index']}"
@@ -264,7 +263,7 @@ def reasons(log: str) -> dict[str, list[str]]:
 def table(
     before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], said: dict[str, list[str]]
 ) -> Iterator[str]:
-    """What was provisioned and what is, with the program's own reason, for each resource and axis."""
+    """For each resource and axis: what was provisioned, what is now, and the program's reason."""
     yield from row("        before    after  ", "reason, from the log")
     for load in LOADS:
         yield load.name
@@ -278,7 +277,7 @@ def table(
 
 
 def row(head: str, text: str) -> list[str]:
-    """Side by side where there is room."""
+    """Side by side if the terminal is wide enough."""
     return wrap(head, text) if WIDTH >= NARROW else [head, *wrap(" " * 4, text)]
 
 
@@ -289,13 +288,13 @@ def wrap(head: str, text: str) -> list[str]:
 
 
 def shown(path: Path) -> Path:
-    """The path as seen from here, which is shorter."""
+    """The path relative to the current folder, which is shorter."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def tell(text: str, *lines: str) -> None:
-    """Print a paragraph; the lines after it stay as they are."""
+    """Print a paragraph, wrapped, and lines that are not wrapped."""
     out([*wrap("", text), *lines, ""])
 
 
@@ -308,7 +307,7 @@ def out(lines: Iterator[str] | list[str]) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except BrokenPipeError:  # the reader has seen enough; Python shall not complain when it ends
+    except BrokenPipeError:  # the reader has closed the pipe; Python must not complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:

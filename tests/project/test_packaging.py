@@ -244,7 +244,7 @@ def test_nothing_is_uploaded_unless_asked() -> None:
     assert "twine --no-color check" in plan
     assert "twine upload" not in plan
     asked = run("make", "--dry-run", "release", "UPLOAD=1", cwd=ROOT)
-    steps = [asked.index(step) for step in ("UPLOAD takes TWINE_USERNAME", " -m build ", "SHA256SUMS", "twine upload")]
+    steps = [asked.index(step) for step in ("UPLOAD needs TWINE_USERNAME", " -m build ", "SHA256SUMS", "twine upload")]
     assert steps == sorted(steps)
 
 
