@@ -145,9 +145,12 @@ def _increase_by_consumed_share(policy: Policy, usage: Usage) -> _Increase | Non
     return _candidate(usage, amount, policy.increase_throttled_by_consumed_unit, why, "throttled-by-consumed", option)
 
 
+_NO_STEP = Fraction(0), Fraction(0)
+
+
 def _step_up(scale: Scale, measured: Fraction) -> tuple[Fraction, Fraction]:
     """The greatest step that `measured` reaches, as (threshold, amount); amount 0 below the least."""
-    return max((step for step in scale if step[0] <= measured), default=(Fraction(0), Fraction(0)))
+    return max((step for step in scale if step[0] <= measured), default=_NO_STEP)
 
 
 def _keys(scale: Scale) -> list[Fraction]:
@@ -291,7 +294,7 @@ def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
     if steps is None:  # one step
         steps = ((policy.lower_threshold, Fraction(policy.decrease_consumed_with)),)
     # The least step that is not below what was measured.
-    threshold, amount = min((step for step in steps if step[0] >= measured), default=(Fraction(0), Fraction(0)))
+    threshold, amount = min((step for step in steps if step[0] >= measured), default=_NO_STEP)
     if amount <= 0:
         return None
     unit, now = policy.decrease_consumed_unit, usage.provisioned
