@@ -11,17 +11,18 @@ import pytest
 from scripts import Scene, simulate_day
 
 from dynamic_dynamodb.aws.cloudwatch import dollars_a_month
+from dynamic_dynamodb.configuration.prices import Watching
 from dynamic_dynamodb.decisions.model import AXES
+from dynamic_dynamodb.rehearsal.rivals import ALARMS
 from dynamic_dynamodb.simulation.rules import Rules
 
-# us-east-1, 2025, in dollars
+# AWS's price list, us-east-1, 2025, in dollars
 UNIT_HOUR = {"reads": 0.00013, "writes": 0.00065}
 MILLION = {"reads": 0.125, "writes": 0.625}
-# From memory; so are they marked on the page
-ALARM_MONTH = 0.10
-TASK_MONTH = 30 * 24 * (0.25 * 0.04048 + 0.5 * 0.004445)  # Fargate: 0.25 vCPU, 0.5 GB
-
-ALARMS = 8  # of AWS's auto scaling a table
+ALARM_MONTH = Watching().alarm_month  # what a rehearsal reckons with
+# AWS's documentation
+CONFIG_ITEMS = 8  # that AWS Config records for a scaling event
+DEARER, CHEAPER = 25, 60  # percent: throughput and storage of Standard-IA, compared with Standard
 
 
 def dollars(amount: float) -> str:
@@ -80,9 +81,24 @@ def test_running_costs() -> None:
         dollars(0),
     ]
     text = pages.read("comparison.md").replace("\n", " ")
-    assert f"is about {dollars(TASK_MONTH)} a month †" in text
-    tables = math.ceil(TASK_MONTH / (ALARMS * ALARM_MONTH - dollars_a_month(2, 300)))
-    assert f"from {tables} tables and indexes on" in text
+    tables = math.ceil(10 / (ALARMS * ALARM_MONTH - dollars_a_month(2, 300)))
+    assert f"count {tables} tables and indexes for each $10 per month" in text
+    assert f"| {ALARMS} alarms, {ALARMS // 2} per axis, {dollars(ALARM_MONTH)} each |" in text
+
+
+def test_scaling_events_of_aws() -> None:
+    changes = sum(throttling("rehearsal.md")["AWS target tracking 70 %"][-3:-1])
+    text = " ".join(pages.read("comparison.md").split())
+    assert (
+        f"has {changes:.1f} scaling events per day for one table, which is {CONFIG_ITEMS * changes:.0f} items" in text
+    )
+    assert f"AWS Config records {CONFIG_ITEMS} items per scaling event" in text
+
+
+def test_standard_ia() -> None:
+    text = " ".join(pages.read("when-not.md").split())
+    assert f"costs {DEARER} % more for throughput and {CHEAPER} % less for storage" in text
+    assert f"more than {100 * DEARER / CHEAPER:.0f} % of what throughput costs" in text
 
 
 # Delay
@@ -126,8 +142,8 @@ def test_figures_of_other_pages() -> None:
     """What comparison.md quotes from when-not.md and performance.md."""
     text = pages.read("comparison.md").replace("\n", " ")
     (memory,) = [table for table in pages.tables("performance.md", "", "MB") if len(table.columns) == 2]
-    assert f"about {memory.rows[0]['MB']} to {memory.rows[-1]['MB']} MB" in text
-    for row, name in ((STEPS.rows[0], "this, defaults"), (STEPS.rows[-1], "this, set for speed")):
+    assert f"with {memory.rows[0]['MB']} to {memory.rows[-1]['MB']} MB" in text
+    for row, name in ((STEPS.rows[0], "this program, defaults"), (STEPS.rows[-1], "this program, set for speed")):
         least, most = (float(part) for part in row["minutes"].split(" to "))
         assert f"| {name} | {math.floor(least)} to {math.ceil(most)} minutes" in text
     assert f"[{3600 * MILLION['reads'] / 1e6 / UNIT_HOUR['reads']:.2f} times]" in text
@@ -138,15 +154,25 @@ def test_figures_of_other_pages() -> None:
 
 def rehearsed(page: str) -> dict[str, float]:
     """Dollars by row of the first table of a rehearsal on a page."""
-    (text, *_) = [block.text for block in pages.fences(pages.DOCS / page) if "unit hours" in block.text]
-    money = text.partition("unit hours")[2].partition("throttled")[0]
+    money = rehearsals(page)[0].partition("unit hours")[2].partition("throttled")[0]
     # By the average of each hour, by its maximum, and to run where there is anything to run.
     found = re.findall(r"^(\S.{24}) .*?(\d+\.\d\d) +\d+\.\d\d +(?:\d+\.\d\d +)?\d+%$", money, re.M)
     return {name.strip(): float(dollars) for name, dollars in found}
 
 
+def throttling(page: str, number: int = 0) -> dict[str, list[float]]:
+    """The figures by row of the second table of a rehearsal: throttled units, percent, minutes, used, changes."""
+    table = rehearsals(page)[number].partition("throttled  ")[2].partition("dollars")[0]
+    found = re.findall(r"^(\S.{24}) +([\d., ]+)$", table, re.M)
+    return {name.strip(): [float(cell.replace(",", "")) for cell in cells.split()] for name, cells in found}
+
+
+def rehearsals(page: str) -> list[str]:
+    return [block.text for block in pages.fences(pages.DOCS / page) if "unit hours" in block.text]
+
+
 def test_figures_of_the_rehearsal_in_words() -> None:
-    """What rehearsal.md and README say of their tables; that the tables are right, test_docs.py holds."""
+    """What rehearsal.md, index.md and README say of their tables; that the tables are right, test_docs.py holds."""
     first, second = rehearsed("rehearsal.md"), rehearsed("../README.md")
     tracking, aws, paid = first["tracking.conf"], first["AWS target tracking 70 %"], first["on demand"]
     text = " ".join(pages.read("rehearsal.md").split())
@@ -155,9 +181,24 @@ def test_figures_of_the_rehearsal_in_words() -> None:
     assert f"On demand costs {paid / tracking:.1f} times as much" in text
     readme = " ".join(pages.read("../README.md").split())
     assert f"costs ${tracking:.2f} with its" in readme
-    assert f"${aws:.2f} with AWS's auto scaling at 70 %, and ${paid:.2f} on demand" in readme
+    assert f"${aws:.2f} with AWS auto scaling at 70 %, and ${paid:.2f} on demand" in readme
     assert second == {
         name.replace("tracking.conf", "this configuration"): dollars
         for name, dollars in first.items()
         if name != "thresholds.conf"
     }
+    throttled = throttling("rehearsal.md")
+    assert [throttled[name][0] for name in ("tracking.conf", "AWS target tracking 70 %", "on demand")] == [0, 0, 0]
+    jobs, others = throttling("rehearsal.md", 1), ("AWS target tracking 70 %", "on demand")
+    shares = [f"{jobs[name][1]:.0f} %" for name in ("tracking.conf", *others)]
+    assert f"{shares[0]} of the demand is throttled, and {shares[1]} with AWS auto scaling at 70 %" in readme
+    assert shares[2] == "0 %"
+
+
+def test_figures_of_the_landing_page() -> None:
+    costs, throttled = rehearsed("rehearsal.md"), throttling("rehearsal.md")
+    rows = ("tracking.conf", "thresholds.conf", "AWS target tracking 70 %", "on demand")
+    (table,) = pages.tables("index.md", "a shop's week", "costs")
+    assert [row["costs"] for row in table.rows] == [dollars(costs[name]) for name in rows]
+    shares = ["0" if throttled[name][0] == 0 else f"{throttled[name][1]:.4f} %" for name in rows]
+    assert [row["throttled"] for row in table.rows] == shares

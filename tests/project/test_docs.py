@@ -3,7 +3,7 @@
 What a block is, its language says. `ini`: a configuration; one without a
 table section gets one, options without any section stand in one. `console`:
 lines after `$ ` are commands, the others what they print, shortened with
-`...`. `sh`: a script. `json`, `yaml`: parsed. `text`: anything else.
+`...`. `sh`: a script. `json`, `yaml`, `python`: parsed. `text`: anything else.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def of(*languages: str) -> pytest.MarkDecorator:
 
 
 def test_every_block_says_what_it_is() -> None:
-    known = re.compile(r"ini|console|sh|json|yaml|text|\{\w+\}.*")
+    known = re.compile(r"ini|console|sh|json|yaml|python|text|\{\w+\}.*")
     assert [block.place for block in BLOCKS if not known.fullmatch(block.language)] == []
 
 
@@ -72,9 +72,10 @@ def has_table(text: str) -> bool:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present folder, of a user who has the profile of the examples."""
+    """The present folder, of a user who has the profiles of the examples."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "aws-config").write_text("[profile production]\nregion = eu-west-1\n", "utf-8")
+    profiles = "".join(f"[profile {name}]\nregion = eu-west-1\n" for name in ("production", "shop", "warehouse"))
+    (tmp_path / "aws-config").write_text(profiles, "utf-8")
     monkeypatch.setenv("AWS_CONFIG_FILE", "aws-config")
     return tmp_path
 
@@ -85,11 +86,13 @@ def test_configuration(block: Block, folder: Path, capsys: pytest.CaptureFixture
     assert cli.main(["--config", "excerpt.conf", "--show-config"]) == 0, capsys.readouterr().err
 
 
-@of("json", "yaml")
+@of("json", "yaml", "python")
 def test_what_is_written_down_can_be_read(block: Block) -> None:
     """The short forms of CloudFormation's functions, `!Ref` and such, are taken for what they stand before."""
     if block.language == "json":
         json.loads(block.text)
+    elif block.language == "python":
+        compile(block.text, block.place, "exec")
     else:
         yaml.safe_load(re.sub(r"(?<=[:-] )![A-Za-z]+", "", block.text))
 
@@ -120,8 +123,8 @@ def commands(text: str) -> list[Command]:
 
 # Commands of somebody else's.
 FOREIGN = re.compile(
-    "aws|cat|cd|chmod|chown|cp|crontab|curl|docker|git|grep|install|journalctl|kill|less|mkdir|pip|pipx|pkill|python3"
-    "|sha256sum|supervisorctl|supervisord|systemctl|tail|useradd|xdg-open"
+    "aws|cat|cd|chmod|chown|cp|crontab|curl|docker|git|grep|install|journalctl|kill|kubectl|less|mkdir|pip|pipx|pkill"
+    "|python3|sha256sum|supervisorctl|supervisord|systemctl|tail|useradd|xdg-open"
 )
 
 
@@ -142,9 +145,9 @@ def simple_commands(line: str) -> list[list[str]]:
 
 
 def _unprefixed(words: list[str]) -> list[str]:
-    """Without variables set for this command only, and without `sudo`."""
+    """Without variables set for this command only, and without `sudo` and `sudo -u USER`."""
     while words and (re.match(r"\w+=", words[0]) or (words[0] == "sudo" and len(words) > 1)):
-        words = words[1:]
+        words = words[3:] if words[:2] == ["sudo", "-u"] else words[1:]
     return words
 
 
