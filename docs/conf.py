@@ -1,7 +1,12 @@
 """How Sphinx builds the documentation: `make docs`, and .readthedocs.yaml. Nothing is fetched."""
 
+import re
 import sys
 from pathlib import Path
+
+from docutils import nodes  # type: ignore[import-untyped]
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the checkout's own package, installed or not
 
@@ -28,3 +33,20 @@ html_css_files = ["pages.css"]
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
+
+
+class Anchors(SphinxTransform):
+    """Makes `<a id="NAME"></a>`, which marks an option in a table, a target of links, as a heading is one."""
+
+    default_priority = 400  # before MyST resolves the links within a page, at 879
+
+    def apply(self, **_: object) -> None:
+        targets = self.env.metadata[self.env.docname].setdefault("myst_slugs", {})
+        for node in self.document.findall(nodes.raw):
+            if found := re.fullmatch(r'<a id="([^"]+)">', node.astext()):
+                targets[found[1]] = (node.line, found[1], found[1])
+        self.document.myst_slugs = targets
+
+
+def setup(app: Sphinx) -> None:
+    app.add_transform(Anchors)

@@ -15,63 +15,65 @@ _WIDTH = 80
 _INTRODUCTION = """\
 Example configuration of Dynamic DynamoDB: every option, with its default.
 
-This file is valid as it stands: name your tables at its end, and try it with
+This file is valid. Name your tables at its end, and try it with
 
     dynamic-dynamodb --config example-config.conf --dry-run --run-once
 
-Options are written "name: value" or "name = value". A line that begins with
-"#" or ";" is a comment, and so is what follows " ;" after a value. An
-indented line continues the value above it. Where an option has no default, or
-is rarely wanted, its line is commented out; remove the "#" to use it.
+Options are written "name: value" or "name = value". A line that starts with
+"#" or ";" is a comment; after a value, " ;" starts one. An indented line
+continues the value above it. An option without a default, or one that is
+rarely needed, is commented out; remove the "#" to use it.
 """
 
-_GLOBAL = "What holds for the whole program. Flags on the command line outrank it."
-_LOGGING = "Where the log goes, besides the standard error output, and how much of it."
+_GLOBAL = "Options of the whole program. Flags on the command line take precedence."
+_LOGGING = "Where the log goes, in addition to stderr, and how detailed it is."
 _DEFAULT_OPTIONS = """\
-What holds for all tables and indexes that do not say otherwise in their own
-[table:] or [gsi:] section. Those may hold the same options as this one.
+Options of all tables and indexes, unless their own [table:] or [gsi:] section
+sets the option. Those sections accept the same options as this one.
 """
 _TABLE = r"""
 One section for each table, or for each group of tables. The name is a regular
-expression, matched from the start of the tables' names: ^my_table$ is one
-table, ^my_ all whose names begin so. A table belongs to the first section
-that matches it.
+expression, which is matched from the start of a table's name: ^my_table$ is
+one table, ^my_ is all tables whose names start with my_. A table belongs to
+the first section that matches it.
 
-What is not set here comes from [default_options].
+An option that is not set here has its value from [default_options].
 """
 _GSI = """
 The same for global secondary indexes: the expression of the index, then that
-of the table, letter for letter as in its [table:] section. An index takes
-nothing over from its table's section.
+of the table, exactly as in its [table:] section. An index does not inherit
+from its table's section.
 """
 
 _SCHEDULE = """
-A schedule: options that hold at certain times, above those of the section
-that it names letter for letter. It may hold any option of that section;
-"when" says when it holds, "time-zone" in which time zone (UTC if left out).
+A schedule: options that hold at certain times, in preference to those of the
+section that it names exactly. It accepts any option of that section. "when"
+says when it holds, "time-zone" in which time zone (UTC if left out).
 
     [schedule: rush-hour table: ^my_table$]
     when: Mon-Fri 15:45-22:00
     time-zone: America/New_York
     min-provisioned-reads: 800
 
-Dates are written 2026-11-27 00:00 - 2026-11-30 24:00. An index has schedules
-of its own: [schedule: nights gsi: ^my_index$ table: ^my_table$]. What is to
-come is printed by --show-schedule.
+Dates are written 2026-11-27 00:00 - 2026-11-30 24:00. An index needs its own
+schedules: [schedule: nights gsi: ^my_index$ table: ^my_table$].
+--show-schedule prints what holds now and what comes next.
 """
 
 # Headings before an option, by its name.
 _HEADINGS = {
-    "reads-upper-threshold": "Reads: when to scale, how much, and how far",
-    "allow-scaling-down-reads-on-0-percent": "Reads: what is allowed",
+    "reads-upper-threshold": "Reads: when to scale, how much, and limits",
+    "allow-scaling-down-reads-on-0-percent": "Reads: switches",
     "increase-consumed-reads-unit": "Reads: granular scaling, an amount for each degree of load",
     "reads-upper-alarm-threshold": "Reads: alarms",
-    "writes-upper-threshold": "Writes: the same options as for reads, with the same meaning",
+    "reads-scaling-policy": "Reads: scaling policy and target tracking",
+    "writes-upper-threshold": "Writes: the same options as for reads",
     "always-decrease-rw-together": "Reads and writes together",
 }
 _TABLE_SHOWS = ("min-provisioned-reads", "max-provisioned-reads", "min-provisioned-writes", "max-provisioned-writes")
 _GSI_SHOWS = ("reads-upper-threshold", "writes-upper-threshold", *_TABLE_SHOWS)
-# Commented out though they have a default: without a region AWS's own settings count, and two are deprecated.
+# Commented out although they have a default: the region, because the environment and the profile may set it, and two
+# deprecated options.
 _LEFT_OUT = ("region", "enable-reads-autoscaling", "enable-writes-autoscaling")
 
 
@@ -99,7 +101,7 @@ def _section(header: str, text: str, held: Sequence[Option]) -> Iterator[str]:
             yield from ("", f"# {heading.ljust(_WIDTH - 2, '-')}")
             if option.axis == "writes":
                 yield ""
-        if option.axis != "writes":  # those are explained where they speak of reads
+        if option.axis != "writes":  # the options for reads explain those for writes
             yield from ("", *_explanation(option, header))
         yield _setting(option, header)
 
@@ -126,7 +128,7 @@ def _default(option: Option, header: str) -> str:
 
 
 def _setting(option: Option, header: str) -> str:
-    # What is left out here falls back to another option, and must not stand in its way.
+    # An option that falls back to another one is commented out: set to its default, it would hide the other one.
     live = option.default is not None and not _inherits_global(option, header) and option.name not in _LEFT_OUT
     return f"{'' if live else '#'}{option.name}: {_value(option)}"
 

@@ -36,6 +36,33 @@ def type_of(option: Option) -> str:
     return f"{name}, {option.minimum} to {option.maximum}"
 
 
+_SHORT = {
+    "arn": "topic ARN",
+    "bool": "true, false",
+    "list": "message types, separated by commas",
+    "number or off": "number > 0, `off`",
+    "path": "path",
+    "scale": "`{percent: amount}`",
+    "secret": "text",
+    "str": "text",
+    "url": "URL",
+    "when": "times or dates",
+    "windows": "times, UTC",
+    "zone": "IANA name",
+}
+
+
+def short_type(option: Option) -> str:
+    """The same for a cell of a table: "seconds ≥ 1"."""
+    if option.kind == "choice":
+        return ", ".join(f"`{choice}`" for choice in option.choices)
+    if option.kind not in ("int", "float"):
+        return _SHORT[option.kind]
+    unbounded = option.maximum == options.LARGEST
+    bounds = f"≥\N{NO-BREAK SPACE}{option.minimum}" if unbounded else f"{option.minimum} to {option.maximum}"
+    return f"{option.unit or 'integer'} {bounds}"
+
+
 def default_text(option: Option) -> str | None:
     """The default as a file would have it, that of the option it falls back to included; None where there is none."""
     if option.fallback:

@@ -6,15 +6,24 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 
-from facts import default_text, type_of
+from facts import default_text, named, short_type
 
 from dynamic_dynamodb import cli
 from dynamic_dynamodb.configuration import options
-from dynamic_dynamodb.configuration.options import COMMAND_LINE, GLOBAL, LOGGING, OPTIONS, SCHEDULE, TABLE, Option
+from dynamic_dynamodb.configuration.options import (
+    COMMAND_LINE,
+    GLOBAL,
+    GSI,
+    LOGGING,
+    OPTIONS,
+    SCHEDULE,
+    TABLE,
+    Option,
+)
 from dynamic_dynamodb.output import terminal
 
 _NOTE = """\
-<!-- Written by docs/generate.py from dynamic_dynamodb/configuration/options.py; `make generated` writes it anew. -->
+<!-- Written by docs/generate.py from dynamic_dynamodb/configuration/options.py; `make generated` writes it again. -->
 """
 
 # docs/configuration.md
@@ -23,8 +32,8 @@ _CONFIGURATION = f"""\
 {_NOTE}
 # Configuration reference
 
-Every option that a configuration file may hold. [example-config.conf](../example-config.conf) has them all in one
-file with their defaults, ready to copy; the flags are in [Command line](command-line.md).
+Every option of a configuration file, with its values, its default and its flag. The same options, ready to copy, are in
+[example-config.conf](../example-config.conf). The flags are also in [Command line](command-line.md).
 
 ```ini
 [global]
@@ -41,24 +50,29 @@ reads-upper-threshold: 80
 max-provisioned-writes: 200
 ```
 
-| section | what it holds |
+| section | what it sets |
 |---|---|
-| `[global]` | what holds for the whole program; flags outrank it |
-| `[logging]` | where the log goes, and how much of it; flags outrank it |
-| `[default_options]` | what holds for all tables and indexes that do not say otherwise |
-| `[table: REGEX]` | one table, or all whose names the regular expression matches from their start |
-| `[gsi: REGEX table: REGEX]` | the same for indexes of such a table, whose expression is repeated letter for letter |
-| `[schedule: NAME table: REGEX]` | options that hold at certain times, above that section's ([why](schedules.md)) |
-| `[schedule: NAME gsi: REGEX table: REGEX]` | the same above those of a `gsi` section |
+| `[global]` | the whole program; flags take precedence |
+| `[logging]` | the log; flags take precedence |
+| `[default_options]` | all tables and indexes, unless their own section sets the option |
+| `[table: REGEX]` | each table whose name matches the regular expression from its start |
+| `[gsi: REGEX table: REGEX]` | each matching index of these tables |
+| `[schedule: NAME table: REGEX]` | these tables [at certain times](schedules.md), before their `table` section |
+| `[schedule: NAME gsi: REGEX table: REGEX]` | these indexes at certain times, before their `gsi` section |
 
-A table belongs to the first section that matches it. An index takes nothing over from its table's section, only from
-`[default_options]`. Lines are `name: value` or `name = value`; `#` and `;` begin a comment on a line of its own, and
-` ;` one after a value. All mistakes are reported at once, before anything happens;
-`dynamic-dynamodb --config FILE --show-config` prints what a file means. The exact rules are
-[section 1 of the behaviour](behaviour.md#1-configuration).
+A table belongs to the first section that matches it. A `gsi` or `schedule` section repeats the expressions of the
+section that it belongs to, character for character. An index inherits from `[default_options]` only, not from the
+section of its table.
 
-What is said of reads holds for writes in the same way: each such option is explained once, under both of its names.
-"Since" names the release of the original that brought an option.
+A line is `name: value` or `name = value`. A line that starts with `#` or `;` is a comment; after a value, ` ;` starts
+one. All mistakes are reported at once, before anything else happens. `dynamic-dynamodb --config FILE --show-config`
+prints the result. The exact rules are in [section 1 of the behaviour](behaviour.md#1-configuration).
+
+In the tables, an option for reads and its counterpart for writes share a row, which describes the one for reads.
+*Default* is the value if the option is not set; *as* another option is the value of that one. *Flag*: *yes* means `--`
+and the name of the option. *Since* is the release of the original that introduced the option; *new*: the original does
+not have it. Numbers are integers, except percentages, milliseconds and those called *number*. In a path, `~` and
+`$VARIABLES` are expanded.
 """
 
 # Chapters, by the option that each begins with, in the order of the declaration.
@@ -67,103 +81,100 @@ _CHAPTERS = {
     "metrics-port": "Metrics",
     "circuit-breaker-url": "Circuit breaker",
     "log-level": "Log",
-    "reads-upper-threshold": "When to scale, and how much",
-    "min-provisioned-reads": "How far",
-    "throttled-reads-upper-threshold": "Throttled events",
-    "num-read-checks-before-scale-down": "Before a decrease",
-    "enable-reads-autoscaling": "Switches",
+    "scaling-policy": "Scaling policy and target tracking",
+    "reads-upper-threshold": "When to scale, how much, and limits",
+    "num-read-checks-before-scale-down": "Decreases and switches",
     "increase-consumed-reads-unit": "Granular scaling",
-    "reads-upper-alarm-threshold": "Alarms",
-    "always-decrease-rw-together": "Reads and writes together",
+    "reads-upper-alarm-threshold": "Alarms and notifications",
+    "reads-scaling-policy": "Scaling policy and target tracking",
+    "always-decrease-rw-together": "Decreases and switches",
     "maintenance-windows": "Maintenance windows",
     "lookback-window-start": "Look-back window",
-    "sns-topic-arn": "Notifications",
+    "sns-topic-arn": "Alarms and notifications",
     "when": "Schedules",
 }
-# What a chapter's page has beyond the entries.
+# The pages that explain a chapter.
 _MORE = {
-    "The whole program": "[Permissions and credentials](iam.md), [troubleshooting](troubleshooting.md).",
-    "Metrics": "[What there is, how to scrape it, a dashboard and alerts](metrics.md).",
-    "Circuit breaker": "[What is asked, and what an answer means](guards.md#circuit-breaker).",
-    "Log": "[Rotation](running.md#logs), [each line explained](troubleshooting.md).",
-    "When to scale, and how much": "[How a decision is made](decisions.md), with worked numbers.",
-    "How far": "[Limits and switches](decisions.md#limits-and-switches), with worked numbers.",
-    "Throttled events": "[Throttled events](decisions.md#throttled-events), with worked numbers.",
-    "Before a decrease": "[Several checks in a row](decisions.md#several-checks-in-a-row), check by check.",
-    "Switches": "[Limits and switches](decisions.md#limits-and-switches), with worked numbers.",
-    "Granular scaling": "[Granular scaling](granular-scaling.md), with worked numbers.",
-    "Alarms": "[What is sent, and when](notifications.md#alarms).",
-    "Reads and writes together": "[Check by check](decisions.md#reads-and-writes-together).",
-    "Maintenance windows": "[Check by check](guards.md#maintenance-windows).",
-    "Look-back window": "[Why so late](decisions.md#what-is-compared).",
-    "Notifications": "[What is sent, and when](notifications.md).",
-    "Schedules": "[How they work, with recipes](schedules.md). A schedule may also hold any option of its section.",
+    "The whole program": "[Permissions and credentials](iam.md)",
+    "Metrics": "[Metrics](metrics.md)",
+    "Circuit breaker": "[Circuit breaker](guards.md#circuit-breaker)",
+    "Log": "[rotation](running.md#logs), [what each line means](troubleshooting.md)",
+    "Scaling policy and target tracking": "[Target tracking](target-tracking.md)",
+    "When to scale, how much, and limits": "[How a decision is made](decisions.md), with worked numbers",
+    "Decreases and switches": "[several checks in a row](decisions.md#several-checks-in-a-row), "
+    "[switches](decisions.md#limits-and-switches), [reads and writes together](decisions.md#reads-and-writes-together)",
+    "Granular scaling": "[Granular scaling](granular-scaling.md), with worked numbers",
+    "Alarms and notifications": "[Notifications](notifications.md)",
+    "Maintenance windows": "[Maintenance windows](guards.md#maintenance-windows)",
+    "Look-back window": "[why it ends in the past](decisions.md#what-is-compared)",
+    "Schedules": "[Schedules](schedules.md). A schedule also sets any option of its table or index",
 }
+# The options whose values need an example, by the chapter that shows them.
+_SHOWN = {
+    "Granular scaling": ("increase-consumed-reads-scale", "decrease-consumed-reads-scale"),
+    "Maintenance windows": ("maintenance-windows",),
+    "Alarms and notifications": ("sns-topic-arn", "sns-message-types"),
+    "Schedules": ("when", "time-zone", "min-provisioned-reads"),
+}
+_HEADERS = {"Schedules": ("[table: ^orders$]", "[schedule: sales-hours table: ^orders$]")}
 _SECTIONS = {
-    GLOBAL: "`[global]`",
-    LOGGING: "`[logging]`",
-    TABLE: "`[default_options]`, `[table:]`, `[gsi:]`",
-    SCHEDULE: "`[schedule:]`",
+    (GLOBAL,): "Section: `[global]`.",
+    (LOGGING,): "Section: `[logging]`.",
+    (TABLE, GSI): "Sections: `[default_options]`, `[table:]`, `[gsi:]`.",
+    (GLOBAL, TABLE, GSI): "Sections: `[global]`, and `[default_options]`, `[table:]`, `[gsi:]`, which take precedence.",
+    (SCHEDULE,): "Section: `[schedule:]`.",
 }
 
 
 def configuration() -> str:
     """The whole of docs/configuration.md."""
-    lines = [_CONFIGURATION]
+    chapters: dict[str, list[Option]] = {}
+    title = ""
     for option in OPTIONS:
-        if COMMAND_LINE in option.sections or option.axis == "writes":
-            continue
-        if option.name in _CHAPTERS:
-            lines.append(f"## {_CHAPTERS[option.name]}\n\n{_MORE[_CHAPTERS[option.name]]}\n")
-        lines += _entry(option)
+        title = _CHAPTERS.get(option.name, title)
+        if COMMAND_LINE not in option.sections and option.axis != "writes":
+            chapters.setdefault(title, []).append(option)
+    lines = [_CONFIGURATION, *(line for title, held in chapters.items() for line in _chapter(title, held))]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _entry(option: Option) -> Iterator[str]:
+def _chapter(title: str, held: Sequence[Option]) -> Iterator[str]:
+    (sections,) = {option.sections for option in held}
+    yield f"## {title}\n"
+    yield f"{_SECTIONS[sections]} More: {_MORE[title]}.\n"
+    yield "| option | what it does | value | default | flag | since |"
+    yield "|---|---|---|---|---|---|"
+    yield from map(_row, held)
+    yield ""
+    if title in _SHOWN:
+        shown = [named(name) for name in _SHOWN[title]]
+        yield from _block("ini", [*_HEADERS.get(title, ()), *(f"{one.name}: {one.example}" for one in shown)])
+
+
+def _row(option: Option) -> str:
     both = _both(option)
-    yield from (f"### `{one.name}`\n" for one in both)
-    yield _marked(option.help, both) + "\n"
-    yield f"- Type: {type_of(option)}"
-    yield f"- Default: {_default(option)}"
-    yield f"- Section: {', '.join(text for section, text in _SECTIONS.items() if section in option.sections)}"
-    flags = [f"`{flag}`" for one in both if one.flag for flag in _flags()[one.name]]
-    yield f"- Flag: {', '.join(flags) or 'none'}"
-    yield f"- Since: {_since(option)}\n"
-    yield from _block("ini", [*_header(option), *(f"{one.name}: {one.example}" for one in _needed(both))])
+    names = "<br>".join(f"{_anchor(one.name)}[`{one.name}`](#{one.name})" for one in both)
+    cells = (names, _marked(option.help, both), short_type(option), _default(option), _flag(option), option.since)
+    return f"| {' | '.join(cells)} |"
 
 
-def _both(option: Option) -> list[Option]:
-    """The option, and where it speaks of reads its counterpart of writes."""
-    return [option, *(one for one in OPTIONS if one.axis == "writes" and one.field == option.field)]
-
-
-def _needed(both: list[Option]) -> list[Option]:
-    """What an example has to set: half a key pair, and messages without a topic, are mistakes."""
-    together = [
-        {"aws-access-key-id", "aws-secret-access-key-id"},
-        {"sns-topic-arn", "sns-message-types"},
-        {"when", "time-zone", "min-provisioned-reads"},
-    ]
-    if both[0].name == "min-provisioned-reads":
-        return both
-    return next(([one for one in OPTIONS if one.name in names] for names in together if both[0].name in names), both)
-
-
-def _header(option: Option) -> list[str]:
-    if SCHEDULE in option.sections:
-        return ["[table: ^orders$]", "[schedule: sales-hours table: ^orders$]"]
-    return [f"[{section}]" for section in (GLOBAL, LOGGING) if section in option.sections]
+def _anchor(name: str) -> str:
+    """A target for links: in a table there are no headings."""
+    return f'<a id="{name}"></a>'
 
 
 def _default(option: Option) -> str:
     if option.fallback:
-        return f"that of {_link(option.fallback)}"
-    inherited = {GLOBAL, TABLE} <= set(option.sections)
-    return (default_text(option) or "none") + ("; for tables and indexes that of `[global]`" if inherited else "")
+        return f"as {_link(option.fallback)}"
+    return default_text(option) or "none"
 
 
-def _since(option: Option) -> str:
-    return "new, not in the original" if option.since == "new" else option.since
+def _flag(option: Option) -> str:
+    if option.flag is None:
+        return "no"
+    if option.flag != f"--{option.name}":
+        return "yes, without `-id`"
+    return f"yes, `{option.short}`" if option.short else "yes"
 
 
 # docs/command-line.md
@@ -173,75 +184,84 @@ _COMMAND_LINE = f"""\
 {_NOTE}
 # Command line
 
-{{usage}}
-Flags may be shortened as long as they stay unambiguous. They outrank `[global]` and `[logging]` of the file. Flags of
-a table make one table section together with [`--table-name`](#--table-name), and the file's table sections are then
-not used.
-"""
-_ONLY_HERE = "## Flags that no file can set\n"
-_ALSO_IN_A_FILE = """\
-## Flags of options that a file may set, too
+Every flag and every exit code.
 
-Each leads to its entry in the [configuration reference](configuration.md), with its type, range and an example.
+{{usage}}
+A flag may be shortened to any unambiguous beginning. A flag takes precedence over `[global]` and `[logging]` of the
+file. The flags that configure a table need [`--table-name`](#--table-name); the table sections of the file are then not
+used. A flag that is also an option of the file links to its entry in the [configuration reference](configuration.md).
+
+*Since* is the release of the original that introduced the flag; *new*: the original does not have it.
 """
 _EXIT_CODES = f"""\
 ## Exit codes
 
 | code | meaning |
 |---|---|
-| 0 | done; or ended by SIGTERM |
-| {cli.FAILED} | something failed: the start, the stop, `--max-age`, a resource of `--run-once`; or unforeseen (log) |
-| {cli.MISUSED} | flags or configuration cannot be used; nothing was done |
+| 0 | success, or ended by SIGTERM |
+| {cli.FAILED} | failed: start, stop, `--max-age`, a table or index of `--run-once`, or unforeseen (see the log) |
+| {cli.MISUSED} | the flags or the configuration cannot be used; nothing was done |
 | 3 | `--daemon status`: not running |
-| 4 | `--daemon status`: cannot be told |
+| 4 | `--daemon status`: unknown; the message says why |
 | {cli.INTERRUPTED} | ended by SIGINT (Ctrl-C) |
 | 143 | ended at once by a second SIGTERM, at least 2 s after the first |
 
-With `--run-once`, 1 says that a table or index could not be handled, or that there is none. What is left alone on
-purpose (on demand, not ACTIVE, an open circuit breaker, outside its maintenance windows, a decrease that DynamoDB
-refused) counts as handled. Without `--run-once` a failed check is logged and the next one runs as usual: the loop
-ends on a signal only.
+With `--run-once`, 1 means that a table or index could not be handled, or that none matches. A skipped table or index
+counts as handled: on demand, not ACTIVE, open circuit breaker, outside its maintenance windows, or a decrease that
+DynamoDB refused. Without `--run-once`, a failed check is logged and the next one runs as usual; only a signal ends the
+loop.
 
-The plain loop counts a log file that cannot be written, and an AWS configuration that cannot be used, as
-configuration: 2. Under `--daemon` they are found later, by the daemon itself: 1.
+A log file that cannot be written and an AWS configuration that cannot be used count as configuration: exit code 2.
+Under `--daemon` the daemon itself finds them, after the flags have been checked: exit code 1.
 """
 
 
 def command_line() -> str:
     """The whole of docs/command-line.md."""
     usage = "\n".join(_block("text", [cli.parser().format_usage().rstrip()]))
-    lines = [_COMMAND_LINE.format(usage=usage), _ONLY_HERE]
-    for option in OPTIONS:
-        if COMMAND_LINE in option.sections:
-            lines += _flag_entry(option)
-    lines.append(_ALSO_IN_A_FILE)
+    lines = [_COMMAND_LINE.format(usage=usage)]
     for group in options.GROUPS:
-        held = [option for option in OPTIONS if option.group == group and COMMAND_LINE not in option.sections]
-        lines += _table(group, held) if held else []
+        if group != options.WRITES_GROUP:  # they share the rows of the reads
+            lines += _table(group, [option for option in OPTIONS if option.group == group])
     return "\n".join([*lines, _EXIT_CODES])
 
 
-def _flag_entry(option: Option) -> Iterator[str]:
-    yield f"### `{option.flag}`\n"
-    yield f"{_marked(option.help, [option], _REFERENCE)}\n"
-    yield f"- Written: {', '.join(f'`{spelling}`' for spelling in _flags()[option.name])}"
-    if option.kind != "switch" and option.default is not None:
-        yield f"- Default: {default_text(option)}"
-    yield f"- Since: {_since(option)}\n"
-    yield from _block("console", [f"$ {terminal.PROGRAM} {option.example}"])
-
-
 def _table(group: str, held: Sequence[Option]) -> Iterator[str]:
-    yield f"### {group[0].upper()}{group[1:]}\n"
-    yield "| flag | what it does | default |"
-    yield "|---|---|---|"
-    for option in held:
-        shown = "<br>".join(f"[`{spelling}`]({_REFERENCE}#{option.name})" for spelling in _flags()[option.name])
-        yield f"| {shown} | {_marked(option.help, [option], _REFERENCE)} | {default_text(option) or ''} |"
+    title = "Read units and write units" if group == options.READS_GROUP else f"{group[0].upper()}{group[1:]}"
+    yield f"## {title}\n"
+    yield "| flag | what it does | default | since |"
+    yield "|---|---|---|---|"
+    yield from map(_flag_row, held)
     yield ""
+    examples = [option.example for option in held if COMMAND_LINE in option.sections]
+    if examples:
+        yield from _block("console", [f"$ {terminal.PROGRAM} {example}" for example in examples])
+
+
+def _flag_row(option: Option) -> str:
+    flags = "<br>".join(
+        f"{_flag_anchor(one)}[`{spelling}`]({_flag_link(one)})" if spelling.startswith("--") else f"`{spelling}`"
+        for one in _both(option)
+        for spelling in _flags()[one.name]
+    )
+    default = "" if option.kind == "switch" else default_text(option) or ""
+    return f"| {flags} | {_marked(option.help, _both(option), _REFERENCE)} | {default} | {option.since} |"
+
+
+def _flag_anchor(option: Option) -> str:
+    return _anchor(str(option.flag)) if COMMAND_LINE in option.sections else ""
+
+
+def _flag_link(option: Option) -> str:
+    return f"#{option.flag}" if COMMAND_LINE in option.sections else f"{_REFERENCE}#{option.name}"
 
 
 # Both
+
+
+def _both(option: Option) -> list[Option]:
+    """The option, and the counterpart for writes of one for reads."""
+    return [option, *(one for one in OPTIONS if one.axis == "writes" and one.field == option.field)]
 
 
 def _flags() -> dict[str, list[str]]:

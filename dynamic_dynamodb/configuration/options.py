@@ -186,19 +186,16 @@ _COMMAND_LINE_OPTIONS = (
         short="-c",
         group=GENERAL_GROUP,
         example="--config dynamic-dynamodb.conf",
-    ).means(
-        "INI file to read. Table options on the command line and the file's [table:] sections are never mixed: "
-        "with --table-name the file gives only its [global] and [logging] values."
-    ),
+    ).means("INI file to read. With --table-name, only its [global] and [logging] sections are used."),
     Switch("dry-run", since="0.2.0", example="--config dynamic-dynamodb.conf --dry-run --run-once").means(
-        "Decide and log, change nothing at AWS: no UpdateTable, no SNS publish."
+        "Decide and log, but change nothing at AWS: no UpdateTable, no SNS message."
     ),
     Switch("run-once", since="1.13.0", example="--config dynamic-dynamodb.conf --run-once").means(
-        "One check of every table, then exit."
+        "Check every table once, then exit."
     ),
     Switch("show-config", since="2.4.0", example="--config dynamic-dynamodb.conf --show-config").means(
-        "Print the merged, validated configuration as JSON on stdout and exit, without touching AWS. "
-        "Secrets are masked."
+        "Print the merged and checked configuration as JSON on stdout and exit, without contacting AWS. Secrets "
+        "are masked."
     ),
     Whole(
         "show-schedule",
@@ -209,8 +206,8 @@ _COMMAND_LINE_OPTIONS = (
         alone="7",
         example="--config dynamic-dynamodb.conf --show-schedule 14",
     ).means(
-        "Print which schedules hold now, and which begin and end in the next 7 days (or as many as are named), "
-        "with the options that they set, and exit."
+        "Print the schedules that hold now and those that begin or end in the next DAYS days (7 if left out), with"
+        " the options that they set, and exit."
     ),
     Switch("version", since="0.4.0", example="--version").means("Print the version and exit 0."),
     Choice(
@@ -220,7 +217,7 @@ _COMMAND_LINE_OPTIONS = (
         choices=("start", "stop", "restart", "status", "foreground", "fg"),
         group=DAEMON_GROUP,
         example="--daemon start --config dynamic-dynamodb.conf",
-    ).means("Daemon mode. fg is short for foreground; status tells whether the instance runs."),
+    ).means("Daemon mode: start, stop, restart or query an instance, or run it in the foreground (fg for short)."),
     Option(
         "instance",
         sections=(COMMAND_LINE,),
@@ -228,7 +225,7 @@ _COMMAND_LINE_OPTIONS = (
         default="default",
         group=DAEMON_GROUP,
         example="--daemon start --instance orders --config orders.conf",
-    ).means("Name of this daemon; its pid file is PID_FILE_DIR/dynamic-dynamodb.INSTANCE.pid."),
+    ).means("Name of the instance. Its pid file is PID_FILE_DIR/dynamic-dynamodb.INSTANCE.pid."),
     Path(
         "pid-file-dir",
         sections=(COMMAND_LINE,),
@@ -249,8 +246,8 @@ _COMMAND_LINE_OPTIONS = (
         alone="0",
         example="--daemon status --max-age",
     ).means(
-        "With --daemon status: exit code 1 when the last successful check ended longer ago than this. Without a "
-        "number, or with 0: three times the check-interval and what the last check took."
+        "With --daemon status: exit with 1 if the last successful check ended more than SECONDS ago. Without a "
+        "number, or with 0, the limit is three times check-interval plus the duration of the last check."
     ),
     Option(
         "table-name",
@@ -261,7 +258,8 @@ _COMMAND_LINE_OPTIONS = (
         group=DYNAMODB_GROUP,
         example="--table-name '^orders$' --reads-upper-threshold 80",
     ).means(
-        "One table (or every table whose name the regular expression matches from its start) configured by flags alone."
+        "Table to scale, configured by flags only. A regular expression that is matched from the start of the "
+        "name, so it may match several tables."
     ),
     Option(
         "simulate",
@@ -269,9 +267,9 @@ _COMMAND_LINE_OPTIONS = (
         group=SIMULATION_GROUP,
         example="--table-name '^orders$' --simulate sales-week",
     ).means(
-        "What this configuration would have done, and what it would have cost: run it against a model of AWS and "
-        "print a table. The demand comes from a CSV file, from CloudWatch (cloudwatch), or is made up (sales-day, "
-        "sales-week). Nothing is changed at AWS. --config may be given several times, to compare."
+        "Run this configuration against a model of AWS, and print what it would have done and cost. SOURCE is a "
+        "CSV file with the demand, cloudwatch for the demand that CloudWatch recorded, or sales-day or sales-week,"
+        " which are made up. Changes nothing at AWS. Give --config several times to compare configurations."
     ),
     Whole(
         "simulate-days",
@@ -281,26 +279,26 @@ _COMMAND_LINE_OPTIONS = (
         unit="days",
         group=SIMULATION_GROUP,
         example="--config dynamic-dynamodb.conf --simulate cloudwatch --simulate-days 7",
-    ).means("How many days of CloudWatch's metrics to simulate; it keeps 15 of 1-minute sums."),
+    ).means("How many days of CloudWatch metrics to simulate. CloudWatch keeps 1-minute sums for 15 days."),
     Choice(
         "simulate-axis",
         sections=(COMMAND_LINE,),
         choices=("reads", "writes"),
         group=SIMULATION_GROUP,
         example="--table-name '^orders$' --simulate sales-day --simulate-axis reads",
-    ).means("The axis that a single series of demand is for; unset: both."),
+    ).means("The axis that a single series of demand applies to. Unset: both."),
     Path(
         "save-trace",
         sections=(COMMAND_LINE,),
         group=SIMULATION_GROUP,
         example="--config dynamic-dynamodb.conf --simulate cloudwatch --save-trace orders.csv",
-    ).means("Write the demand to this CSV file, which --simulate reads again without AWS."),
+    ).means("Write the demand to this CSV file. --simulate can read it again without AWS."),
     Path(
         "prices",
         sections=(COMMAND_LINE,),
         group=SIMULATION_GROUP,
         example="--table-name '^orders$' --simulate sales-day --prices prices.ini",
-    ).means("INI file with the prices of your region; unset: those of us-east-1."),
+    ).means("INI file with the prices of your region. Unset: the prices of us-east-1."),
     Choice(
         "output",
         sections=(COMMAND_LINE,),
@@ -308,13 +306,13 @@ _COMMAND_LINE_OPTIONS = (
         choices=("text", "json"),
         group=SIMULATION_GROUP,
         example="--table-name '^orders$' --simulate sales-day --output json",
-    ).means("What --simulate prints on stdout: a table, or JSON."),
+    ).means("Format in which --simulate prints its result: text for a table, or json."),
     Path(
         "report",
         sections=(COMMAND_LINE,),
         group=SIMULATION_GROUP,
         example="--config dynamic-dynamodb.conf --simulate cloudwatch --report report.html",
-    ).means("Write the table and a chart of each table and index to this HTML file. Needs matplotlib."),
+    ).means("Write the result, with a chart of each table and index, to this HTML file. Needs matplotlib."),
     Path(
         "chart",
         sections=(COMMAND_LINE,),
@@ -328,10 +326,10 @@ _GLOBAL_OPTIONS = (
         "Named profile of the AWS configuration, as in the AWS CLI."
     ),
     Url("endpoint-url", sections=(GLOBAL,), group=GENERAL_GROUP, example="http://127.0.0.1:5000").means(
-        "Another endpoint for all three services, as in the AWS CLI (AWS_ENDPOINT_URL works too)."
+        "Endpoint for all three AWS services, as in the AWS CLI. The variable AWS_ENDPOINT_URL works too."
     ),
     Switch("print-iam-policy", example="--config dynamic-dynamodb.conf --print-iam-policy").means(
-        "Print the least IAM policy for this configuration as JSON and exit."
+        "Print the least-privilege IAM policy for this configuration as JSON and exit."
     ),
     Option(
         "region",
@@ -341,9 +339,9 @@ _GLOBAL_OPTIONS = (
         short="-r",
         group=GENERAL_GROUP,
         example="eu-west-1",
-    ).means("AWS region; unset: boto3's own (environment, profile), then this default."),
+    ).means("AWS region. Unset: the region of the environment, else of the profile, else this default."),
     Option("aws-access-key-id", sections=(GLOBAL,), since="0.3.0", group=GENERAL_GROUP, example="AKIDEXAMPLE").means(
-        "Static AWS access key. Without the pair, boto3's own credential chain decides."
+        "Static AWS access key. Without a key pair, boto3 finds credentials as usual."
     ),
     Option(
         "aws-secret-access-key-id",
@@ -354,8 +352,8 @@ _GLOBAL_OPTIONS = (
         aliases=("aws-secret-access-key",),
         example="the-secret-of-that-key",
     ).means(
-        "Static AWS secret key. The INI name ends in -id, the flag does not; the INI also accepts "
-        "aws-secret-access-key; in --show-config it is aws_secret_access_key, masked."
+        "Static AWS secret key. The name in a file ends in -id (aws-secret-access-key works too), the flag does "
+        "not. --show-config shows it masked, as aws_secret_access_key."
     ),
     Whole(
         "check-interval",
@@ -374,20 +372,21 @@ _GLOBAL_OPTIONS = (
         group=GENERAL_GROUP,
         example="3600",
     ).means(
-        "How long the description of a table is used while nothing is to be changed. A table is always described "
-        "before it is changed. With check-interval or less, each check describes each table."
+        "How long the description of a table is used before the table is described again. Before a change, a table"
+        " is always described. At check-interval or below, every check describes every table."
     ),
     Path("state-file", sections=(GLOBAL,), group=GENERAL_GROUP, example="/var/lib/dynamic-dynamodb/orders.state").means(
-        "With --run-once: remember here, from one run to the next, consecutive checks before a decrease, alarms that "
-        "were sent, decreases that wait, and what target tracking has learned. A daemon has such a file beside its "
-        "pid file."
+        "With --run-once: the file that keeps consecutive checks before a decrease, alarms already sent, delayed "
+        "decreases, and what target tracking has learned, from one run to the next. A daemon has its own, next to "
+        "its pid file."
     ),
     Whole("failures-before-notification", sections=(GLOBAL,), default=3, unit="checks", example="5").means(
-        "How many checks in a row must fail before topics with check-failed in their sns-message-types are told."
+        "How many checks must fail in a row before a notification is sent to topics with check-failed in their "
+        "sns-message-types."
     ),
     Whole("metrics-port", sections=(GLOBAL,), maximum=65535, group=GENERAL_GROUP, example="9190").means(
-        "Serve metrics for Prometheus at this port, as /metrics, and whether the program is well, as /healthz. "
-        "Unset: none. Needs prometheus-client."
+        "Serve metrics for Prometheus at /metrics, and the health of the program at /healthz, on this port. Unset:"
+        " not served. Needs prometheus-client."
     ),
     Option(
         "metrics-address",
@@ -395,7 +394,10 @@ _GLOBAL_OPTIONS = (
         default="127.0.0.1",
         group=GENERAL_GROUP,
         example="192.0.2.10",
-    ).means("The IP address of that port. There is no password: open it only to those who may read the metrics."),
+    ).means(
+        "IP address on which metrics-port is served. There is no password, so make it reachable only for those who"
+        " may read the metrics."
+    ),
     Path(
         "metrics-file",
         sections=(GLOBAL,),
@@ -406,8 +408,8 @@ _GLOBAL_OPTIONS = (
         "Needs prometheus-client."
     ),
     Path("metrics-prices", sections=(GLOBAL,), example="/etc/dynamic-dynamodb/prices.ini").means(
-        "INI file with the prices of your region, written as for --prices, for the metric of dollars per hour; "
-        "unset: those of us-east-1."
+        "INI file with the prices of your region, as for --prices, for the metric of dollars per hour. Unset: the "
+        "prices of us-east-1."
     ),
 )
 
@@ -418,9 +420,9 @@ _BREAKER_OPTIONS = (
         since="1.2.0",
         example="http://user:password@127.0.0.1:8080/healthy",
     ).means(
-        "Polled before each table or index is scaled; anything but HTTP 2xx means nothing is scaled. "
-        "May carry user:password@. A table's or index's own value overrides the global one. "
-        "The request carries the headers x-table-name and, for an index, x-gsi-name."
+        "Requested before each table or index is scaled. Unless the answer is HTTP 2xx, the table or index is "
+        "skipped. May contain user:password@. The request has the headers x-table-name and, for an index, "
+        "x-gsi-name."
     ),
     Number(
         "circuit-breaker-timeout",
@@ -430,7 +432,7 @@ _BREAKER_OPTIONS = (
         unit="ms",
         minimum=1,
         example="2000",
-    ).means("Time-out of that request, in milliseconds."),
+    ).means("Timeout of the request to circuit-breaker-url, in milliseconds."),
 )
 
 _LOGGING_OPTIONS = (
@@ -442,14 +444,14 @@ _LOGGING_OPTIONS = (
         choices=("debug", "info", "warning", "error"),
         group=GENERAL_GROUP,
         example="debug",
-    ).means("Log level, in any letter case."),
+    ).means("Log level, in upper or lower case."),
     Path(
         "log-file",
         sections=(LOGGING,),
         since="0.4.0",
         group=GENERAL_GROUP,
         example="/var/log/dynamic-dynamodb.log",
-    ).means("Also log to this file; rotated at midnight."),
+    ).means("Also log to this file, which is rotated at midnight."),
     Whole(
         "log-backup-count",
         sections=(LOGGING,),
@@ -458,7 +460,7 @@ _LOGGING_OPTIONS = (
         unit="files",
         group=GENERAL_GROUP,
         example="14",
-    ).means("How many old log files are kept after rotation."),
+    ).means("How many rotated log files to keep."),
     Choice(
         "log-format",
         sections=(LOGGING,),
@@ -466,14 +468,14 @@ _LOGGING_OPTIONS = (
         choices=("text", "json"),
         group=GENERAL_GROUP,
         example="json",
-    ).means("The form of each line, in log-file and on stderr: text for people, or one JSON object per line."),
+    ).means("Format of log-file and stderr: text for people, or json for one JSON object per line."),
     Path(
         "log-config-file",
         sections=(LOGGING,),
         since="1.9.0",
         group=GENERAL_GROUP,
         example="/etc/dynamic-dynamodb-logging.conf",
-    ).means("A standard Python logging configuration file; it replaces all other options of this section."),
+    ).means("Logging configuration file in the format of Python's logging.config. Replaces all other logging options."),
 )
 
 _POLICIES = ("thresholds", "target-tracking")
@@ -483,29 +485,33 @@ _FLAG = "{read} units"  # their group: these options of an axis have a flag
 _POLICY_OPTIONS = (
     Choice(
         "scaling-policy", default="thresholds", choices=_POLICIES, group=DYNAMODB_GROUP, example="target-tracking"
-    ).means("How capacity follows the load: by thresholds and amounts, or sized for a target utilization."),
+    ).means(
+        "thresholds: change capacity by set amounts at set thresholds. target-tracking: size it for a target "
+        "utilization."
+    ),
     Percent("burst-credit", default=0, maximum=100, group=DYNAMODB_GROUP, example="50").means(
-        "Target tracking: how much of the estimated burst credit to count on. AWS calls burst capacity best effort."
+        "Target tracking: the part of the estimated burst credit to count on. AWS calls burst capacity best effort."
     ),
     Option(
         "throttled-minutes-per-day", kind="number or off", default=1, maximum=1440, group=DYNAMODB_GROUP, example="3"
     ).means(
-        "Target tracking: learn to keep headroom until about so many minutes per day are throttled. off: never learn."
+        "Target tracking: learn how much headroom keeps throttling to about this many minutes per day. off: do not"
+        " learn."
     ),
 )
 
 _AXIS_OPTIONS = (
     Percent("{reads}-upper-threshold", since="0.1.0", default=90, group=_FLAG, example="80").means(
-        "Scale {reads} up when consumption reaches this many percent of what is provisioned."
+        "Scale {reads} up when consumption is at or above this percentage of the provisioned units."
     ),
     Percent("{reads}-lower-threshold", since="0.1.0", default=30, group=_FLAG, example="40").means(
-        "Scale {reads} down when consumption is as low as this."
+        "Scale {reads} down when consumption is at or below this percentage of the provisioned units."
     ),
     Whole("increase-{reads}-with", since="0.1.0", default=50, minimum=0, group=_FLAG, example="30").means(
-        "How much to add, in increase-{reads}-unit. 0: never."
+        "Amount of an increase, in increase-{reads}-unit. 0: never."
     ),
     Whole("decrease-{reads}-with", since="0.1.0", default=50, minimum=0, group=_FLAG, example="20").means(
-        "How much to take away, in decrease-{reads}-unit. 0: never."
+        "Amount of a decrease, in decrease-{reads}-unit. 0: never."
     ),
     Unit("increase-{reads}-unit", since="1.1.0", default="percent", group=_FLAG).means(
         "Unit of increase-{reads}-with."
@@ -514,10 +520,10 @@ _AXIS_OPTIONS = (
         "Unit of decrease-{reads}-with."
     ),
     Whole("min-provisioned-{reads}", since="0.2.0", zero_unsets=True, group=_FLAG, example="10").means(
-        "Never provision fewer; a table below it is raised to it. Unset: 1."
+        "Minimum to provision. A table or index below it is increased to it. Unset: 1."
     ),
     Whole("max-provisioned-{reads}", since="0.2.0", group=_FLAG, example="1000").means(
-        "Never provision more; a table above it is brought down to it. Unset: no limit."
+        "Maximum to provision. A table or index above it is decreased to it. Unset: no limit."
     ),
     Whole(
         "throttled-{reads}-upper-threshold",
@@ -528,20 +534,19 @@ _AXIS_OPTIONS = (
         group=_FLAG,
         example="10",
     ).means(
-        "Scale {reads} up when more {reads} than this were throttled in the look-back period; "
-        "{reads} are not scaled down then either. 0: off."
+        "Scale {reads} up, and never down, when more {reads} than this were throttled in the look-back window. 0: off."
     ),
     Whole("num-{read}-checks-before-scale-down", since="1.13.0", default=1, group=_FLAG, example="3").means(
-        "Consecutive checks that must ask for less before {reads} are scaled down."
+        "How many consecutive checks must ask for a decrease before {reads} are scaled down."
     ),
     Percent("num-{read}-checks-reset-percent", since="1.13.0", default=0, group=_FLAG, example="60").means(
-        "Consumption at or above this sets that count back to 0. 0: off."
+        "Consumption at or above this percentage resets the count of these checks to 0. 0: off."
     ),
     Bool("allow-scaling-down-{reads}-on-0-percent", since="0.5.0", default=False, example="true").means(
-        "Also scale down when nothing at all was consumed."
+        "Also scale {reads} down when none were consumed."
     ),
     Bool("enable-{reads}-autoscaling", since="1.11.0", default=True, example="false").means(
-        "Deprecated: false switches both directions of {reads} off."
+        "Deprecated. false: {reads} are neither scaled up nor down."
     ),
     Bool("enable-{reads}-up-scaling", since="1.18.0", default=True, example="false").means(
         "false: {reads} are never increased."
@@ -550,13 +555,13 @@ _AXIS_OPTIONS = (
         "false: {reads} are never decreased."
     ),
     Unit("increase-consumed-{reads}-unit", since="2.0.0", fallback="increase-{reads}-unit").means(
-        "Unit of the increase that consumption asks for."
+        "Unit of an increase that consumption triggers."
     ),
     Amount("increase-consumed-{reads}-with", since="2.0.0", fallback="increase-{reads}-with", example="100").means(
-        "Amount of the increase that consumption asks for."
+        "Amount of an increase that consumption triggers."
     ),
     Scale("increase-consumed-{reads}-scale", since="2.0.0").means(
-        "Granular increase by consumption; replaces the upper threshold and increase-consumed-{reads}-with."
+        "Granular increase by consumption. Replaces {reads}-upper-threshold and increase-consumed-{reads}-with."
     ),
     Unit("increase-throttled-by-provisioned-{reads}-unit", since="2.0.0", fallback="increase-{reads}-unit").means(
         "Unit of the amounts in increase-throttled-by-provisioned-{reads}-scale."
@@ -571,28 +576,28 @@ _AXIS_OPTIONS = (
         "Granular increase by throttled events as a percentage of consumed units."
     ),
     Unit("decrease-consumed-{reads}-unit", since="2.1.0", fallback="decrease-{reads}-unit").means(
-        "Unit of the decrease that low consumption asks for."
+        "Unit of a decrease that low consumption triggers."
     ),
     Amount("decrease-consumed-{reads}-with", since="2.1.0", fallback="decrease-{reads}-with", example="25").means(
-        "Amount of the decrease that low consumption asks for."
+        "Amount of a decrease that low consumption triggers."
     ),
     Scale("decrease-consumed-{reads}-scale", since="2.1.0", example="{10: 50, 30: 20}").means(
-        "Granular decrease by consumption; replaces the lower threshold and decrease-consumed-{reads}-with."
+        "Granular decrease by consumption. Replaces {reads}-lower-threshold and decrease-consumed-{reads}-with."
     ),
     Percent("{reads}-upper-alarm-threshold", since="1.16.0", default=0, example="95").means(
-        "At or above: SNS high-throughput-alarm. 0: off."
+        "Send high-throughput-alarm when consumption is at or above this percentage. 0: off."
     ),
     Percent("{reads}-lower-alarm-threshold", since="1.16.0", default=0, example="5").means(
-        "Below: SNS low-throughput-alarm. 0: off."
+        "Send low-throughput-alarm when consumption is below this percentage. 0: off."
     ),
     Choice(
         "{reads}-scaling-policy", fallback="scaling-policy", choices=_POLICIES, group=_FLAG, example="target-tracking"
-    ).means("The scaling policy of {reads} alone."),
+    ).means("scaling-policy for {reads} only."),
     Percent("target-{reads}-utilization", default=90, minimum=20, maximum=100, group=_FLAG, example="95").means(
-        "Target tracking: provision so that about this much is consumed."
+        "Target tracking: provision so that about this percentage is consumed."
     ),
     Percent("{reads}-burst-credit", fallback="burst-credit", maximum=100, group=_FLAG, example="100").means(
-        "The burst-credit of {reads} alone."
+        "burst-credit for {reads} only."
     ),
     Option(
         "{reads}-throttled-minutes-per-day",
@@ -601,40 +606,43 @@ _AXIS_OPTIONS = (
         maximum=1440,
         group=_FLAG,
         example="off",
-    ).means("The throttled-minutes-per-day of {reads} alone."),
+    ).means("throttled-minutes-per-day for {reads} only."),
 )
 
 _SHARED_RESOURCE_OPTIONS = (
     Bool("always-decrease-rw-together", since="0.5.0", default=False, example="true").means(
-        "Scale down only when reads and writes both ask for less, or the other one cannot go down."
+        "Scale down only when reads and writes both ask for a decrease, or the other one cannot be decreased."
     ),
     Option(
         "maintenance-windows", kind="windows", since="0.3.0", unit="(UTC)", example="22:00-06:00, 12:00-13:00"
-    ).means("HH:MM-HH:MM, several with commas. Outside them provisioning is not changed."),
+    ).means("Change capacity only in these windows: HH:MM-HH:MM, separated by commas."),
     Bool("scale-up-outside-maintenance-windows", default=False, example="true").means(
-        "true: outside the windows, increases still happen (what releases 1.12.0 and later did)."
+        "true: increase capacity outside the windows too, as releases 1.12.0 and later did."
     ),
     # CloudWatch keeps 1-minute datapoints for 15 days.
     Whole(
         "lookback-window-start", since="1.18.0", default=15, unit="minutes", maximum=15 * 24 * 60, example="20"
-    ).means("The look-back window begins this many minutes before now."),
+    ).means("How many minutes before now the look-back window begins."),
     Whole("lookback-period", since="2.1.0", default=5, unit="minutes", maximum=15 * 24 * 60, example="10").means(
-        "Length of that window; it may not reach past now."
+        "Length of the look-back window. It must not extend past now."
     ),
     Option(
         "sns-topic-arn", kind="arn", since="1.10.0", example="arn:aws:sns:us-east-1:123456789012:dynamic-dynamodb"
-    ).means("Topic for notifications."),
+    ).means("SNS topic for notifications."),
     Option(
         "sns-message-types", kind="list", since="1.10.0", choices=MESSAGE_TYPES, example="scale-up, scale-down"
-    ).means(f"Comma separated: {', '.join(MESSAGE_TYPES)}. An unknown one is a warning and is dropped."),
+    ).means(
+        "What to notify of, separated by commas: "
+        f"{', '.join(MESSAGE_TYPES)}. An unknown type is ignored with a warning."
+    ),
 )
 
 _SCHEDULE_OPTIONS = (
     Option("when", kind="when", sections=(SCHEDULE,), example="Mon-Fri 15:45-22:00, Sat 10:00-18:00").means(
-        "When the schedule holds: weekdays with times, or dates; several with commas. The end is excluded."
+        "When the schedule holds: weekdays with times, or dates, separated by commas. The end is excluded."
     ),
     Option("time-zone", kind="zone", sections=(SCHEDULE,), default="UTC", example="America/New_York").means(
-        "The time zone of these times, by its IANA name."
+        "IANA name of the time zone of these times."
     ),
 )
 
