@@ -1,8 +1,8 @@
-"""Prints the tables of docs/performance.md, in Markdown. Run by `make bench`.
+"""Print the tables of docs/performance.md, in Markdown. Run by `make bench`.
 
-`run.py --tiny` is a quick run of the same code, `run.py --large` one check of 10,000 tables; `--write` puts what is
-printed into docs/performance.md. What is measured runs in
-processes of its own (checks.py, growth.py), and so does the stub of AWS (stub.py).
+`run.py --tiny` is a quick run of the same code, `run.py --large` one check of 10,000 tables. `--write` puts the tables
+into docs/performance.md. The measured code (checks.py, growth.py) and the stub of AWS (stub.py) have their own
+processes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from dynamic_dynamodb.aws.cloudwatch import dollars_a_month
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent.parent / "docs" / "performance.md"
-ORIGINAL_TABLE, ORIGINAL_INDEX = 21, 20  # calls of the original, one after the other
+ORIGINAL_TABLE, ORIGINAL_INDEX = 21, 20  # calls of the original per table and index, one after the other
 OPERATIONS = ("ListTables", "DescribeTable", "GetMetricData", "UpdateTable")
 THROTTLED = "throttled-reads-upper-threshold: 1000000\nthrottled-writes-upper-threshold: 1000000\n"
 INTERVALS = (60, 300)
-REFRESHES = (60, 300, 3600)  # seconds, of checks every 60 s: each check, a fifth, a sixtieth
+REFRESHES = (60, 300, 3600)  # seconds, with checks every 60 s: each check describes all tables, a fifth, a sixtieth
 BEFORE = 17.7  # CPU seconds of a check of 10,000 tables with an index each, when each check described each table
-STEADY = 5  # checks after the first: after so many each table has been described with 300 s
-LONGEST = 30  # seconds; what would take longer in sequence is computed
+STEADY = 5  # checks after the first: with 300 s, each table has then been described once
+LONGEST = 30  # seconds; a sequential check that would take longer is computed
 
 Outcome = dict[str, Any]
 Step = tuple[str, float]
@@ -129,9 +129,9 @@ class Bench:
         few, many, most = self._few, self._many, self._most
         changing = self._run(many, 1, THREADS, [("check", 0)], percent=95)
         throttled = self._run(many, 1, THREADS, [("check", 0)], options=THROTTLED)
-        cases = [  # and the metrics a table, the updates
+        cases = [  # each with tables, metrics per table and updates
             *((_counted(*key), key[0], 2 + 2 * key[1], 0, outcome) for key, outcome in self._at_once.items()),
-            (f"{_counted(many, 1)}, all to change", many, 4, many, changing),
+            (f"{_counted(many, 1)}, all changed", many, 4, many, changing),
             (f"{_counted(many, 1)}, throttle metrics", many, 8, 0, throttled),
         ]
         rows, worst = [], 0.0
@@ -142,8 +142,8 @@ class Bench:
             worst = max(worst, made / least)
             counts = [str(calls.get(operation, 0)) for operation in OPERATIONS]
             rows.append([name, *counts, f"{made:,}", f"{least:,}", f"{made / least:.2f}"])
-        _table("Calls of one check", ("", *OPERATIONS, "all", "least", "ratio"), rows)
-        self._target(f"calls of a check of {few} to {most:,} tables, to the least", 1, worst, ".2f")
+        _table("Calls per check", ("", *OPERATIONS, "total", "minimum", "ratio"), rows)
+        self._target(f"calls per check of {few} to {most:,} tables, relative to the minimum", 1, worst, ".2f")
 
     def _times(self) -> None:
         rows = []
@@ -158,18 +158,20 @@ class Bench:
                 row = [f"{tables:,}", f"{1000 * latency:.0f} ms", f"{wall:.2f}", f"{sequence:.2f} {how}"]
                 rows.append([*row, f"{original:.1f}", *ratios])
         _table(
-            f"Seconds of one check, an index a table (median of {self.size.rounds}, after a first check)",
-            ("tables", "a call", "a check", "one worker", "as the original", "one worker / ours", "original / ours"),
+            f"Seconds per check, one index per table (median of {self.size.rounds}, after a first check)",
+            ("tables", "delay of a call", "check", "one worker", "original", "one worker / check", "original / check"),
             rows,
         )
-        _say("One worker: the same check with one call at a time; (c) computed from its time at 0 ms and its calls.")
-        _say(f"The original: {ORIGINAL_TABLE} calls a table and {ORIGINAL_INDEX} an index, one after the other,")
+        _say("One worker: one call at a time. (c): computed from its time at 0 ms and its number of calls.")
+        _say(f"Original: {ORIGINAL_TABLE} calls per table and {ORIGINAL_INDEX} per index, one after the other,")
         _say("computed from the time of a bare describe_table and the delay.\n")
         slow, fair = self.size.latencies[-1], self.size.latencies[1]
         more = self._wall(self._many, slow) - self._wall(self._few, slow)
-        what = f"at {1000 * slow:.0f} ms, {_counted(self._many, 1)} more than {_counted(self._few, 1)}, s"
+        what = f"seconds more for {_counted(self._many, 1)} than for {_counted(self._few, 1)}, at {1000 * slow:.0f} ms"
         self._target(what, 1.0, more, ".2f")
-        self._target(f"{_counted(self._most, 1)} at {1000 * fair:.0f} ms, s", 6.0, self._wall(self._most, fair), ".2f")
+        self._target(
+            f"seconds for {_counted(self._most, 1)} at {1000 * fair:.0f} ms", 6.0, self._wall(self._most, fair), ".2f"
+        )
 
     def _wall(self, tables: int, latency: float) -> float:
         return _of(self._at_once[tables, 1], "check", "wall", latency)
@@ -194,14 +196,14 @@ class Bench:
                 cells = [f"{value:.2f}" for value in (check, describe, metrics, ratio)]
                 rows.append([_counted(tables, indexes), *cells])
         _table(
-            f"Milliseconds of CPU a table (least of {self.size.rounds})",
-            ("", "a check", f"botocore alone, {THREADS} threads: describe_table", "get_metric_data", "ratio"),
+            f"Milliseconds of CPU per table (minimum of {self.size.rounds})",
+            ("", "check", f"botocore alone, {THREADS} threads: describe_table", "get_metric_data", "ratio"),
             rows,
         )
-        self._target("CPU of a check, to that of botocore's same calls alone", 1.2, worst, ".2f")
+        self._target("CPU of a check, relative to botocore's for the same calls", 1.2, worst, ".2f")
 
     def _quiet(self) -> None:
-        """Nothing is to be changed. The first check and the mean of those that follow."""
+        """No table needs a change. The first check, and the mean of the later ones."""
         latency = self.size.latencies[1]
         rows, steady = [], {}
         for tables in self.size.quiet:
@@ -213,11 +215,11 @@ class Bench:
                 steady[tables, refresh] = _mean(rest)
                 alone = (describe["cpu"] / tables, metrics["cpu"])
                 if refresh == REFRESHES[0]:
-                    rows.append([f"{tables:,}", "any", "the first", *_cells(_mean([first]), *alone)])
+                    rows.append([f"{tables:,}", "any", "first", *_cells(_mean([first]), *alone)])
                 mean = _cells(steady[tables, refresh], *alone)
-                rows.append([f"{tables:,}", f"{refresh:,} s", "each that follows", *mean])
+                rows.append([f"{tables:,}", f"{refresh:,} s", "each later one", *mean])
         _table(
-            f"Quiet checks: an index a table, every {INTERVALS[0]} s ({1000 * latency:.0f} ms a call)",
+            f"Quiet checks: one index per table, every {INTERVALS[0]} s ({1000 * latency:.0f} ms per call)",
             (
                 "tables",
                 "refresh-interval",
@@ -225,43 +227,43 @@ class Bench:
                 *OPERATIONS[:3],
                 "seconds",
                 "CPU seconds",
-                "CPU of the same calls by botocore alone",
+                "CPU seconds of botocore for the same calls",
                 "ratio",
             ),
             rows,
         )
-        _say(f"Checks begin {INTERVALS[0]} s apart. Those that follow are the mean of {STEADY}, one of which lists the")
-        _say(f"tables with {REFRESHES[1]} s. Each check measures and decides everything.\n")
+        _say(f"Checks begin {INTERVALS[0]} s apart. The later ones are the mean of {STEADY}.")
+        _say(f"With {REFRESHES[1]} s, one of them lists the tables. Each check measures and decides everything.\n")
         most = self.size.quiet[-1]
         some, few = (steady[most, refresh] for refresh in REFRESHES[1:])
         calls = math.ceil(4 * most / 500)
         what = f"quiet, {_counted(most, 1)}, refresh-interval {REFRESHES[1]}"
-        self._target(f"{what}: part of the tables described by a check", 0.2, some["DescribeTable"] / most, ".2f")
-        self._target(f"{what}: GetMetricData, to the least", 1, some["GetMetricData"] / calls, ".2f")
-        self._target(f"{what}: s", 10, some["wall"], ".1f")
-        self._target(f"{what}: CPU s, a third of {BEFORE:g} before", BEFORE / 3, some["cpu"], ".1f")
-        self._target(f"the same with refresh-interval {REFRESHES[2]}: s", 4, few["wall"], ".1f")
+        self._target(f"{what}: share of the tables that a check describes", 0.2, some["DescribeTable"] / most, ".2f")
+        self._target(f"{what}: GetMetricData, relative to the minimum", 1, some["GetMetricData"] / calls, ".2f")
+        self._target(f"{what}: seconds", 10, some["wall"], ".1f")
+        self._target(f"{what}: CPU seconds, a third of {BEFORE:g} before", BEFORE / 3, some["cpu"], ".1f")
+        self._target(f"the same with refresh-interval {REFRESHES[2]}: seconds", 4, few["wall"], ".1f")
 
     def _metrics(self) -> None:
-        """Taken in turns, so that whatever else the machine does meets both."""
+        """Measured in turns, so that other load of the machine affects all of them."""
         rounds: list[Step] = [("check", 0), ("render", 0), ("scrape", 0), ("scraped", 0)] * self.size.rounds
         outcome = self._run(self._most, 1, THREADS, [("check", 0), *rounds])
         wall, cpu = ({kind: _of(outcome, kind, what, least=True) for kind, _ in rounds} for what in ("wall", "cpu"))
         _table(
-            f"Metrics of {_counted(self._most, 1)} (least of {self.size.rounds})",
-            ("", "s", "CPU seconds", "CPU to that of a check"),
+            f"Prometheus metrics of {_counted(self._most, 1)} (minimum of {self.size.rounds})",
+            ("", "seconds", "CPU seconds", "CPU relative to a check"),
             [
                 [name, f"{wall[kind]:.2f}", f"{cpu[kind]:.2f}", f"{cpu[kind] / cpu['check']:.2f}"]
                 for name, kind in (
                     ("a check", "check"),
-                    ("a check while they are scraped every 5 s", "scraped"),
-                    ("rendering them, after a check", "render"),
+                    ("a check with a scrape every 5 s", "scraped"),
+                    ("rendering, after a check", "render"),
                     ("a scrape", "scrape"),
                 )
             ],
         )
-        self._target(f"a scrape of {_counted(self._most, 1)}, s", 0.1, wall["scrape"], ".2f")
-        self._target("CPU of a check while they are scraped, to one without", 1.1, cpu["scraped"] / cpu["check"], ".2f")
+        self._target(f"seconds for a scrape of {_counted(self._most, 1)}", 0.1, wall["scrape"], ".2f")
+        self._target("CPU of a check with a scrape, relative to one without", 1.1, cpu["scraped"] / cpu["check"], ".2f")
 
     # The rest
 
@@ -270,15 +272,15 @@ class Bench:
             [_counted(tables, indexes), f"{outcome['resident']:.0f}"]
             for (tables, indexes), outcome in self._at_once.items()
         ]
-        _table("Resident memory, the most there ever was", ("", "MB"), rows)
-        self._target(f"MB at {_counted(self._most, 1)}", 120, self._at_once[self._most, 1]["resident"], ".0f")
+        _table("Peak resident memory", ("", "MB"), rows)
+        self._target(f"MB for {_counted(self._most, 1)}", 120, self._at_once[self._most, 1]["resident"], ".0f")
         tables, checks = self.size.growth
         conf = self._folder / "growth.conf"
         conf.write_text("[table: ^table-]\nlookback-window-start: 1\nlookback-period: 1\n", "utf-8")
         grown = json.loads(_child("growth.py", str(conf), str(tables), str(checks)))
         _say(f"{checks:,} checks of {tables} tables in the model under a virtual clock ({grown['updates']:,} updates):")
-        _say(f"{grown['first']:.1f} MB resident after a tenth of the checks, {grown['last']:.1f} MB after all of them;")
-        _say(f"{grown['traced']:.1f} KB more in Python's objects over the last {checks // 20:,} checks.\n")
+        _say(f"{grown['first']:.1f} MB resident after a tenth of the checks, {grown['last']:.1f} MB after all of them.")
+        _say(f"Python's objects grew by {grown['traced']:.1f} KB in the last {checks // 20:,} checks.\n")
         self._target(f"MB more after {checks:,} checks", 1.0, grown["last"] - grown["first"], ".1f")
 
     def _startup(self) -> None:
@@ -297,7 +299,7 @@ class Bench:
             [[name, f"{1000 * taken:.0f}", f"{taken / bare:.1f}"] for name, taken in times.items()],
         )
         for name, most in (("--help", 5), ("--version", 5), ("--show-config", 40)):
-            self._target(f"{name}, to bare Python", most, times[name] / bare, ".1f")
+            self._target(f"{name}, relative to bare Python", most, times[name] / bare, ".1f")
 
     def _pure(self) -> None:
         decision = pure.seconds_a_decision(self.size.decisions)
@@ -310,9 +312,9 @@ class Bench:
             ("", "", "ratio"),
             [
                 [
-                    "decisions a second (CPU)",
+                    "decisions per second of CPU",
                     f"{1 / decision:,.0f}",
-                    f"{bare / decision:.0f} a bare describe_table",
+                    f"{bare / decision:.0f} per bare describe_table",
                 ],
                 [f"matching {names:,} names against {sections} sections, first check, ms", f"{1000 * first:.0f}", "1"],
                 ["the same, later checks, ms", f"{1000 * later:.1f}", f"{later / first:.2f}"],
@@ -336,10 +338,8 @@ class Bench:
         ):
             dollars = [f"${dollars_a_month(metrics, interval) / self._few:.2f}" for interval in INTERVALS]
             rows.append([name, f"{metrics / self._few:.0f}", *dollars])
-        headings = [f"a month, every {interval} s" for interval in INTERVALS]
-        _table(
-            "What the checks cost at CloudWatch ($0.01 a thousand metrics)", ("", "metrics a check", *headings), rows
-        )
+        headings = [f"per month, every {interval} s" for interval in INTERVALS]
+        _table("CloudWatch cost of the checks ($0.01 per thousand metrics)", ("", "metrics per check", *headings), rows)
 
     def _rehearsals(self) -> None:
         many, days = self.size.rehearsed
@@ -357,14 +357,16 @@ class Bench:
             seconds.append(found)
         one, tracking, fifty = seconds
         _table(
-            f"A simulation of {days} days, 60-second checks, rivals included",
-            ("", "seconds", "CPU seconds", "MB", "in the loop itself"),
+            f"Rehearsal of {days} days, 60-second checks, with rivals",
+            ("", "seconds", "CPU seconds", "MB", "share in the loop"),
             rows,
         )
-        self._target(f"{days} days of 1 table, s", 4, one["seconds"], ".1f")
-        self._target("the same with target tracking, to that", 2, tracking["seconds"] / one["seconds"], ".2f")
-        self._target(f"{days} days of {many} tables on two processes, s", 60, fifty["seconds"], ".0f")
-        self._target(f"MB of {many} tables", 300, fifty["megabytes"], ".0f")
+        self._target(f"seconds for {days} days of 1 table", 4, one["seconds"], ".1f")
+        self._target(
+            "the same with target tracking, relative to thresholds", 2, tracking["seconds"] / one["seconds"], ".2f"
+        )
+        self._target(f"seconds for {days} days of {many} tables in two processes", 60, fifty["seconds"], ".0f")
+        self._target(f"MB for {many} tables", 300, fifty["megabytes"], ".0f")
 
     def _target(self, what: str, most: float, measured: float, form: str) -> None:
         met = "yes" if measured <= most else "NO"
@@ -387,26 +389,26 @@ class Bench:
         _table(
             f"The first check of {_counted(tables, 1)}",
             (
-                "a call",
+                "delay of a call",
                 "seconds",
                 "CPU seconds",
                 "MB",
                 *OPERATIONS[:3],
-                "most DescribeTable in a second (2,500 allowed)",
-                "most GetMetricData in a second (50 allowed)",
+                "peak DescribeTable per second (2,500 allowed)",
+                "peak GetMetricData per second (50 allowed)",
             ),
             rows,
         )
 
 
 def _of(outcome: Outcome, kind: str, what: str, latency: float = 0, *, least: bool = False) -> float:
-    """The median, or the least, of the steps of a kind; the first check, which opens the connections, is left out."""
+    """The median or minimum of the steps of a kind, without the first check, which opens the connections."""
     alike = [step[what] for step in outcome["steps"][1:] if (step["kind"], step["latency"]) == (kind, latency)]
     return float(min(alike) if least else statistics.median(alike))
 
 
 def _mean(steps: Sequence[Outcome]) -> dict[str, float]:
-    """What a check took, and its calls by operation."""
+    """The time that a check took, and its calls by operation."""
     told = [
         {**dict.fromkeys(OPERATIONS, 0), **step["calls"], "wall": step["wall"], "cpu": step["cpu"]} for step in steps
     ]

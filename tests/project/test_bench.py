@@ -41,16 +41,16 @@ def printed() -> str:
 
 def test_all_tables_are_printed_and_quoted_in_the_documentation(printed: str) -> None:
     assert headings(printed) == [
-        "### Calls of one check",
-        "### Seconds of one check, an index a table",
-        "### Milliseconds of CPU a table",
-        "### Quiet checks: an index a table, every 60 s",
-        "### Metrics of some tables with an index each",
-        "### Resident memory, the most there ever was",
+        "### Calls per check",
+        "### Seconds per check, one index per table",
+        "### Milliseconds of CPU per table",
+        "### Quiet checks: one index per table, every 60 s",
+        "### Prometheus metrics of some tables with an index each",
+        "### Peak resident memory",
         "### Start-up",
         "### Without calls",
-        "### What the checks cost at CloudWatch",
-        "### A simulation of some days, 60-second checks, rivals included",
+        "### CloudWatch cost of the checks",
+        "### Rehearsal of some days, 60-second checks, with rivals",
         "### Targets",
     ]
     quoted = headings(DOCUMENT.read_text("utf-8"))
@@ -58,7 +58,7 @@ def test_all_tables_are_printed_and_quoted_in_the_documentation(printed: str) ->
 
 
 def test_no_call_too_many(printed: str) -> None:
-    found = rows(printed, "Calls of one check")
+    found = rows(printed, "Calls per check")
     assert len(found) == 8
     assert {row[-1] for row in found} == {"1.00"}
 
@@ -66,15 +66,15 @@ def test_no_call_too_many(printed: str) -> None:
 def test_quiet_checks_describe_their_share(printed: str) -> None:
     found = rows(printed, "Quiet checks")
     assert [row[:6] for row in found if row[0] == "10"] == [
-        ["10", "any", "the first", "1", "10", "1"],
-        ["10", "60 s", "each that follows", "1", "10", "1"],
-        ["10", "300 s", "each that follows", "0.2", "2", "1"],
-        ["10", "3,600 s", "each that follows", "0", "0", "1"],
+        ["10", "any", "first", "1", "10", "1"],
+        ["10", "60 s", "each later one", "1", "10", "1"],
+        ["10", "300 s", "each later one", "0.2", "2", "1"],
+        ["10", "3,600 s", "each later one", "0", "0", "1"],
     ]
 
 
 def test_a_tables_metrics_and_their_price(printed: str) -> None:
-    assert rows(printed, "What the checks cost") == [
+    assert rows(printed, "CloudWatch cost") == [
         ["a table", "2", "$0.86", "$0.17"],
         ["a table with an index", "4", "$1.73", "$0.35"],
         ["a table with an index, throttle metrics of both axes", "8", "$3.46", "$0.69"],
