@@ -191,6 +191,7 @@ def test_a_crontabs_command(command: str, place: Place) -> None:
     place.configure()
     state, conf = place.folder / "cron.state", str(place.conf)
     line = command.replace(FILE, conf).replace("/var/lib/dynamic-dynamodb/cron.state", str(state))
+    line = line.replace("/var/log/dynamic-dynamodb", str(place.home))
     path = f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}"
     env = environment(**place.env(PATH=path))
     good = shell(line, env)
