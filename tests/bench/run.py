@@ -217,7 +217,7 @@ class Bench:
                 if refresh == REFRESHES[0]:
                     rows.append([f"{tables:,}", "any", "first", *_cells(_mean([first]), *alone)])
                 mean = _cells(steady[tables, refresh], *alone)
-                rows.append([f"{tables:,}", f"{refresh:,} s", "each later one", *mean])
+                rows.append([f"{tables:,}", f"{refresh:,} s", "later", *mean])
         _table(
             f"Quiet checks: one index per table, every {INTERVALS[0]} s ({1000 * latency:.0f} ms per call)",
             (

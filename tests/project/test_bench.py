@@ -67,9 +67,9 @@ def test_quiet_checks_describe_their_share(printed: str) -> None:
     found = rows(printed, "Quiet checks")
     assert [row[:6] for row in found if row[0] == "10"] == [
         ["10", "any", "first", "1", "10", "1"],
-        ["10", "60 s", "each later one", "1", "10", "1"],
-        ["10", "300 s", "each later one", "0.2", "2", "1"],
-        ["10", "3,600 s", "each later one", "0", "0", "1"],
+        ["10", "60 s", "later", "1", "10", "1"],
+        ["10", "300 s", "later", "0.2", "2", "1"],
+        ["10", "3,600 s", "later", "0", "0", "1"],
     ]
 
 
