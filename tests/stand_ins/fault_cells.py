@@ -113,8 +113,8 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "made": Kind("changed", None, True, 0),
-    "told": Kind("changed, no message", "ERROR", True, 0),
-    "other way": Kind("changed, other call", "WARNING", True, 0),
+    "told": Kind("no message", "ERROR", True, 0),
+    "other way": Kind("other call", "WARNING", True, 0),
     "partly": Kind("increased", "WARNING", True, 0),
     "left": Kind("skipped", "WARNING", False, 0),
     "again": Kind("postponed", "WARNING", False, 1),
