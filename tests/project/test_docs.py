@@ -298,6 +298,20 @@ def timeless(line: str) -> str:
     return re.sub(r"failed, in \d+\.\d s", "failed, in SECONDS", dated).rstrip()
 
 
+# The first screen
+
+
+def test_the_readme_is_short_and_answers_first() -> None:
+    """In under 150 lines; before the first block: why not what AWS has, in three points, with figures."""
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) < 150
+    block = next(number for number, line in enumerate(lines) if line.startswith("```"))
+    assert block < 25
+    points = "\n".join(lines[:block]).partition("AWS has auto scaling and on-demand tables. Why this?")[2]
+    assert len(re.findall(r"^- \*\*", points, re.M)) == 3
+    assert [line.split("  ")[0] for line in lines[block + 1 : block + 3]] == ["make demo", "make test"]
+
+
 # Lists that must be whole
 
 

@@ -99,6 +99,7 @@ def test_the_configuration_of_the_map(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_the_pods_command_at_work(place: Place) -> None:
     """It is live while its checks succeed, can be scraped, and ends when it is asked to."""
     place.configure(interval=1, logging="log-level: info")
+    place.folder.chmod(0o2777)  # as Kubernetes makes an emptyDir
     port = str(free_port())
     changed = {FILE: str(place.conf), CONTAINER["args"][3]: port, "/run/dynamic-dynamodb": str(place.folder)}
     words = [changed.get(word, word) for word in (*Image().entry[1:], *CONTAINER["args"])]
