@@ -59,6 +59,13 @@ def test_every_block_says_what_it_is() -> None:
     assert [block.place for block in BLOCKS if not known.fullmatch(block.language)] == []
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_line_is_taken_for_a_comment(path: Path) -> None:
+    """MyST leaves out a line that begins with a percent sign, as one may where a sentence is wrapped."""
+    text = re.sub(pages._FENCE, "", path.read_text("utf-8"), flags=re.M | re.S)
+    assert re.findall(r"^ *%.*", text, re.M) == []
+
+
 def whole(text: str) -> str:
     """The configuration that an excerpt is part of."""
     if not re.search(r"^\[", text, re.M):
