@@ -1,4 +1,4 @@
-"""What to rehearse next, where the figures of a rehearsal call for it. It was not measured, so nothing is promised."""
+"""What to rehearse next, if the figures of a rehearsal call for it. The effect is not measured, so none is promised."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dynamic_dynamodb.decisions.model import AXES
 from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes, Sums
 from dynamic_dynamodb.rehearsal.schemes import Kind, Settings
 
-# With these options a check sees the minutes from 7 to 4 minutes ago, which CloudWatch has by then.
+# With these options a check reads the minutes from 7 to 4 minutes ago, which CloudWatch has published by then.
 _INTERVAL, _START, _PERIOD = 60, 7, 3
 _MUCH = 0.1  # of what AWS's target tracking costs
 _CENT = 0.01
 _LITTLE = 0.0001  # of the demand
-# An axis that was at a limit for so many percent of the time has its result from the limit, not from the policy.
+# If an axis was at a limit for this percentage of the time, the limit decided its result, not the policy.
 _AT_MINIMUM, _AT_MAXIMUM = 50, 1
-_SHOWN = 3  # names of tables and indexes
+_SHOWN = 3  # names of tables and indexes in a sentence
 
 
 def advice(totals: Sequence[Outcome], resources: Sequence[Outcomes]) -> list[str]:
-    """Sentences; none about what another configuration of the same rehearsal has tried."""
+    """Sentences. None recommends what another configuration of the same rehearsal has tried already."""
     found: list[str] = []
     for place, one in enumerate(totals):
         if one.kind == "configuration":
@@ -30,11 +30,11 @@ def advice(totals: Sequence[Outcome], resources: Sequence[Outcomes]) -> list[str
 
 
 class _Axis(NamedTuple):
-    """One axis that a configuration has by thresholds, and what others made of it."""
+    """One axis that a configuration scales by thresholds, and its result under other schemes."""
 
     own: Sums
     aws: Sums
-    lost_anyway: float  # units that no capacity serves
+    lost_anyway: float  # units that no capacity can serve
     held: dict[str, float]  # percent of the time at a "minimum" and at a "maximum"
 
 
@@ -56,25 +56,25 @@ def _of_kind(one: Outcomes, kind: Kind) -> Outcome:
 
 
 def _settings(one: Outcomes) -> list[Settings]:
-    """Of all configurations."""
+    """The settings of all configurations."""
     return [outcome.settings for outcome in one.outcomes if outcome.settings]
 
 
-# A rush that was seen late
+# A rush that was noticed late
 
 
 def _sooner(name: str, place: int, resources: Sequence[Outcomes]) -> Iterator[str]:
     lost = {one.name: units for one in resources if (units := _lost(one, place)) >= 0.5}
     if lost:
         yield (
-            f"{name} throttled {sum(lost.values()):,.0f} units on {_named(list(lost))}: check-interval: {_INTERVAL} "
-            f"with a look-back of {_PERIOD} minutes (lookback-window-start: {_START}, lookback-period: {_PERIOD}) "
-            "would see a rush sooner; rehearse it."
+            f"{name} throttled {sum(lost.values()):,.0f} units on {_named(list(lost))}. Rehearse check-interval: "
+            f"{_INTERVAL} with a look-back of {_PERIOD} minutes (lookback-window-start: {_START}, lookback-period: "
+            f"{_PERIOD}), which sees a rush sooner."
         )
 
 
 def _lost(one: Outcomes, place: int) -> float:
-    """Throttled units that a check might have come too late for."""
+    """Units that were throttled, perhaps because the check was too late."""
     settings = one.outcomes[place].settings
     if settings is None or settings.interval <= _INTERVAL or any(map(_soon, _settings(one))):
         return 0
@@ -84,7 +84,7 @@ def _lost(one: Outcomes, place: int) -> float:
 
 
 def _soon(settings: Settings) -> bool:
-    """Whether it sees a rush as soon as it would with the options above."""
+    """Whether it notices a rush as early as with the options above."""
     return any(settings.thresholds) and settings.interval + 60 * settings.window_start <= _INTERVAL + 60 * _START
 
 
@@ -97,12 +97,12 @@ def _tracking(name: str, place: int, resources: Sequence[Outcomes]) -> Iterator[
         own, aws = (sum(column) for column in zip(*dear.values(), strict=True))
         yield (
             f"{name}: the thresholds cost {100 * (own - aws) / aws:.0f} % more than AWS's target tracking on "
-            f"{_named(list(dear))}: try scaling-policy: target-tracking, and rehearse it."
+            f"{_named(list(dear))}. Rehearse scaling-policy: target-tracking."
         )
 
 
 def _dear(one: Outcomes, place: int) -> tuple[float, float] | None:
-    """The dollars of the configuration and of AWS, where AWS serves as much for much less."""
+    """The dollars of the configuration and of AWS, if AWS serves as much for much less."""
     if any(not all(settings.thresholds) for settings in _settings(one)):
         return None
     axes = [axis for axis in _axes(one, place) if axis.held["minimum"] < _AT_MINIMUM]

@@ -1,6 +1,6 @@
 """Pictures of a rehearsal: demand, consumed, provisioned and throttled over time, the changes, and the costs.
 
-matplotlib draws them. It is an optional extra, so it is imported only once a picture is asked for.
+matplotlib draws them. It is an optional extra, so it is imported only when a picture is wanted.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# All lengths are pixels, which an SVG scales.
+# All lengths are in pixels, which an SVG scales.
 WIDTH, LEFT, RIGHT = 720, 84, 8
 _PLOT = WIDTH - LEFT - RIGHT
 _TITLE, _PANEL, _LANE, _GAP, _DATES = 20, 150, 17, 8, 20
 _AXIS = _TITLE + _PANEL + _GAP + 2 * _LANE + _GAP
 _HEAD, _BAR, _NAMES = 44, 18, 190
 
-# Few enough columns to keep 100 tables under 20 MB, and more than a phone has.
+# Few enough columns to keep a report of 100 tables under 20 MB, and more than a phone has.
 _COLUMNS = 600
-_STROKES = 220  # of changes and throttled minutes, three pixels each
+_STROKES = 220  # for changes and throttled minutes, three pixels each
 
-# Okabe and Ito's colours, which the colour-blind tell apart; each differs in lightness and form, too.
+# Okabe and Ito's colours, which colour-blind people can distinguish. They differ in lightness and form, too.
 DEMAND, CONSUMED, PROVISIONED, THROTTLED = "#0072b2", "#a6d5f2", "#000000", "#d55e00"
 _GRID, _TEXT = "#dddddd", "#333333"
-OTHERS = "#b3b3b3"  # other schemes than the configurations
+OTHERS = "#b3b3b3"  # schemes that are not configurations
 
 _STYLE = {
     "svg.hashsalt": "dynamic-dynamodb",  # two runs make the same bytes
     "svg.fonttype": "none",
     "path.simplify": False,
-    "text.parse_math": False,  # a dollar sign in a name is one
+    "text.parse_math": False,  # a dollar sign in a name is a plain character
     "font.size": 10,
     "font.family": "sans-serif",
     "text.color": _TEXT,
@@ -68,7 +68,7 @@ _NOISE = 1e-6
 
 
 def require(flag: str) -> None:
-    """Raises ConfigError without a matplotlib that works."""
+    """Raises ConfigError if there is no working matplotlib."""
     try:
         _matplotlib()
     except ModuleNotFoundError as error:
@@ -82,11 +82,11 @@ def require(flag: str) -> None:
 
 @functools.cache
 def _matplotlib() -> None:
-    """Import it, without what the user has set for other pictures, and without its remarks on fonts and caches."""
+    """Import it, without the user's settings for other pictures, and without its messages about fonts and caches."""
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):
         os.environ.pop(name, None)
     logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
-    import matplotlib  # noqa: PLC0415 - slow, and need not be there
+    import matplotlib  # noqa: PLC0415 - slow, and may be missing
     import matplotlib.figure  # noqa: PLC0415
 
     matplotlib.rcdefaults()
@@ -171,13 +171,13 @@ def _saved(figure: Figure, suffix: str) -> bytes:
     made = BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type") if suffix == "svg" else ("Software",))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a glyph that the font has not
+        warnings.simplefilter("ignore")  # a glyph that the font does not have
         figure.savefig(made, format=suffix, dpi=72 if suffix == "svg" else 144, metadata=nothing)
     return _short(made.getvalue().decode("utf-8")).encode("utf-8") if suffix == "svg" else made.getvalue()
 
 
 def _room(figure: Figure, whole: int, top: float, height: float) -> Axes:
-    """Axes at a place counted from the top, without frame and ticks."""
+    """Axes at a position counted from the top, without frame and ticks."""
     made = figure.add_axes((LEFT / WIDTH, 1 - (top + height) / whole, _PLOT / WIDTH, height / whole))
     made.set_facecolor("none")
     for side in ("top", "right", "left", "bottom"):
@@ -225,7 +225,7 @@ def _draw_units(plot: Axes, panel: _Panel) -> None:
 
 
 def _draw_lanes(lanes: Axes, panel: _Panel) -> None:
-    """Below the axis: increases and decreases, up and down from a line, and where anything was throttled."""
+    """Below the axis: increases and decreases, up and down from a line, and the minutes with throttling."""
     lanes.set_ylim(-3, 1)
     _line(lanes, [(0, 0), (panel.demand.minutes, 0)], _GRID, 0.6)
     for up, end in ((True, 0.8), (False, -0.8)):
@@ -238,7 +238,7 @@ def _draw_lanes(lanes: Axes, panel: _Panel) -> None:
 
 
 def _fill(plot: Axes, one: Sequence[Point], other: Sequence[Point], **how: Any) -> None:
-    """What lies between two lines."""
+    """Fill the area between two lines."""
     from matplotlib.patches import Polygon  # noqa: PLC0415
 
     plot.add_patch(Polygon([*one, *reversed(other)], clip_on=False, **{"linewidth": 0, **how}))
@@ -259,18 +259,18 @@ def _strokes(plot: Axes, strokes: Sequence[tuple[float, float, float]], color: s
 
 
 def _draw_time(plot: Axes, demand: Demand, *, labels: bool) -> None:
-    """Vertical lines at round times, with their names below the lowest panel."""
+    """Vertical lines at round times, with labels below the lowest panel."""
     plot.set_xlim(0, demand.minutes)
     moments = ticks(demand.start, demand.end)
     plot.set_xticks([(moment - demand.start) / MINUTE for moment in moments])
-    too_late = demand.end - 0.05 * (demand.end - demand.start)  # its name would be cut off
+    too_late = demand.end - 0.05 * (demand.end - demand.start)  # a later label would be cut off
     plot.set_xticklabels([clock(one) if labels and one < too_late else "" for one in moments])
     plot.grid(axis="x", color=_GRID, linewidth=0.6)
     plot.set_axisbelow(True)
 
 
 def ticks(start: datetime, end: datetime) -> list[datetime]:
-    """Full days, hours or minutes, few enough for a phone."""
+    """Whole days, hours or minutes, few enough for a phone."""
     step = next((step for step in _TICKS if (end - start) / step <= _MOST_TICKS), _TICKS[-1])
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
     number = -(-(start - midnight) // step)
@@ -322,7 +322,7 @@ def _draw_costs(figure: Figure, one: Outcomes, *, top: int, height: int) -> None
 
 
 def _short(svg: str) -> str:
-    """Without hundredths of a pixel."""
+    """Round to tenths of a pixel."""
     return re.sub(r' (d|x|y)="([^"]*)"', lambda found: f' {found[1]}="{_path(found[2])}"', svg)
 
 
@@ -332,7 +332,7 @@ def _path(text: str) -> str:
 
 
 def _slim(svg: str, label: str) -> str:
-    """Without the head of the file, names that two charts would share, and fonts."""
+    """Remove the head of the file, ids that two charts would share, and fonts."""
     height = re.search(r'viewBox="0 0 \S+ (\S+)"', svg)
     body = svg[svg.index(">", svg.index("<svg ")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>|<defs>.*?</defs>|<!--.*?-->", "", body, flags=re.DOTALL)

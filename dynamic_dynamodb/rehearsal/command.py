@@ -1,4 +1,4 @@
-"""`--simulate`: read the demand, rehearse the configurations on it, print what came of it."""
+"""`--simulate`: read the demand, rehearse the configurations on it, print the result."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ Connect = Callable[[dict[str, Any]], Clients]
 
 
 def run(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Connect, level: str | None) -> int:
-    """Returns the exit code.
+    """Return the exit code.
 
-    `command` are the options of the command line; `connect` makes clients of
-    the [global] part of a config dict; `level`: what to log, if anything.
-    Raises ConfigError, and AwsError with CloudWatch as the source.
+    `command` has the options of the command line. `connect` makes clients from the [global] part of a config dict.
+    `level` is the level of the log on stderr; None means no log.
+    Raises ConfigError, and AwsError if CloudWatch is the source.
     """
     pictures.check(command)
     rates = prices.read(command["prices"]) if command["prices"] else prices.BUILT_IN
@@ -71,7 +71,7 @@ def _print(result: Rehearsal, output: str) -> None:
 
 @contextlib.contextmanager
 def _bar(text: str, level: str | None = None) -> Iterator[Bar]:
-    """With the log on stderr there is none: both would write into the same line."""
+    """Shows nothing beside a log on stderr: both would write into the same line."""
     bar = Bar(text, shows=level is None)
     try:
         yield bar
@@ -86,7 +86,7 @@ def _demand(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Conn
     source, axis = command["simulate"], command["simulate_axis"]
     if source == CLOUDWATCH:
         if axis:
-            raise ConfigError(["--simulate-axis: goes with one series; CloudWatch has both axes"])
+            raise ConfigError(["--simulate-axis: works only with one series; CloudWatch has both axes"])
         return _from_cloudwatch(schemes, command["simulate_days"], connect, level)
     if source in shop.DAYS:
         pair = shop.sales(source)
@@ -95,13 +95,13 @@ def _demand(schemes: Sequence[Scheme], command: Mapping[str, Any], connect: Conn
         return _one_series(schemes, source, Demand(source, shop.START, len(pair[0]), ()), both, command)
     meant = did_you_mean(source, [CLOUDWATCH, *shop.DAYS])
     if meant and not Path(source).exists():
-        raise ConfigError([f"--simulate {source}: there is no such file{meant}"])
+        raise ConfigError([f"--simulate {source}: no such file{meant}"])
     found = tracefile.read(source)
     if isinstance(found, Series):
         empty = Demand(source, found.start, len(found.units), (), found.gap_minutes)
         return _one_series(schemes, source, empty, tracefile.one_axis(found, axis), command)
     if axis:
-        raise ConfigError([f"--simulate-axis: goes with one series; {source} has both axes of each table"])
+        raise ConfigError([f"--simulate-axis: works only with one series; {source} has both axes of each table"])
     return _matched(schemes, found)
 
 
@@ -119,14 +119,14 @@ def _one_series(schemes: Sequence[Scheme], source: str, empty: Demand, both: Any
 
 
 def _matched(schemes: Sequence[Scheme], demand: Demand) -> Demand:
-    """The loads that sections are for. A table without one is an error, an index is left out. Raises ConfigError."""
+    """The loads for which there are sections. A table without one raises ConfigError; an index is left out."""
     sections = [(scheme, Sections(scheme.config)) for scheme in schemes]
     problems, loads, notes = [], [], []
     for load in demand.loads:
         without = _without(sections, load.target)
         where = f"{load.place}: " if load.place else ""
         if not valid_name(load.target.index or load.target.table):
-            problems.append(f"{where}DynamoDB takes no such name: {load.target}")
+            problems.append(f"{where}DynamoDB does not allow the name {load.target}")
         elif not without:
             loads.append(load)
         elif load.target.index is None:
@@ -139,7 +139,7 @@ def _matched(schemes: Sequence[Scheme], demand: Demand) -> Demand:
 
 
 def _without(sections: Sequence[tuple[Scheme, Sections]], target: Target) -> list[str]:
-    """The configurations that have no section for it."""
+    """The configurations without a section for it."""
     return [scheme.name for scheme, one in sections if one.of(target) is None]
 
 
@@ -178,7 +178,7 @@ def _from_cloudwatch(schemes: Sequence[Scheme], days: int, connect: Connect, lev
 
 
 def _log_to_stderr(level: str | None) -> Callable[[World], None] | None:
-    """What to do with each world before its first check: stamp the log with its time. Without a level there is none."""
+    """A function to call with each world before its first check, so that the log has its time. None without a level."""
     log = logging.getLogger(logs.NAME)
     log.propagate = False
     if level is None:
@@ -207,7 +207,7 @@ class _Virtual(logging.Formatter):
 
 
 def names(paths: Sequence[str]) -> list[str]:
-    """A name for each configuration, all different: its path, with a number where it is given again."""
+    """A unique name for each configuration: its path, with a number if the path is given more than once."""
     made: list[str] = []
     for path in map(os.path.normpath, paths):
         numbered = (f"{path} ({number})" for number in itertools.count(2))

@@ -1,4 +1,4 @@
-"""What was asked of each table and index, minute by minute, and what it had."""
+"""The demand on each table and index, minute by minute, and the capacity that it really had."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from dynamic_dynamodb.decisions.model import STANDARD, Target
 MINUTE = timedelta(minutes=1)
 
 if TYPE_CHECKING:
-    Minutes = array[float]  # units per second, one number a minute
+    Minutes = array[float]  # units per second, one number per minute
 Pair = tuple["Minutes", "Minutes"]  # of reads and of writes
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a table or index had in reality. A minute in which that is not known is NaN."""
+    """The real capacity and throttling of a table or index. An unknown minute is NaN."""
 
     provisioned: Pair
-    throttled: Pair  # events a second, key ranges included
+    throttled: Pair  # events per second, key ranges included
 
 
 @dataclass(frozen=True)
 class Load:
     """The demand of one table or index.
 
-    What was throttled is part of it, one unit an event. `hot` is the part
-    that one key range could not serve, so that no capacity would have helped.
+    Throttled events are part of it, one unit per event. `hot` is the part that one key range could not serve, so that
+    no capacity would have helped.
     """
 
     target: Target
     demand: Pair
     hot: Pair | None = None
     recorded: Recorded | None = None
-    on_demand: bool = False  # in reality; it is rehearsed as provisioned
+    on_demand: bool = False  # in reality; the rehearsal treats it as provisioned
     table_class: str = STANDARD
     replicated: bool = False  # a global table: AWS manages its writes
     place: str = ""  # FILE:LINE of its first row
 
     def servable(self, axis: int) -> Minutes:
-        """What capacity can serve: all but what a key range is too hot for."""
+        """The demand that capacity can serve: all except what a key range is too hot for."""
         if self.hot is None:
             return self.demand[axis]
         return array("d", (max(0.0, all_ - hot) for all_, hot in zip(self.demand[axis], self.hot[axis], strict=True)))
@@ -58,7 +58,7 @@ class Demand:
     start: datetime
     minutes: int
     loads: tuple[Load, ...]
-    gap_minutes: int = 0  # that were missing, and held; of all loads
+    gap_minutes: int = 0  # missing minutes, which have the value before them; of all loads
     region: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -68,7 +68,7 @@ class Demand:
 
 
 def ceiling(units: float) -> int:
-    """Whole units, rounded up, but for the noise of binary fractions: 70 / .7 is 100 and not 101."""
+    """Whole units, rounded up without the noise of binary fractions: 70 / .7 is 100, not 101."""
     return math.ceil(round(units, 9))
 
 

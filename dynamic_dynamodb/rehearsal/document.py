@@ -13,12 +13,12 @@ from dynamic_dynamodb.rehearsal.outcome import Outcome, Outcomes, Sums
 from dynamic_dynamodb.rehearsal.rehearse import Rehearsal
 from dynamic_dynamodb.rehearsal.schemes import Move, Running
 
-_INNER = ("used_units", "provisioned_units")  # what the utilization is worked out from
-_DIGITS = 6  # of what is not a whole number
+_INNER = ("used_units", "provisioned_units")  # the utilization is computed from them
+_DIGITS = 6  # decimals of a float
 
 
 def document(rehearsal: Rehearsal) -> dict[str, Any]:
-    """The form that README and docs promise."""
+    """The documented form of `--output json`."""
     demand, prices = rehearsal.demand, rehearsal.prices
     return {
         "source": demand.source,

@@ -1,4 +1,4 @@
-"""As much of a series as a picture has room for: the lowest and the highest value of each column of pixels."""
+"""A series reduced to the width of a picture: the lowest and the highest value of each column of pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Point = tuple[float, float]
 
 
 def columns(values: Sequence[float], most: int) -> Iterator[tuple[int, Sequence[float]]]:
-    """The values in at most so many groups of about the same size, each with the place of its first value."""
+    """The values in at most `most` groups of about the same size, each with the position of its first value."""
     number = min(most, len(values))
     for column in range(number):
         begin, end = column * len(values) // number, (column + 1) * len(values) // number
@@ -17,7 +17,7 @@ def columns(values: Sequence[float], most: int) -> Iterator[tuple[int, Sequence[
 
 
 def envelope(values: Sequence[float], most: int) -> tuple[list[Point], list[Point]]:
-    """Two lines, the lowest and the highest value of each column; both reach the end of the last value."""
+    """Two lines, the lowest and the highest value of each column. Both extend to the end of the last value."""
     low: list[Point] = []
     high: list[Point] = []
     for begin, group in columns(values, most):
@@ -30,7 +30,7 @@ def envelope(values: Sequence[float], most: int) -> tuple[list[Point], list[Poin
 
 
 def staircase(steps: Sequence[Point], end: float, most: int) -> list[Point]:
-    """What holds from when on, as a line. Steps within one column become one stroke, from the lowest to the highest."""
+    """Steps (moment, value from then on) as a line. Steps within one column become one stroke, lowest to highest."""
     first, *others = steps
     line = [first]
     level = first[1]

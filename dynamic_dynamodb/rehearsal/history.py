@@ -1,4 +1,4 @@
-"""Demand from CloudWatch: what was consumed, throttled and provisioned in the last days. Nothing but reads."""
+"""Demand from CloudWatch: what was consumed, throttled and provisioned in the last days. It only reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dynamic_dynamodb.rehearsal.demand import Minutes
 
 QUERIES_A_CALL = 500  # GetMetricData's limit
-POINTS_A_CALL = 100_800  # this one, too; what is more comes on further pages
+POINTS_A_CALL = 100_800  # GetMetricData's limit, too; further datapoints come on further pages
 _NOT_YET = 5  # minutes: newer datapoints may still be missing
 _DATA, _DESCRIBE = "GetMetricData", "DescribeTable"
 _MOST_PAGES = 100_000
@@ -56,7 +56,7 @@ class _Query(NamedTuple):
             names["GlobalSecondaryIndexName"] = self.target.index
         dimensions = [{"Name": name, "Value": value} for name, value in names.items()]
         metric = {"Namespace": "AWS/DynamoDB", "MetricName": self.metric, "Dimensions": dimensions}
-        # What is provisioned is published now and then, as it stands; all else is summed up.
+        # Provisioned capacity is published now and then, as a level; all other metrics are summed.
         stat = "Maximum" if self.metric in _PROVISIONED.values() else "Sum"
         return {"MetricStat": {"Metric": metric, "Period": 60, "Stat": stat}}
 
@@ -71,15 +71,15 @@ def fetch(
     region: str | None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Demand:
-    """The demand on all tables and indexes that are wanted. Raises AwsError, or ConfigError where there is none.
+    """The demand on all tables and indexes that are wanted. Raises AwsError, or ConfigError if there are none.
 
-    `expressions` are the configuration's own, for when listing the tables is denied.
+    `expressions` are those of the configuration's sections; they are used if ListTables is denied.
     """
     progress(0)
     tables = [_describe(clients.dynamodb, name) for name in _names(clients.dynamodb, wanted, expressions)]
     targets = [target for table in tables for target in table.targets if wanted(target)]
     if not targets:
-        raise ConfigError(["--simulate cloudwatch: there is no table that the configuration matches"])
+        raise ConfigError(["--simulate cloudwatch: no table matches the configuration"])
     end = now.replace(second=0, microsecond=0) - _NOT_YET * MINUTE
     start = end - timedelta(days=days)
     queries = [
@@ -144,7 +144,7 @@ def _read(
 def _read_pages(
     client: Any, batch: Sequence[_Query], start: datetime, end: datetime, found: dict[_Query, Minutes]
 ) -> Iterator[int]:
-    """After each page, how many metrics are read."""
+    """Yields after each page how many metrics have been read."""
     ids = {f"m{number}": number for number in range(len(batch))}
     arguments: dict[str, Any] = {
         "MetricDataQueries": [{"Id": key, **batch[number].entry} for key, number in ids.items()],
@@ -224,7 +224,7 @@ def _load(target: Target, table: Described, series: Mapping[_Query, Minutes], mi
 
 
 def _pair(series: Mapping[_Query, Minutes], target: Target, metrics: Mapping[Any, str], minutes: int) -> Pair:
-    """Units or events per second; a minute without a datapoint was idle."""
+    """Units or events per second. A minute without a datapoint was idle."""
     reads, writes = (_a_second(series.get(_Query(target, metrics[axis])), minutes) for axis in AXES)
     return reads, writes
 
@@ -236,7 +236,7 @@ def _a_second(sums: Minutes | None, minutes: int) -> Minutes:
 
 
 def _held(units: Minutes | None, minutes: int, *, on_demand: bool) -> Minutes:
-    """What was provisioned: published every five minutes, and held in between. NaN: not known."""
+    """Provisioned capacity: published every five minutes, and held in between. NaN is unknown."""
     if not units or on_demand:
         return array("d", [math.nan]) * minutes
     made: Minutes = array("d")

@@ -1,4 +1,4 @@
-"""The looks of the report, and what it does on hover: nothing that comes from the network."""
+"""Style and script of the report. Neither loads anything from the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ h2 { font-size: 20px; margin: 36px 0 6px; overflow-wrap: anywhere; }
 h3 { font-size: 15px; margin: 16px 0 4px; overflow-wrap: anywhere; }
 p { margin: 4px 0 10px; max-width: 80ch; overflow-wrap: anywhere; }
 a { color: #004f7d; }
-.wide { overflow-x: auto; margin: 10px 0 18px; }
+.wide { overflow-x: auto; margin: 10px 0 18px;  /* a shadow at the right while more columns follow */
+  background: linear-gradient(to left, #fff 60%, transparent) right / 40px 100% no-repeat local,
+    linear-gradient(to left, #0003, transparent) right / 14px 100% no-repeat scroll; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 0 4px 22px; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 0; text-align: left; min-width: 210px; max-width: 360px;
@@ -56,7 +58,7 @@ li { padding: 2px 0 2px 13ch; text-indent: -13ch; overflow-wrap: anywhere; }
   .chart { margin-left: -4px; }
   th:first-child, td:first-child { min-width: 110px; max-width: 150px; }
   li { padding-left: 2ch; text-indent: -2ch; }
-  .wide small { display: none; }  /* they are said again beside the chart */
+  .wide small { display: none; }  /* they are repeated beside the chart */
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 11pt; }
@@ -65,7 +67,7 @@ li { padding: 2px 0 2px 13ch; text-indent: -13ch; overflow-wrap: anywhere; }
   h2, h2 + p, h3, h3 + p, .key { break-after: avoid; }
   .chart { break-inside: avoid; }
   details:not([open]) { display: none; }
-  .wide { overflow: visible; }
+  .wide { overflow: visible; background: none; }
   tr { break-inside: avoid; }
   th:first-child, td:first-child { position: static; }
   th, td { padding-left: 10px; }
@@ -73,7 +75,7 @@ li { padding: 2px 0 2px 13ch; text-indent: -13ch; overflow-wrap: anywhere; }
 }
 """
 
-# The nearest change within 12 pixels of the pointer, or of the finger, as its line in the list below the chart.
+# Shows the nearest change within 12 pixels of the pointer or finger: its line in the list below the chart.
 SCRIPT = f"""
 (function () {{
   var tip = document.getElementById("tip"), span = document.body.dataset.minutes;

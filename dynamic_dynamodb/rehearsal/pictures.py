@@ -1,4 +1,4 @@
-"""The files that `--report` and `--chart` name: refused before a long rehearsal, and written after it."""
+"""The files of `--report` and `--chart`: checked before a long rehearsal, and written after it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def wanted(command: Mapping[str, Any]) -> bool:
 
 
 def check(command: Mapping[str, Any]) -> None:
-    """Raises ConfigError with what cannot be: an ending, a file that cannot be written, no matplotlib."""
+    """Raises ConfigError for a wrong ending, a file that cannot be written, or a missing matplotlib."""
     problems = [
         f"--{name}: {command[name]}: the name must end in {' or '.join(endings)}"
         for name, endings in _ENDINGS.items()
@@ -29,14 +29,14 @@ def check(command: Mapping[str, Any]) -> None:
     if problems:
         raise ConfigError(problems)
     for name in (name for name in _ENDINGS if command[name]):
-        from dynamic_dynamodb.rehearsal import chart  # noqa: PLC0415 - only for those who want pictures
+        from dynamic_dynamodb.rehearsal import chart  # noqa: PLC0415 - only if pictures are wanted
 
         chart.require(f"--{name}")
         _try(name, command[name])
 
 
 def check_number(command: Mapping[str, Any], demand: Demand) -> None:
-    """Raises ConfigError where a chart of one table or index would have to show several."""
+    """Raises ConfigError if `--chart`, which draws one table or index, would have to draw several."""
     if not command["chart"] or len(demand.loads) == 1:
         return
     names = [str(load.target) for load in demand.loads[:_SHOWN]]
@@ -50,7 +50,7 @@ def check_number(command: Mapping[str, Any], demand: Demand) -> None:
 
 
 def draw(command: Mapping[str, Any], rehearsal: Rehearsal, progress: Callable[[float], None]) -> None:
-    """Raises ConfigError where a file cannot be written."""
+    """Write the files. Raises ConfigError if one cannot be written."""
     if not wanted(command):
         return
     from dynamic_dynamodb.rehearsal import chart, report  # noqa: PLC0415
@@ -64,7 +64,7 @@ def draw(command: Mapping[str, Any], rehearsal: Rehearsal, progress: Callable[[f
 
 
 def _try(name: str, path: str) -> None:
-    """Whether the file can be written; one that was not there is not there after it."""
+    """Raises ConfigError if the file cannot be written. A file that did not exist does not exist afterwards."""
     file = Path(path)
     there = file.exists()
     try:

@@ -1,4 +1,4 @@
-"""How far it has come, on a terminal; nothing in a pipe or a file."""
+"""A progress bar on a terminal. In a pipe or a file it writes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WIDTH = 30
 
 
 class Bar:
-    """One line on stderr that is written anew, and gone at the end."""
+    """One line on stderr that is overwritten, and erased at the end."""
 
     def __init__(self, text: str, stream: TextIO | None = None, *, shows: bool = True) -> None:
         self._text = text
@@ -18,7 +18,7 @@ class Bar:
         self._shown = -1
 
     def at(self, share: float) -> None:
-        """Between 0 and 1."""
+        """Show the finished share, from 0 to 1."""
         percent = int(100 * min(max(share, 0), 1))
         if self._shows and percent != self._shown:
             self._shown = percent
@@ -33,5 +33,5 @@ class Bar:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except OSError:  # nobody looks any more
+        except OSError:  # the terminal is gone
             self._shows = False

@@ -1,4 +1,4 @@
-"""`--report`: a rehearsal as one HTML file, which needs nothing else."""
+"""`--report`: a rehearsal as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MONEY = (
     "read unit hours",
     "write unit hours",
     "dollars",
-    "dollars by hour maximum",
+    "dollars by hourly maximum",
     "dollars to run",
-    "of the first",
+    "compared with first",
 )
 _SERVICE = ("", "units throttled", "% throttled", "minutes throttled", "% used", "increases", "decreases", "refused")
 _DAILY = ("minutes throttled", "increases", "decreases", "refused")
-_BESIDE: tuple[tuple[Kind, str], ...] = (  # what stands beside the configurations
+_BESIDE: tuple[tuple[Kind, str], ...] = (  # columns beside the configurations
     ("recorded", "as recorded"),
     ("target-tracking", "AWS target tracking"),
     ("on-demand", "on demand"),
@@ -35,7 +35,7 @@ _BESIDE: tuple[tuple[Kind, str], ...] = (  # what stands beside the configuratio
 
 
 def write(path: str, rehearsal: Rehearsal, progress: Callable[[float], None] = lambda _: None) -> None:
-    """Raises OSError."""
+    """Write the file. Raises OSError."""
     Path(path).write_text("".join(f"{line}\n" for line in _page(rehearsal, progress)), "utf-8")
 
 
@@ -43,7 +43,7 @@ def _page(rehearsal: Rehearsal, progress: Callable[[float], None]) -> Iterator[s
     demand = rehearsal.demand
     days = demand.minutes / 1440
     names = [one.name for one in table.configurations(rehearsal.totals)]
-    title = _text(f"What {' and '.join(names)} would have done: {demand.source}")
+    title = _text(f"Rehearsal of {' and '.join(names)}: {demand.source}")
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{title}</title>\n<style>{page.STYLE}</style>\n</head>"
@@ -53,7 +53,7 @@ def _page(rehearsal: Rehearsal, progress: Callable[[float], None]) -> Iterator[s
     first = rehearsal.totals[0].total.dollars
     yield from _table(_MONEY, [(one, table.money(one, first)) for one in rehearsal.totals])
     yield f"</div><div>{_costs(rehearsal.totals)}</div></div>"
-    service = [f"{text} a day" if text in _DAILY and days >= 1 else text for text in _SERVICE]
+    service = [f"{text} per day" if text in _DAILY and days >= 1 else text for text in _SERVICE]
     yield from _table(service, [(one, table.service(one, days)) for one in rehearsal.totals])
     resources = _sorted(rehearsal)
     yield from _resources(rehearsal, resources)
@@ -82,7 +82,7 @@ def _cells(texts: Sequence[str], tag: str) -> str:
 
 
 def _costs(outcomes: Sequence[Outcome]) -> str:
-    """A bar for each scheme, with its dollars beside it."""
+    """A bar for each scheme, beside its dollars."""
     most = max(one.total.dollars for one in outcomes) or 1
     rows = [
         f"<tr><td>{_text(one.name)}{_bar(100 * one.total.dollars / most, one.kind)}</td>"
@@ -102,7 +102,7 @@ def _bar(percent: float, kind: Kind) -> str:
 
 
 def _compared(rehearsal: Rehearsal) -> Kind:
-    """What the first scheme saves against: what was recorded, or else AWS's own."""
+    """The scheme with which the savings of the first one are compared: the recorded one, else AWS's target tracking."""
     return "recorded" if any(one.kind == "recorded" for one in rehearsal.totals) else "target-tracking"
 
 
@@ -111,7 +111,7 @@ def _dollars(one: Outcomes, kind: Kind) -> float:
 
 
 def _saved(one: Outcomes, kind: Kind, chosen: int = 0) -> float:
-    """By one of the configurations."""
+    """Dollars that one of the configurations saves."""
     return _dollars(one, kind) - one.outcomes[chosen].total.dollars
 
 
@@ -123,10 +123,10 @@ def _sorted(rehearsal: Rehearsal) -> list[Outcomes]:
 def _resources(rehearsal: Rehearsal, resources: Sequence[Outcomes]) -> Iterator[str]:
     compared, number = _compared(rehearsal), len(table.configurations(rehearsal.totals))
     beside = [(kind, text) for kind, text in _BESIDE if kind != "recorded" or compared == "recorded"]
-    against = "what was recorded" if compared == "recorded" else "AWS target tracking"
+    against = "the recorded capacity" if compared == "recorded" else "AWS target tracking"
     head = _cells(["dollars", table.own_column(number), *(text for _, text in beside), "saves", "throttled"], "th")
     yield "<h2>Tables and indexes</h2>"
-    yield f"<p>Sorted by what {_text(rehearsal.totals[0].name)} saves against {against}.</p>"
+    yield f"<p>Sorted by what {_text(rehearsal.totals[0].name)} saves compared with {against}.</p>"
     yield f'<div class="wide"><table><thead>{head}</thead><tbody>'
     for place, one in enumerate(resources):
         own = [_of_configuration(one, compared, chosen) for chosen in range(number)]
@@ -144,7 +144,7 @@ def _resources(rehearsal: Rehearsal, resources: Sequence[Outcomes]) -> Iterator[
 
 
 def _of_configuration(one: Outcomes, compared: Kind, place: int) -> list[str]:
-    """What it pays, saves and throttles."""
+    """Cells of one configuration: what it costs, saves and throttles."""
     sums = one.outcomes[place].total
     return [
         table.dollars(sums.dollars),
@@ -154,7 +154,7 @@ def _of_configuration(one: Outcomes, compared: Kind, place: int) -> list[str]:
 
 
 def _row(first: str, cells: Sequence[str], remarks: Sequence[str], kind: str = "") -> str:
-    """`first` is HTML, the others are text; the remarks stand below it."""
+    """A row of a table. `first` is HTML, the others are text; the remarks follow below it."""
     below = "".join(f"<small>{_text(remark)}</small>" for remark in remarks)
     opening = f'<tr class="{kind}">' if kind else "<tr>"
     return f"{opening}<td>{first}{below}</td>{_cells(cells, 'td').removeprefix('<tr>')}"
@@ -180,7 +180,7 @@ def _sentence(remarks: Sequence[str]) -> Iterator[str]:
 
 
 def _words(one: Outcomes, outcome: Outcome) -> str:
-    """For those who hear the page."""
+    """The text of a chart for screen readers."""
     sums = outcome.total
     return safe(
         f"Reads and writes of {one.name} over time: "
@@ -190,7 +190,7 @@ def _words(one: Outcomes, outcome: Outcome) -> str:
 
 
 def _changes(demand: Demand, moves: Sequence[Move]) -> str:
-    """All of them, one a line. The script finds a line by its minute."""
+    """All changes, one per line. The script finds a line by its minute."""
     if not moves:
         return "<p>No changes.</p>"
     at = ",".join(f"{(move.at - demand.start) / MINUTE:.4g}" for move in moves)
@@ -199,7 +199,7 @@ def _changes(demand: Demand, moves: Sequence[Move]) -> str:
 
 
 def _reason(move: Move) -> str:
-    """Of the axes that change."""
+    """The reasons of the axes that change."""
     reasons = []
     for axis, name in enumerate(AXES):
         before, after = move.before[axis], move.after[axis]

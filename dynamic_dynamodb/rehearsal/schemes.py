@@ -1,4 +1,4 @@
-"""One scheme on one table or index: what it provisioned, and what became of the demand."""
+"""One scheme on one table or index: what it provisioned, and how much of the demand it served."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal["configuration", "recorded", "target-tracking", "on-demand", "pea
 
 @dataclass(frozen=True)
 class Move:
-    """A change of what is provisioned, as it was asked for."""
+    """A change of provisioned capacity, as it was requested."""
 
     at: datetime
     before: Throughput
@@ -35,27 +35,27 @@ class Move:
 class Course:
     """What happened, from the first minute to the last."""
 
-    steps: Sequence[tuple[datetime, Throughput]]  # what held from when on; the first from the beginning
+    steps: Sequence[tuple[datetime, Throughput]]  # capacity from this moment on; the first holds from the beginning
     consumed: Pair  # units, minute by minute
     throttled: Pair
     moves: Sequence[Move] = field(default=())
     refused: int = 0  # changes that DynamoDB did not accept
-    metrics: int = 0  # that CloudWatch was asked for
+    metrics: int = 0  # read from CloudWatch
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a configuration looks at one table or index."""
+    """How a configuration checks one table or index."""
 
     interval: int  # seconds from check to check
     window_start: int  # minutes ago
-    thresholds: tuple[bool, bool]  # whether reads and writes follow them, at any time
+    thresholds: tuple[bool, bool]  # whether reads and writes are ever scaled by them
 
 
 @dataclass(frozen=True)
 class Running:
-    """What a scheme costs at CloudWatch, beside the capacity."""
+    """The costs of a scheme at CloudWatch, in addition to the capacity."""
 
     dollars: float = 0.0
-    metrics: int = 0  # that it asked for
+    metrics: int = 0  # that it read
     alarms: int = 0  # that it had

@@ -1,9 +1,9 @@
-"""A day and a week of a shop that sells from 4 pm to 10 pm: demand for those who have no trace yet.
+"""A day and a week of a shop that sells from 4 pm to 10 pm: demand for users who have no trace yet.
 
 Each minute is `base(hour) * day * noise`, in units per second, where
 
-- `base` is 60 at night (until 7 am), rises evenly to 150 by 10 am, stays there until 3 pm, rises evenly to 600 by
-  4 pm, is 600 + 200 * sin(pi * (hour - 16) / 6) in the rush from 4 pm to 10 pm, and falls evenly to 60 by midnight;
+- `base` is 60 at night (until 7 am), rises linearly to 150 by 10 am, stays there until 3 pm, rises linearly to 600 by
+  4 pm, is 600 + 200 * sin(pi * (hour - 16) / 6) in the rush from 4 pm to 10 pm, and falls linearly to 60 by midnight;
 - `day` is 1 from Monday to Thursday, 1.2 on Friday, 1.5 on Saturday and 1.3 on Sunday; in `sales-day`, a Monday, 1;
 - `noise` is 1 + .05 * sin(2 pi * n * .618) + .03 * sin(2 pi * n * .414) for minute n: never steady, always the same.
 

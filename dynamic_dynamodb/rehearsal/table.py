@@ -17,7 +17,7 @@ from dynamic_dynamodb.rehearsal.schemes import Kind
 WIDTH = 80
 _NAME = 26
 _OF_RESOURCE = 30
-WORTH_SAYING = 1  # percent of the time
+WORTH_SAYING = 1  # percent of the time at a limit
 
 
 def table(rehearsal: Rehearsal) -> str:
@@ -66,7 +66,7 @@ def span(demand: Demand) -> str:
 
 
 def configurations(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Those of the user's own schemes, in the order in which they were given."""
+    """The user's own schemes, in the order in which they were given."""
     return [one for one in outcomes if one.kind == "configuration"]
 
 
@@ -79,7 +79,7 @@ def _money(totals: Sequence[Outcome]) -> Iterator[str]:
 
 
 def money(one: Outcome, first: float) -> list[str]:
-    """Unit hours of reads and writes, dollars by average, by maximum and to run, percent of the first's dollars."""
+    """Unit hours of reads and writes; dollars by average, by maximum and to run; percent of the first scheme's."""
     sums = one.total
     hours = (sums.read_unit_hours, sums.write_unit_hours)
     return [
@@ -92,7 +92,7 @@ def money(one: Outcome, first: float) -> list[str]:
 
 
 def _service(totals: Sequence[Outcome], days: float) -> Iterator[str]:
-    minutes, changes = ("min", "changes") if days < 1 else ("min/day", "changes a day")
+    minutes, changes = ("min", "changes") if days < 1 else ("min/day", "changes per day")
     yield f"{'':{_NAME}}{'throttled':>11}{'':>9}{'':>8}{'used':>6}{changes:>20}"
     yield f"{'':{_NAME}}{'units':>11}{'%':>9}{minutes:>8}{'%':>6}{'up':>6}{'down':>6}{'refused':>8}"
     for one in totals:
@@ -100,8 +100,8 @@ def _service(totals: Sequence[Outcome], days: float) -> Iterator[str]:
 
 
 def service(one: Outcome, days: float) -> list[str]:
-    """Throttled units, their percent, minutes a day; percent used; increases, decreases and refusals a day."""
-    sums, days = one.total, max(days, 1)  # below a day these are totals
+    """Throttled units, percent, minutes per day; percent used; increases, decreases and refused changes per day."""
+    sums, days = one.total, max(days, 1)  # totals if the run is shorter than a day
     changes = (sums.increases, sums.decreases, sums.refused)
     return [
         _rounded(sums.throttled_units),
@@ -122,7 +122,7 @@ _OTHERS: dict[Kind, str] = {
     "on-demand": "on demand",
     "least": "least",
 }
-_BESIDE = 3  # of them have room: what was recorded, where that is known of all tables, has the place of the least
+_BESIDE = 3  # columns that have room; "recorded", if known of all tables, replaces "least"
 
 
 def own_column(number: int) -> str:
@@ -131,7 +131,7 @@ def own_column(number: int) -> str:
 
 
 def _resources(resources: Sequence[Outcomes], number: int) -> Iterator[str]:
-    """A line each: the configuration, and what the others would cost. Several configurations have their own lines."""
+    """A line per table and index with the costs of all schemes. Several configurations have separate lines below it."""
     kinds = [kind for kind in _OTHERS if all(any(each.kind == kind for each in one.outcomes) for one in resources)]
     headings = [own_column(number), *(_OTHERS[kind] for kind in kinds[:_BESIDE]), "throttled"]
     yield f"{'dollars':{_OF_RESOURCE}}{''.join(f'{heading:>10}' for heading in headings)}"
@@ -155,13 +155,13 @@ def _of_resource(text: str, one: Outcome, beside: str) -> str:
 
 
 def facts(one: Outcomes) -> Iterator[str]:
-    """About a table or index, whatever the configuration."""
+    """Facts about a table or index that do not depend on the configuration."""
     if one.on_demand:
         yield "on demand in reality, rehearsed as provisioned"
 
 
 def remarks(one: Outcome) -> Iterator[str]:
-    """What bounds the result of a configuration."""
+    """What limits the result of a configuration."""
     for bound in one.bounds:
         if bound.percent >= WORTH_SAYING:
             limit = bound.limit if bound.limit[0].isdigit() else f"the {bound.limit}"
@@ -174,32 +174,32 @@ def notes(rehearsal: Rehearsal) -> Iterator[str]:
     demand, prices = rehearsal.demand, rehearsal.prices
     yield from advice(rehearsal.totals, rehearsal.resources)
     elsewhere = demand.region not in (None, prices.region)
-    unknown = "" if demand.region else " (the region of this demand is not known)"
+    unknown = "" if demand.region else "; the region of this demand is unknown"
     yield (
         f"Prices: {prices.region}, {prices.date} ({prices.source})"
-        + (f", not {demand.region}'s; give --prices FILE" if elsewhere else unknown)
-        + ". AWS does not say whether an hour counts by its average or by its maximum: both are shown."
+        + (f", not those of {demand.region}; use --prices FILE" if elsewhere else unknown)
+        + ". AWS does not say whether an hour counts by its average or by its maximum, so both are shown."
     )
     yield _running(prices.watching)
     yield (
-        "The least: never below any minute, no burst, no min or max; each axis has all decreases to itself. "
-        "A bound, not a promise."
+        "The least: never below the demand of any minute, without burst capacity, min and max; each axis has all "
+        "decreases to itself. It is a bound, not a promise."
     )
     yield from _recorded_on_demand(rehearsal)
     if demand.gap_minutes:
-        yield f"{demand.gap_minutes:,} minutes were missing, and held at the value before them."
+        yield f"{demand.gap_minutes:,} minutes were missing, and have the value before them."
     yield from demand.notes
 
 
 def _running(watching: Watching) -> str:
     return (
-        f"To run: dollars at CloudWatch on top, for metrics that are asked for (${watching.thousand_metrics:g} per "
+        f"To run: additional dollars at CloudWatch, for the metrics that are read (${watching.thousand_metrics:g} per "
         f"1,000) or for AWS's {ALARMS} alarms per table and index (${watching.alarm_month:.2f} each per month)."
     )
 
 
 def _recorded_on_demand(rehearsal: Rehearsal) -> Iterator[str]:
-    """The row of what was recorded has dollars of all tables, but no capacity of these."""
+    """The recorded row has the dollars of all tables, but no capacity of those on demand."""
     number = sum(one.on_demand for one in rehearsal.resources)
     if number and any(one.kind == "recorded" for one in rehearsal.totals):
         what = count(number, "table or index", "tables and indexes")
@@ -220,22 +220,23 @@ def _wrapped(text: str) -> Iterator[str]:
 
 
 def _cut(name: str, width: int) -> str:
-    """A column, with a blank at its end."""
+    """A column of this width that ends with a space."""
     return f"{_tail(name, width - 1):{width}}"
 
 
 def _tail(name: str, width: int) -> str:
-    """The end of a path says most."""
+    """Cut at the beginning: the end of a path says the most."""
     return safe(name if len(name) <= width else f"...{name[3 - width :]}")
 
 
 def dollars(amount: float, with_cents: float = 1e5) -> str:
-    """With cents below that amount."""
-    return f"{amount:,.2f}" if round(amount, 2) < with_cents else f"{amount:,.0f}"
+    """With cents below the amount `with_cents`."""
+    cents = round(amount, 2) + 0.0  # + 0.0: no -0.00
+    return f"{cents:,.2f}" if cents < with_cents else f"{amount:,.0f}"
 
 
 def _rounded(value: float) -> str:
-    """In nine characters at most."""
+    """At most nine characters."""
     if round(value) < 1e7:
         return f"{value:,.0f}"
     return f"{value / 1e6:.2f} mn" if round(value / 1e6, 2) < 1e3 else f"{value / 1e9:,.2f} bn"

@@ -1,12 +1,9 @@
-"""Demand from a CSV file, and back into one.
+"""Reads demand from a CSV file, and writes it to one.
 
-Two forms. `timestamp,units_per_second` is one series for all tables.
-`timestamp,table,index,reads,writes`, in units consumed per second, has rows
-for each table and index (an empty index is the table itself); it may have
-`provisioned_reads,provisioned_writes` (units), `throttled_reads,
-throttled_writes` (events a second, all of them) and `hot_reads,hot_writes`
-(those of them that a key range was too hot for) as well. This second form is
-what `--save-trace` writes.
+There are two forms. `timestamp,units_per_second` is one series for all tables. `timestamp,table,index,reads,writes`, in
+units consumed per second, has rows for each table and index (an empty index is the table itself). It may also have
+`provisioned_reads,provisioned_writes` (units), `throttled_reads,throttled_writes` (all events, per second) and
+`hot_reads,hot_writes` (those that a key range was too hot for). `--save-trace` writes this second form.
 """
 
 from __future__ import annotations
@@ -42,7 +39,7 @@ OPTIONAL = (
     "hot_writes",
 )
 _SAVED_HEADER = ",".join(REQUIRED)  # optional columns follow
-_MOST_UNITS = 1_000_000_000  # a second
+_MOST_UNITS = 1_000_000_000  # per second
 _MOST_MINUTES = 10_000_000  # 19 years
 _EPOCH = re.compile(r"\d+(\.\d*)?")
 _LAST = 253_402_300_800.0  # the year 10000
@@ -62,7 +59,7 @@ class _Rows:
 
 
 class _File:
-    """One file: what is wrong is told with its line."""
+    """One file. Errors name the file and the line."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -83,7 +80,7 @@ class _File:
         except UnicodeDecodeError:
             self.fail("is not text in UTF-8", self.line + 1)
         except csv.Error as error:
-            self.fail(f"is no CSV: {error}", self.line + 1)
+            self.fail(f"is not CSV: {error}", self.line + 1)
         except OSError as error:
             raise ConfigError([f"{self.path}: cannot be read: {error.strerror}"]) from error
 
@@ -119,7 +116,7 @@ def _read_series(file: _File, rows: Iterator[list[str]]) -> Series:
     found = _Rows(ONE_SERIES[1:])
     for row in rows:
         if len(row) != len(ONE_SERIES):
-            file.fail(f"{len(row)} columns, and the first line has {len(ONE_SERIES)}")
+            file.fail(f"{len(row)} columns, but the first line has {len(ONE_SERIES)}")
         _add_time(file, found, row[0])
         found.values[0].append(_number(file, row[1], ONE_SERIES[1]))
     step = _step(file, [found])
@@ -134,7 +131,7 @@ def _read_resources(file: _File, rows: Iterator[list[str]], header: tuple[str, .
     found: dict[Target, _Rows] = {}
     for row in rows:
         if len(row) != len(header):
-            file.fail(f"{len(row)} columns, and the first line has {len(header)}")
+            file.fail(f"{len(row)} columns, but the first line has {len(header)}")
         target = Target(row[places["table"]], row[places["index"]] or None)
         one = found.get(target)
         if one is None:
@@ -146,7 +143,7 @@ def _read_resources(file: _File, rows: Iterator[list[str]], header: tuple[str, .
             series.append(math.nan if unknown else _number(file, text, name))
     for target, one in found.items():
         if target.index is not None and Target(target.table) not in found:
-            file.fail(f"an index of {target.table}, which has no rows of its own", one.lines[0])
+            file.fail(f"an index of {target.table}, but the file has no rows for {target.table}", one.lines[0])
     step = _step(file, list(found.values()))
     start, minutes = _span(file, list(found.values()), step)
     loads = tuple(_load(file, target, one, step, start, minutes) for target, one in sorted(found.items(), key=_name))
@@ -179,13 +176,13 @@ def _load(file: _File, target: Target, rows: _Rows, step: float, start: int, min
 
 
 def _known(pair: Pair) -> Pair:
-    """What is not known to be throttled was not."""
+    """An unknown minute counts as not throttled."""
     reads, writes = (array("d", (value if value > 0 else 0.0 for value in one)) for one in pair)
     return reads, writes
 
 
 def _sum(consumed: Minutes, throttled: Minutes) -> Minutes:
-    """An event counts as a unit."""
+    """Each throttled event counts as one unit."""
     return array("d", map(add, consumed, throttled)) if any(throttled) else consumed
 
 
@@ -211,7 +208,7 @@ def _seconds(file: _File, text: str) -> float:
         try:
             moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" else text)
         except ValueError:
-            file.fail(f"{text[:80]!r} is no time; write 2026-01-31T12:00:00Z, or seconds since 1970")
+            file.fail(f"{text[:80]!r} is not a time; write 2026-01-31T12:00:00Z, or seconds since 1970")
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         seconds = moment.timestamp()
@@ -224,9 +221,9 @@ def _number(file: _File, text: str, column: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        file.fail(f"{column} is no number: {text[:80]!r}")
-    if not 0 <= value <= _MOST_UNITS:  # NaN is not, either
-        file.fail(f"{column} must be from 0 to {_MOST_UNITS:,}, and is {text.strip()}")
+        file.fail(f"{column} is not a number: {text[:80]!r}")
+    if not 0 <= value <= _MOST_UNITS:  # false for NaN, too
+        file.fail(f"{column} must be from 0 to {_MOST_UNITS:,}, but is {text.strip()}")
     return value
 
 
@@ -234,7 +231,7 @@ def _number(file: _File, text: str, column: str) -> float:
 
 
 def _step(file: _File, found: Sequence[_Rows]) -> float:
-    """The smallest difference between two rows; each other one must be a whole multiple of it."""
+    """The smallest difference between two rows, in seconds. Each other difference must be a whole multiple of it."""
     step = math.inf
     for rows in found:
         times = rows.times
@@ -257,7 +254,7 @@ def _multiple(difference: float, step: float) -> bool:
 
 
 def _blame(file: _File, found: Sequence[_Rows]) -> NoReturn:
-    """The irregular row: the first one that does not go with the difference that most rows have."""
+    """Fails with the irregular row: the first one whose difference does not fit the one that most rows have."""
     usual = Counter(difference for rows in found for difference in _differences(rows)).most_common(1)[0][0]
     for rows in found:
         for line, difference in zip(rows.lines[1:], _differences(rows), strict=True):
@@ -270,11 +267,11 @@ def _blame(file: _File, found: Sequence[_Rows]) -> NoReturn:
 
 
 def _span(file: _File, found: Sequence[_Rows], step: float) -> tuple[int, int]:
-    """The first minute since 1970, and how many there are."""
+    """The first minute, counted from 1970, and the number of minutes."""
     start = math.floor(min(rows.times[0] for rows in found) / 60)
     end = math.ceil((max(rows.times[-1] for rows in found) + step) / 60)
     if end - start > _MOST_MINUTES:
-        file.fail(f"{end - start:,} minutes from the first row to the last; {_MOST_MINUTES:,} (19 years) are the most")
+        file.fail(f"{end - start:,} minutes from the first row to the last; the most is {_MOST_MINUTES:,} (19 years)")
     return start, end - start
 
 
@@ -283,13 +280,13 @@ def _moment(seconds: int) -> datetime:
 
 
 def _gaps(rows: _Rows, step: float) -> int:
-    """Minutes that are missing between the first row and the last."""
+    """The number of minutes that are missing between the first row and the last."""
     missing = rows.times[-1] - rows.times[0] - (len(rows.times) - 1) * step
     return round(missing / 60)
 
 
 def _by_minute(rows: _Rows, values: Minutes, step: float, start: int, minutes: int) -> Minutes:
-    """Each value held until the next row, averaged over the minutes; 0 before the first row and after the last."""
+    """Each value holds until the next row, and each minute is an average. 0 before the first row and after the last."""
     times = rows.times
     made: Minutes = array("d", bytes(8 * (round(times[0] - start * 60) // 60)))
     if step % 60 == 0 and times[0] % 60 == 0:
@@ -303,7 +300,7 @@ def _by_minute(rows: _Rows, values: Minutes, step: float, start: int, minutes: i
 
 
 def _average(made: Minutes, times: Minutes, values: Minutes, step: float) -> None:
-    """For steps that are no whole minutes, or begin within one."""
+    """For steps that are not whole minutes, or that begin within a minute."""
     total = covered = 0.0
     for number, value in enumerate(values):
         moment = times[number]
@@ -324,7 +321,7 @@ def _average(made: Minutes, times: Minutes, values: Minutes, step: float) -> Non
 
 
 def may_be_saved(path: str, source: str) -> None:
-    """Raises ConfigError where --save-trace would destroy its own source, or a file that is no saved trace."""
+    """Raises ConfigError if --save-trace would overwrite its own source, or a file that is not a saved trace."""
     target = Path(path)
     try:
         if not target.is_file():
@@ -342,7 +339,7 @@ def may_be_saved(path: str, source: str) -> None:
 
 
 def save(path: str, demand: Demand) -> None:
-    """Write it in the second form. Raises ConfigError where the file cannot be written."""
+    """Write it in the second form. Raises ConfigError if the file cannot be written."""
     recorded = any(load.recorded for load in demand.loads)
     hot = any(load.hot for load in demand.loads)
     columns = (*REQUIRED, *(OPTIONAL[:4] if recorded else ()), *(OPTIONAL[4:] if hot else ()))
@@ -381,12 +378,12 @@ def _difference(demand: Minutes, throttled: Minutes) -> Minutes:
 
 
 def _text(value: float) -> str:
-    """As short as it can be read back: 0.1 + 0.2 as 0.3."""
+    """Ten significant digits: 0.1 + 0.2 is written as 0.3. NaN is empty."""
     return "" if math.isnan(value) else f"{value:.10g}"
 
 
 def one_axis(series: Series, axis: Axis | None) -> Pair:
-    """The series for both axes, or for one; the other one is idle."""
+    """The series for both axes, or for one of them while the other is idle."""
     nothing = idle(len(series.units))
     return (series.units if axis != "writes" else nothing), (series.units if axis != "reads" else nothing)
 

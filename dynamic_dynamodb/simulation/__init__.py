@@ -2,6 +2,6 @@
 
 May import: decisions.
 
-Hands out: a world whose clients the loop takes for AWS's (world), its rules and its start (account), what it refuses
+Provides: a world whose clients replace AWS's for the loop (world), its rules and its start (account), its refusals
 (refusal).
 """

@@ -1,4 +1,4 @@
-"""The state that the simulated services share: the clock, the tables, the load, and the record of what was called."""
+"""The state that the simulated services share: the clock, the tables, the load, and the record of all calls."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ START = datetime(2026, 1, 5, tzinfo=timezone.utc)
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 
-# Units per second, for good or minute by minute.
+# Units per second: constant, or a function of the minute.
 Demand = float | Callable[[datetime], float]
 
-# Consulted before each call: (operation, arguments) -> what to raise, or None.
+# Called before each call of a service: (operation, arguments) -> the exception to raise, or None.
 Fault = Callable[[str, Mapping[str, Any]], Exception | None]
 
 
 class Published(NamedTuple):
-    """One message that SNS took."""
+    """One message that SNS accepted."""
 
     topic: str
     subject: str | None
@@ -38,7 +38,7 @@ class Published(NamedTuple):
 
 
 def valid_name(name: str) -> bool:
-    """Whether DynamoDB takes this as the name of a table or index."""
+    """Whether DynamoDB allows this as the name of a table or index."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -52,9 +52,9 @@ class Account:
         self.rules = rules
         self.fault: Fault | None = None
         self.calls: Counter[str] = Counter()
-        self.metrics_asked: Counter[Target | None] = Counter()  # which CloudWatch charges for, by whose they are
+        self.metrics_asked: Counter[Target | None] = Counter()  # metrics that CloudWatch charges for, per target
         self.updates: list[dict[str, Any]] = []
-        self.refusals: list[tuple[datetime, Target]] = []  # of a decrease or for a quota: when, and for whom
+        self.refusals: list[tuple[datetime, Target]] = []  # decreases and quotas: the time, and the refused target
         self.messages: list[Published] = []
         self.topics: set[str] | None = None  # None: every topic exists
         self.metric_status: dict[Target, str] = {}
@@ -66,20 +66,20 @@ class Account:
         self.literals: dict[tuple[Target, str], dict[datetime, float | None]] = {}
         self._now = start
         self._clock = clock
-        self._ever = 0  # tables that were ever made
+        self._ever = 0  # number of tables ever created
         self._changing: set[str] = set()  # tables that may be in a status other than ACTIVE
 
     # The clock
 
     @property
     def now(self) -> datetime:
-        """The present instant: the virtual clock's, or the outer one's where the world was given one."""
+        """The present moment, by the virtual clock or by the clock that the world was given."""
         return self._now if self._clock is None else self._clock()
 
     def advance(self, seconds: float) -> None:
-        """Let virtual time pass. Raises RuntimeError where the clock is not ours."""
+        """Let virtual time pass. Raises RuntimeError if the world was given a clock."""
         if self._clock is not None:
-            raise RuntimeError("this world runs on a clock of its own")
+            raise RuntimeError("this world runs on the clock that it was given")
         if seconds < 0:
             raise ValueError(f"time does not go back: {seconds}")
         with self.lock:
@@ -87,14 +87,14 @@ class Account:
 
     @property
     def horizon(self) -> datetime:
-        """What is older has been forgotten."""
+        """The oldest moment that is remembered."""
         return self.now - timedelta(seconds=self.rules.retention)
 
     # Calls
 
     @contextmanager
     def call(self, operation: str, arguments: Mapping[str, Any]) -> Iterator[datetime]:
-        """One call of a service: counted, one at a time, at one instant. A fault comes before any effect."""
+        """One call of a service: counted, one at a time, at one moment. A fault is raised before any effect."""
         try:
             with self.lock:
                 self.calls[operation] += 1
@@ -110,7 +110,7 @@ class Account:
     # Tables
 
     def put_table(self, own: Capacity, replicas: tuple[str, ...]) -> Table:
-        """Raises ValueError where a table of that name exists."""
+        """Add a table. Raises ValueError if a table of that name exists."""
         name = own.target.table
         if name in self.tables:
             raise ValueError(f"table {name} exists already")
@@ -131,16 +131,16 @@ class Account:
         return None if table is None else table.capacity(target.index)
 
     def capacities(self) -> Iterator[Capacity]:
-        """Those of all tables and indexes."""
+        """The capacities of all tables and indexes."""
         for table in self.tables.values():
             yield from table.capacities()
 
     def changing(self, table: Table) -> None:
-        """Remember that this table may not be ACTIVE, so that counting those needs no look at all tables."""
+        """Remember that this table may not be ACTIVE, so that `in_transition` need not look at all tables."""
         self._changing.add(table.name)
 
     def in_transition(self) -> int:
-        """How many tables are being created, updated or deleted."""
+        """The number of tables that are being created, updated or deleted."""
         now = self.now
         self._changing = {name for name in self._changing if self.tables[name].own.status(now) != ACTIVE}
         statuses = (self.tables[name].own.status(now) for name in self._changing)

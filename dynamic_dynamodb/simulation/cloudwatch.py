@@ -1,7 +1,6 @@
-"""CloudWatch's two ways of reading metrics: boto3's method names, arguments, answers and refusals.
+"""CloudWatch's two calls that read metrics, with boto3's method names, arguments, answers and refusals.
 
-Only the statistics Sum and Maximum of whole minutes are modelled: they are
-what DynamoDB's metrics are read by.
+Only the statistics Sum and Maximum of whole minutes are modelled: DynamoDB's metrics are read with these.
 """
 # ruff: noqa: N803 - the arguments are boto3's
 
@@ -19,9 +18,9 @@ from dynamic_dynamodb.simulation.account import Account
 from dynamic_dynamodb.simulation.metrics import datapoints, visible, whole_minute
 from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success
 
-MOST_QUERIES = 500  # of one GetMetricData
-_MOST_DATAPOINTS = 100_800  # of one page of GetMetricData
-_MOST_STATISTICS = 1_440  # datapoints of one GetMetricStatistics
+MOST_QUERIES = 500  # per GetMetricData
+_MOST_DATAPOINTS = 100_800  # per page of GetMetricData
+_MOST_STATISTICS = 1_440  # datapoints per GetMetricStatistics
 _MINUTE = 60  # seconds
 _NAMESPACE = "AWS/DynamoDB"
 _SCANS = ("TimestampDescending", "TimestampAscending")
@@ -49,11 +48,11 @@ _ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
 class _Window(NamedTuple):
     start: datetime
     end: datetime
-    minutes: Sequence[datetime]  # of which something can be seen now
+    minutes: Sequence[datetime]  # whose datapoints are visible now
 
 
 class _Query(NamedTuple):
-    """One metric, aggregated over periods of so many seconds."""
+    """One metric, aggregated over periods of `period` seconds."""
 
     id: str
     namespace: str
@@ -70,7 +69,7 @@ class _Series(NamedTuple):
 
 
 class CloudWatch:
-    """What boto3.client("cloudwatch") is to the loop."""
+    """Replaces boto3.client("cloudwatch") for the loop."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -134,7 +133,7 @@ class CloudWatch:
             window = self._window(StartTime, EndTime)
             _check_period(Period)
             if len(Statistics) != 1 or Statistics[0] not in _STATISTICS:
-                raise _invalid(f"This model knows the statistics Sum and Maximum, one a call, not {Statistics}.")
+                raise _invalid(f"This model has only the statistics Sum and Maximum, one per call, not {Statistics}.")
             _check_count(window, Period)
             (statistic,) = Statistics
             query = _Query("m", Namespace, MetricName, _target(Dimensions), Period, statistic)
@@ -145,7 +144,7 @@ class CloudWatch:
 
     def _window(self, start: datetime, end: datetime) -> _Window:
         if start.tzinfo is None or end.tzinfo is None:
-            raise TypeError("boto3 would take a naive datetime for local time: give it a time zone")
+            raise TypeError("boto3 takes a naive datetime as local time: set a time zone")
         if start >= end:
             raise _invalid("The parameter EndTime must be greater than StartTime.")
         begin = whole_minute(start)
@@ -159,7 +158,7 @@ class CloudWatch:
         return _Series(query, points if scan == "TimestampAscending" else points[::-1], "Complete")
 
     def _points(self, query: _Query, window: _Window) -> list[tuple[datetime, float]]:
-        """The sums of each period that has any datapoint, oldest first; periods begin with the window."""
+        """The sums of each period that has any datapoint, oldest first. The first period begins with the window."""
         if query.target is None or query.namespace != _NAMESPACE:
             return []
         found = datapoints(self._account, query.target, query.metric, window.minutes)
@@ -177,7 +176,7 @@ class CloudWatch:
 
 
 class _Position(NamedTuple):
-    """Where the next page begins: a query, and how many of its datapoints have been handed out."""
+    """Where the next page begins: a query, and how many of its datapoints were on earlier pages."""
 
     query: int
     point: int
@@ -195,13 +194,13 @@ class _Position(NamedTuple):
         return position
 
     def token(self, arguments: Mapping[str, Any]) -> str:
-        """With a checksum of what was asked: it is good for its own request only."""
+        """The token has a checksum of the arguments: it is valid for its own request only."""
         asked = {name: value for name, value in arguments.items() if name != "NextToken"}
         return f"{self.query}-{self.point}-{zlib.crc32(repr(sorted(asked.items())).encode())}"
 
 
 def _page(series: Iterator[_Series], position: _Position, points: int, results: int) -> tuple[list[Answer], _Position]:
-    """As many results as fit on one page, and where the next begins. A series that is cut is PartialData so far."""
+    """As many results as fit on one page, and where the next begins. A series that continues there is PartialData."""
     page: list[Answer] = []
     number, offset = position
     for one in series:
@@ -256,7 +255,7 @@ def _query(entry: Mapping[str, Any]) -> _Query:
     if not _ID.fullmatch(name):
         raise _invalid(f"The value {name} for parameter id is not matching the expected pattern.")
     if statistic not in _STATISTICS or set(entry) - {"Id", "MetricStat", "Label"}:
-        raise _invalid(f"This model knows the statistics Sum and Maximum of a metric only, not {entry}.")
+        raise _invalid(f"This model has only the statistics Sum and Maximum of a metric, not {entry}.")
     _check_period(period)
     return _Query(name, namespace, metric_name, _target(dimensions), period, statistic)
 
@@ -274,7 +273,7 @@ def _check_count(window: _Window, period: int) -> None:
 
 
 def _target(dimensions: Sequence[Mapping[str, str]]) -> Target | None:
-    """Whose metric it is. Dimensions match exactly: without the index they are the table's own, never a sum."""
+    """The target of a metric. Dimensions match exactly: without an index the metric is the table's own, never a sum."""
     names = {dimension["Name"]: dimension["Value"] for dimension in dimensions}
     if set(names) == {"TableName"}:
         return Target(names["TableName"])

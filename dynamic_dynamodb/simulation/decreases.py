@@ -1,4 +1,4 @@
-"""How often a table or an index may be decreased: AWS's present rule, and its older one."""
+"""How often a table or an index may be decreased, by AWS's present rule and by its older one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HOUR = timedelta(hours=1)
 class Decreases:
     """The decreases that one table or index has made in this UTC day.
 
-    Only the day of the last decrease is remembered: each day begins anew.
+    Only the day of the last decrease is remembered: each day begins at 0.
     """
 
     def __init__(self) -> None:
@@ -25,17 +25,17 @@ class Decreases:
         self.last = now
 
     def set(self, count: int, last: datetime, now: datetime) -> None:
-        """So many were made today, all of them at `last`."""
+        """Set the number of decreases of today, all of them made at `last`."""
         midnight = datetime.combine(now.date(), time(), timezone.utc)
         self._made = [max(last, midnight)] * count
         self.last = last
 
     def today(self, now: datetime) -> int:
-        """How many were made in the UTC day of this instant."""
+        """The number of decreases in the UTC day of `now`."""
         return len(self._of_day(now))
 
     def next(self, now: datetime, rules: Rules) -> datetime:
-        """The earliest instant, `now` or later, at which a decrease is accepted."""
+        """The earliest moment, `now` or later, at which a decrease is accepted."""
         made = self._of_day(now)
         midnight = datetime.combine(now.date() + timedelta(days=1), time(), timezone.utc)
         if len(made) >= rules.most_decreases:
@@ -49,9 +49,9 @@ class Decreases:
 
 
 def _available(made: list[datetime], now: datetime, most: int) -> int:
-    """How many decreases are left at this instant, where each full hour adds one and there are never more than `most`.
+    """How many decreases are left at `now`. Each full hour adds one, and there are never more than `most`.
 
-    `made` are those of this day, which began with `most`.
+    `made` has the decreases of this day, which began with `most`.
     """
     left, hour = most, 0
     for moment in made:
@@ -61,7 +61,7 @@ def _available(made: list[datetime], now: datetime, most: int) -> int:
 
 
 def _next_spaced(made: list[datetime], last: datetime | None, now: datetime, rules: Rules) -> datetime:
-    """The first ones at any time, each later one an hour after the one before it."""
+    """The first `decreases_at_once` at any time, each later one an hour after the one before it."""
     if len(made) < rules.decreases_at_once or last is None:
         return now
     return max(now, last + _HOUR)

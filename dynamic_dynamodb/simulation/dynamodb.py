@@ -1,4 +1,4 @@
-"""The control plane of DynamoDB, as strict as AWS's: boto3's method names, arguments, answers and refusals."""
+"""DynamoDB's control plane, as strict as AWS's, with boto3's method names, arguments, answers and refusals."""
 # ruff: noqa: N803 - the arguments are boto3's
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dynamic_dynamodb.simulation.metrics import settle
 from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success
 from dynamic_dynamodb.simulation.resources import ACTIVE, Capacity, Table
 
-_PAGE = 100  # names, ListTables' own limit
+_PAGE = 100  # names per answer: ListTables' limit
 _UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
 _ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/"
 _BUSY = {"CREATING": "created", "UPDATING": "updated", "DELETING": "deleted"}
 
 
 class DynamoDB:
-    """What boto3.client("dynamodb") is to the loop."""
+    """Replaces boto3.client("dynamodb") for the loop."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -99,7 +99,7 @@ def _check_name(name: str, field: str) -> None:
 
 
 def _wanted(arguments: Mapping[str, Any]) -> dict[str | None, Throughput]:
-    """The throughput asked for, of the table (None) and of indexes."""
+    """The requested throughput of the table (None) and of indexes."""
     wanted: dict[str | None, Throughput] = {}
     if "ProvisionedThroughput" in arguments:
         wanted[None] = _units(arguments["ProvisionedThroughput"], "provisionedThroughput")
@@ -146,7 +146,7 @@ def _capacity(table: Table, index: str | None) -> Capacity:
 
 @dataclass(frozen=True)
 class _Update:
-    """One UpdateTable that is well-formed and names things that exist."""
+    """One UpdateTable that is well-formed and whose table and indexes exist."""
 
     account: Account
     table: Table
@@ -154,7 +154,7 @@ class _Update:
     now: datetime
 
     def check(self) -> None:
-        """Refuse the whole call where one part of it breaks a rule."""
+        """Refuse the whole call if one part of it breaks a rule."""
         self._check_billing()
         self._check_status()
         self._check_difference()
@@ -172,7 +172,7 @@ class _Update:
             ready = self.now if at_once else self.now + timedelta(seconds=rules.update_seconds)
             capacity.update(units, self.now, ready)
             last = max(last, ready)
-        self.table.own.busy(last)  # also when only an index changes
+        self.table.own.busy(last)  # also if only an index changes
         self.account.changing(self.table)
 
     def _check_billing(self) -> None:
@@ -221,7 +221,7 @@ class _Update:
         changes: Sequence[tuple[Capacity, Throughput]],
         counted: Iterable[Capacity],
     ) -> None:
-        """A quota stops increases only: who is above it may still come down."""
+        """A quota refuses increases only: a capacity above it may still be decreased."""
         present = [capacity.provisioned(self.now) for capacity in counted]
         for axis, name in enumerate(_UNITS):
             growth = sum(units[axis] - capacity.provisioned(self.now)[axis] for capacity, units in changes)
@@ -262,7 +262,7 @@ class _Update:
 
 
 def _long(moment: datetime) -> str:
-    """The way AWS writes instants in messages."""
+    """A moment as AWS writes it in messages."""
     hour = moment.hour % 12 or 12
     return f"{moment:%A, %B} {moment.day}, {moment:%Y} at {hour}:{moment:%M:%S %p} Coordinated Universal Time"
 
@@ -286,7 +286,7 @@ def _describe(table: Table, now: datetime) -> Answer:
         "TableId": table.id,
         "DeletionProtectionEnabled": False,
     }
-    if table.on_demand_since is not None:  # AWS says nothing of tables that were never on demand
+    if table.on_demand_since is not None:  # AWS leaves this out for tables that were never on demand
         mode = "PAY_PER_REQUEST" if table.on_demand else "PROVISIONED"
         summary = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": table.on_demand_since}
         answer["BillingModeSummary"] = summary

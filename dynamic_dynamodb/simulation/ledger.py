@@ -1,4 +1,4 @@
-"""What became of the demand of each minute that is over, where a minute depends on the ones before it."""
+"""How much of the demand of each past minute was served. A minute depends on the ones before it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 MINUTE = timedelta(minutes=1)
 
-# (seconds, units granted per second): how a minute was provisioned.
+# (seconds, units per second): the capacity in the parts of a minute.
 Spans = Iterable[tuple[float, float]]
 
 
@@ -19,15 +19,15 @@ class Wanted(NamedTuple):
     """The load of one minute, per second."""
 
     units: float
-    hot: float  # of them, above what one key range can serve
+    hot: float  # the part of them above what one key range can serve
 
 
 class Served(NamedTuple):
-    """What became of the demand of one minute, in units."""
+    """How the demand of one minute was served, in units."""
 
     consumed: float
-    throttled: float  # for want of capacity
-    key_range: float = 0.0  # of a key range that is too hot
+    throttled: float  # for lack of capacity
+    key_range: float = 0.0  # throttled because a key range was too hot
 
     @property
     def all_throttled(self) -> float:
@@ -35,7 +35,7 @@ class Served(NamedTuple):
 
 
 class Bucket:
-    """Burst capacity: what was not used, of so many seconds of what is provisioned; and what comes back."""
+    """Burst capacity: at most `seconds` seconds of unused capacity. It also keeps the demand that clients retry."""
 
     def __init__(self, seconds: float, retry: float) -> None:
         self._seconds = seconds
@@ -69,7 +69,7 @@ class Bucket:
 
 
 class Ledger:
-    """The minutes of one axis of a table or index, from `first` on, each served once and in its order."""
+    """The minutes of one axis of a table or index, from `first` on. Each is served once, in order."""
 
     def __init__(self, first: datetime, bucket: Bucket) -> None:
         self._first = first
@@ -94,7 +94,7 @@ class Ledger:
             minute += MINUTE
 
     def forget(self, before: datetime) -> None:
-        """Drop the minutes that began before then, if they are many."""
+        """Drop the minutes that began before `before`, if they are many."""
         old = (before - self._first) // MINUTE
         if old > max(len(self.consumed) / 2, 1000):
             for series in (self.consumed, self.throttled, self.key_range):
@@ -102,15 +102,15 @@ class Ledger:
             self._first += old * MINUTE
 
     def __len__(self) -> int:
-        """How many minutes are remembered."""
+        """The number of minutes that are remembered."""
         return len(self.consumed)
 
     def all_throttled(self) -> array[float]:
-        """For want of capacity, and by key ranges that are too hot."""
+        """Units throttled in each minute, for lack of capacity and by key ranges that are too hot."""
         return array("d", map(add, self.throttled, self.key_range))
 
     def slice(self, field: str, first: datetime, count: int) -> Sequence[float] | None:
-        """One field of Served, of so many minutes in a row; None: not all of them are settled."""
+        """One field of Served for `count` consecutive minutes, or None if not all of them are settled."""
         begin = (first - self._first) // MINUTE
         end = begin + count
         if begin < 0 or end > len(self.consumed):
@@ -119,7 +119,7 @@ class Ledger:
         return series[begin:end]
 
     def at(self, minute: datetime) -> Served | None:
-        """None: not settled, or before the first."""
+        """How one minute was served, or None if it is not settled or before the first."""
         number = (minute - self._first) // MINUTE
         if 0 <= number < len(self.consumed):
             return Served(self.consumed[number], self.throttled[number], self.key_range[number])

@@ -1,4 +1,4 @@
-"""What CloudWatch knows of a minute: worked out when asked for, from the load and what was provisioned then."""
+"""CloudWatch's datapoints, computed when they are requested, from the load and the capacity of their minute."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ _METRICS = {
 
 
 def _events(units: float) -> float:
-    """One event a unit; a sum of floats that is a hair below a whole number is that number."""
+    """One event per unit. A float just below a whole number counts as that number."""
     return float(math.floor(units + 1e-6)) if units else 0.0
 
 
-# What is provisioned is published as it stands, once in so many minutes.
+# Provisioned capacity is published as a level, every _PROVISIONED_EVERY minutes.
 _PROVISIONED: dict[str, Axis] = {"ProvisionedReadCapacityUnits": "reads", "ProvisionedWriteCapacityUnits": "writes"}
 _PROVISIONED_EVERY = 5
 
 
 def whole_minute(moment: datetime) -> datetime:
-    """The minute that this instant is in."""
+    """The minute that this moment is in."""
     return moment.replace(second=0, microsecond=0)
 
 
 def served(account: Account, target: Target, axis: Axis, minute: datetime) -> Served:
-    """The minute's consumption and throttled units, whether published yet or not."""
+    """The consumed and throttled units of a minute, published or not."""
     capacity = account.find(target)
     if capacity is None:
         return Served(0.0, 0.0)
@@ -60,7 +60,7 @@ def served(account: Account, target: Target, axis: Axis, minute: datetime) -> Se
 
 
 def settle(account: Account, capacity: Capacity, axis: Axis) -> Ledger:
-    """Serve the minutes that are over: each once, because it may depend on the ones before it."""
+    """Serve the minutes that have ended, each once, because a minute may depend on the ones before it."""
     until = whole_minute(account.now)
     ledger = capacity.ledgers.get(axis)
     if ledger is None:
@@ -89,8 +89,8 @@ def _spans(account: Account, capacity: Capacity, axis: Axis, minute: datetime) -
 
 
 def visible(account: Account, start: datetime, end: datetime) -> list[datetime]:
-    """The minutes that begin in [start, end), oldest first, of which something can be seen now."""
-    over = account.now - timedelta(seconds=account.rules.metric_delay)  # minutes that had ended by then
+    """The minutes that begin in [start, end) and whose datapoints are visible now, oldest first."""
+    over = account.now - timedelta(seconds=account.rules.metric_delay)  # minutes that had ended by then are visible
     horizon = account.horizon
     first = whole_minute(max(start, horizon))
     if first < horizon:
@@ -102,7 +102,7 @@ def visible(account: Account, start: datetime, end: datetime) -> list[datetime]:
 def datapoints(
     account: Account, target: Target, metric: str, minutes: Sequence[datetime]
 ) -> list[tuple[datetime, float]]:
-    """The 1-minute sums of these minutes in a row; a minute in which nothing was consumed or throttled has none."""
+    """The 1-minute sums of these consecutive minutes. A minute without consumption or throttling has no datapoint."""
     values = _values(account, target, metric, minutes) if minutes else []
     literals = account.literals.get((target, metric))
     if literals:
@@ -111,7 +111,7 @@ def datapoints(
 
 
 def _values(account: Account, target: Target, metric: str, minutes: Sequence[datetime]) -> list[float | None]:
-    """One number a minute; None where nothing is published, as for a minute without traffic."""
+    """One number per minute; None if nothing is published, as for a minute without traffic."""
     capacity = account.find(target)
     if capacity is None or not (metric in _METRICS or metric in _PROVISIONED):
         return [None] * len(minutes)
@@ -124,12 +124,12 @@ def _values(account: Account, target: Target, metric: str, minutes: Sequence[dat
 
 
 def _part(account: Account, capacity: Capacity, axis: Axis, field: str, minutes: Sequence[datetime]) -> Sequence[float]:
-    """What these minutes in a row, which are over, consumed; or the events of what they throttled."""
+    """Consumed units, or throttled events, of these consecutive past minutes."""
     ledger = capacity.ledgers.get(axis)
     known = ledger.slice(field, minutes[0], len(minutes)) if ledger is not None else None
     if known is None:
         known = settle(account, capacity, axis).slice(field, minutes[0], len(minutes))
-    if known is None:  # the ledger has begun with a later one
+    if known is None:  # the ledger begins with a later minute
         known = [getattr(served(account, capacity.target, axis, minute), field) for minute in minutes]
     return known if field == "consumed" else list(map(_events, known))
 
@@ -148,7 +148,7 @@ def _demand(timeline: Timeline[Demand] | None, minute: datetime) -> float:
 
 
 def _limit(units: Throughput | None, axis: Axis, capped: bool) -> float:
-    """The most that is served a second; an on-demand table has no limit."""
+    """The most units served per second. An on-demand table has no limit."""
     if units is None or not capped:
         return math.inf
     return units.reads if axis == "reads" else units.writes

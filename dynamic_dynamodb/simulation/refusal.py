@@ -1,4 +1,4 @@
-"""How the simulated services refuse a call: with the face of botocore's ClientError."""
+"""How the simulated services refuse a call: with an exception that looks like botocore's ClientError."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any
 
 Answer = dict[str, Any]
 
-# boto3 refuses an explicit None, so "not given" needs a value of its own.
+# boto3 refuses an explicit None, so "not given" needs a separate value.
 ABSENT: Any = object()
 
 
 class RefusedError(Exception):
-    """A service answered and said no.
+    """A service refused the call.
 
-    `response` and `operation_name` are what botocore.exceptions.ClientError
-    has. The operation is filled in where the call began.
+    `response` and `operation_name` are those of botocore.exceptions.ClientError. `Account.call` sets the operation.
     """
 
     def __init__(self, code: str, message: str, status: int = 400, operation: str = "") -> None:
@@ -34,15 +33,15 @@ class RefusedError(Exception):
 
 
 def given(types: Mapping[str, type], **arguments: object) -> dict[str, Any]:
-    """The arguments that were given. Raises TypeError for a wrong type, as boto3 would before it sends anything."""
+    """The arguments that were given. Raises TypeError for a wrong type, as boto3 does before it sends anything."""
     found = {name: value for name, value in arguments.items() if value is not ABSENT}
     for name, value in found.items():
         kind = types[name]
         if not isinstance(value, (list, tuple) if kind is list else kind) or (kind is int and isinstance(value, bool)):
-            raise TypeError(f"Parameter validation failed: {name}: {value!r} is no {kind.__name__}")
+            raise TypeError(f"Parameter validation failed: {name}: {value!r} is not a {kind.__name__}")
     return found
 
 
 def success(**fields: object) -> Answer:
-    """A service's answer, with the field that boto3 adds."""
+    """The answer of a service, with the field that boto3 adds."""
     return {**fields, "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}

@@ -1,4 +1,4 @@
-"""Tables and their indexes. What they have in common, throughput, is [Capacity][]."""
+"""Tables and their indexes. Capacity is what both have: throughput."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ ACTIVE, UPDATING = "ACTIVE", "UPDATING"
 class Capacity:
     """The throughput of one table or index: its history, its status, its decreases.
 
-    `backfilling` is what DescribeTable says of an index that is being built;
-    None leaves the field out.
+    `backfilling` is the field that DescribeTable shows for an index that is being built; None leaves it out.
     """
 
     def __init__(self, target: Target, units: Throughput | None, status: str, since: datetime) -> None:
@@ -27,14 +26,14 @@ class Capacity:
         self.units: Timeline[Throughput | None] = Timeline(units)  # None: on demand
         self.last_increase: datetime | None = None
         self.backfilling: bool | None = None
-        self.highest = units or Throughput(0, 0)  # of each axis, that it has had
+        self.highest = units or Throughput(0, 0)  # the most that each axis ever had
         self.ledgers: dict[Axis, Ledger] = {}
         self.decreases = Decreases()
         self._status = status
         self._busy_until: datetime | None = None
 
     def __str__(self) -> str:
-        """AWS's word for it in error messages."""
+        """As AWS names it in error messages."""
         return "table" if self.target.index is None else f"index {self.target.index}"
 
     def status(self, now: datetime) -> str:
@@ -43,7 +42,7 @@ class Capacity:
         return self._status
 
     def set_status(self, status: str, now: datetime) -> None:
-        """Set a status by hand. It stays; ACTIVE also finishes an update at once."""
+        """Set a status that remains until it is set again. ACTIVE also finishes an update at once."""
         if status == ACTIVE and self._busy_until is not None and now < self._busy_until:
             self.units.set(now, self.units.at(self._busy_until))
             self._busy_until = None
@@ -53,11 +52,11 @@ class Capacity:
         self._busy_until = until
 
     def provisioned(self, now: datetime) -> Throughput:
-        """What DescribeTable shows: 0 and 0 on demand."""
+        """The capacity that DescribeTable shows: 0 and 0 on demand."""
         return self.units.at(now) or Throughput(0, 0)
 
     def update(self, units: Throughput, now: datetime, ready: datetime) -> None:
-        """Accept an update now, to hold from `ready` on."""
+        """Accept an update now that takes effect at `ready`."""
         old = self.provisioned(now)
         if any(new > present for new, present in zip(units, old, strict=True)):
             self.last_increase = now
@@ -68,7 +67,7 @@ class Capacity:
         self.busy(ready)
 
     def had(self, units: Throughput) -> bool:
-        """Whether it has had so much of each axis before."""
+        """Whether each axis has had at least this capacity before."""
         return all(new <= most for new, most in zip(units, self.highest, strict=True))
 
     def decreased_by(self, units: Throughput, now: datetime) -> bool:
@@ -76,12 +75,12 @@ class Capacity:
 
 
 class Table:
-    """One table with its indexes. `on_demand_since` stays when a table goes back to provisioned throughput."""
+    """One table with its indexes. `on_demand_since` remains when a table is switched back to provisioned throughput."""
 
     def __init__(self, own: Capacity, created: datetime, number: int, replicas: tuple[str, ...]) -> None:
         self.own = own
         self.created = created
-        self.id = str(UUID(int=number))  # by its number among all that were ever made
+        self.id = str(UUID(int=number))  # its number among all tables ever created
         self.replicas = replicas
         self.on_demand = False
         self.on_demand_since: datetime | None = None
@@ -92,7 +91,7 @@ class Table:
         return self.own.target.table
 
     def capacities(self) -> Iterator[Capacity]:
-        """The table's own, then each index's."""
+        """The capacity of the table, then those of its indexes."""
         yield self.own
         yield from self.indexes.values()
 

@@ -1,4 +1,4 @@
-"""SNS: takes messages, and refuses the subjects that AWS refuses."""
+"""SNS: accepts messages, and refuses the subjects that AWS refuses."""
 # ruff: noqa: N803 - the arguments are boto3's
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from uuid import UUID
 from dynamic_dynamodb.simulation.account import Account, Published
 from dynamic_dynamodb.simulation.refusal import ABSENT, Answer, RefusedError, given, success
 
-_SUBJECT = re.compile(r"[!-~][ -~]{0,99}")  # printable ASCII, and not a blank to begin with
+_SUBJECT = re.compile(r"[!-~][ -~]{0,99}")  # printable ASCII that does not begin with a space
 _ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 _ORDER = ("MessageGroupId", "MessageDeduplicationId")
 _ID = re.compile(r"[!-~]{1,128}")
@@ -18,7 +18,7 @@ _MOST_BYTES = 256 * 1024
 
 
 class SNS:
-    """What boto3.client("sns") is to the loop."""
+    """Replaces boto3.client("sns") for the loop."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -56,7 +56,7 @@ class SNS:
 
 
 def _check_order(topic: str, given_ids: Mapping[str, str]) -> None:
-    """A FIFO topic wants to know the group and, without deduplication by content, the id of a message."""
+    """A FIFO topic needs the group and, without content-based deduplication, the deduplication id of a message."""
     if topic.endswith(".fifo"):
         for name in _ORDER:
             if not _ID.fullmatch(given_ids.get(name, "")):

@@ -1,4 +1,4 @@
-"""A value that changes in time, remembered only as long as somebody can ask for it."""
+"""A value that changes over time, and is remembered only as long as it can be needed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _EVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 class Timeline(Generic[T]):
-    """The first value holds from ever on, each later one from its own instant on."""
+    """The first value has always held; each later one holds from its moment on."""
 
     def __init__(self, first: T) -> None:
         self._since = [_EVER]
         self._values = [first]
 
     def set(self, moment: datetime, value: T) -> None:
-        """From `moment` on the value is another one; whatever was to come after `moment` is cancelled."""
+        """Set the value from `moment` on. Changes that were set for later moments are cancelled."""
         keep = bisect_right(self._since, moment)
         del self._since[keep:], self._values[keep:]
         self._since.append(moment)
         self._values.append(value)
 
     def change(self, moment: datetime, value: T, horizon: datetime) -> None:
-        """As set; and what had ended by the horizon is forgotten."""
+        """As `set`, and forget the values that had ended by the horizon."""
         self.forget(horizon)
         self.set(moment, value)
 
@@ -35,8 +35,8 @@ class Timeline(Generic[T]):
         return self._values[self._index(moment)]
 
     def spans(self, start: datetime, end: datetime) -> Iterator[tuple[float, T]]:
-        """(seconds, value) of each stretch between two instants."""
-        if start >= self._since[-1]:  # as most of what is asked for
+        """(seconds, value) of each part of the time between two moments."""
+        if start >= self._since[-1]:  # the usual case
             yield (end - start).total_seconds(), self._values[-1]
             return
         for index in range(self._index(start), bisect_right(self._since, end)):
@@ -46,20 +46,20 @@ class Timeline(Generic[T]):
                 yield (finish - begin).total_seconds(), self._values[index]
 
     def __iter__(self) -> Iterator[tuple[datetime, T]]:
-        """Each value that is remembered, and since when it holds."""
+        """Each remembered value with the moment from which it holds."""
         return zip(self._since, self._values, strict=True)
 
     def forget(self, before: datetime) -> None:
-        """Drop what had ended by then; what is left first holds from ever on."""
+        """Drop the values that had ended by then. The first remaining value then has always held."""
         old = self._index(before)
         del self._since[:old], self._values[:old]
         self._since[0] = _EVER
 
     def __len__(self) -> int:
-        """How many values are remembered."""
+        """The number of remembered values."""
         return len(self._values)
 
     def _index(self, moment: datetime) -> int:
-        if moment >= self._since[-1]:  # as most who ask ask for now
+        if moment >= self._since[-1]:  # the usual case: now
             return len(self._since) - 1
         return bisect_right(self._since, moment) - 1

@@ -1,4 +1,4 @@
-"""One account of AWS in memory: its clients, its clock, and what a scenario can do to it."""
+"""One AWS account in memory: its clients, its clock, and the methods with which a scenario changes it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ BillingMode = Literal["PROVISIONED", "PAY_PER_REQUEST"]
 
 
 class World(Account):
-    """The services as AWS's clients see them, and as a scenario makes them.
+    """The services as clients see them, and as a scenario sets them up.
 
-    Time is virtual and stands still but for `advance` and `sleep`; with
-    `clock`, a callable that gives an aware UTC datetime, it is the caller's.
-    The methods here break the rules of DynamoDB freely: only calls through
-    the clients are held to them. Unknown tables and indexes raise KeyError,
-    impossible values ValueError.
+    Time is virtual and moves only with `advance` and `sleep`. With `clock`, a callable that returns an aware UTC
+    datetime, time is the caller's. DynamoDB's rules apply only to calls through the clients, not to the methods of this
+    class. Unknown tables and indexes raise KeyError, impossible values ValueError.
     """
 
     def __init__(
@@ -39,7 +37,7 @@ class World(Account):
         self.cloudwatch = CloudWatch(self)
         self.sns = SNS(self)
 
-    # The clock, as the loop wants it
+    # The clock, as the loop needs it
 
     def clock(self) -> datetime:
         return self.now
@@ -60,7 +58,7 @@ class World(Account):
         replicas: Iterable[str] = (),
         status: str = ACTIVE,
     ) -> None:
-        """Make a table that is as if it had always been so; `replicas` are the other regions of a global table."""
+        """Add a table as if it had always existed. `replicas` are the other regions of a global table."""
         with self.lock:
             on_demand = billing_mode == "PAY_PER_REQUEST"
             units = None if on_demand else _throughput(reads, writes)
@@ -90,7 +88,7 @@ class World(Account):
             found.indexes[index] = capacity
 
     def delete_table(self, name: str) -> None:
-        """The table is gone at once, and its metrics with it."""
+        """Delete the table and its metrics at once."""
         with self.lock:
             self.drop_table(name)
 
@@ -99,12 +97,12 @@ class World(Account):
             del self._table(table).indexes[index]
 
     def provisioned(self, target: Target) -> Throughput:
-        """What holds now; 0 and 0 on demand."""
+        """The present capacity; 0 and 0 on demand."""
         with self.lock:
             return self._capacity(target).provisioned(self.now)
 
     def set_throughput(self, target: Target, reads: int, writes: int) -> None:
-        """Provision at once, unseen by the counters of increases and decreases."""
+        """Provision at once. It does not count as an increase or a decrease."""
         units = _throughput(reads, writes)
         with self.lock:
             if self._table(target.table).on_demand:
@@ -112,7 +110,7 @@ class World(Account):
             self._provision(self._capacity(target), units)
 
     def set_status(self, target: Target, status: str, *, backfilling: bool | None = None) -> None:
-        """Hold a status until the next call of this; "ACTIVE" ends an update in progress."""
+        """Set a status that remains until the next call. "ACTIVE" ends an update in progress."""
         with self.lock:
             capacity = self._capacity(target)
             capacity.set_status(status, self.now)
@@ -120,7 +118,7 @@ class World(Account):
             self.changing(self._table(target.table))
 
     def set_decreases(self, target: Target, today: int, last: datetime | None = None) -> None:
-        """So many decreases were made today (UTC), all of them at `last`, or now."""
+        """Set the number of decreases of today (UTC), all of them made at `last`, or now."""
         with self.lock:
             self._capacity(target).decreases.set(today, last or self.now, self.now)
 
@@ -133,7 +131,7 @@ class World(Account):
             self._table(table).replicas = tuple(replicas)
 
     def set_billing_mode(self, table: str, mode: BillingMode, reads: int = 1, writes: int = 1) -> None:
-        """Switch a table and its indexes; back to "PROVISIONED" all of them get `reads` and `writes`."""
+        """Switch a table and its indexes. With "PROVISIONED" all of them get `reads` and `writes`."""
         units = None if mode == "PAY_PER_REQUEST" else _throughput(reads, writes)
         with self.lock:
             found = self._table(table)
@@ -151,22 +149,22 @@ class World(Account):
     # Load and metrics
 
     def set_load(self, target: Target, axis: Axis, demand: Demand) -> None:
-        """Demand in units per second: a number, or a function of the minute.
+        """Set the demand in units per second: a number, or a function of the minute.
 
-        The first load of a target is as if it had always been so, a later one
-        holds from the present minute on. The table need not exist yet.
+        The first load of a target counts as if it had always been there; a later one holds from the present minute on.
+        The table need not exist yet.
         """
         self._set_demand(self.loads, target, axis, demand)
 
     def set_hot_key(self, target: Target, axis: Axis, demand: Demand) -> None:
-        """So many units per second of the load are above what one key range can serve: no capacity cures that."""
+        """Set the part of the load, in units per second, above what one key range can serve: no capacity cures it."""
         self._set_demand(self.hot_keys, target, axis, demand)
 
     def _set_demand(
         self, demands: dict[tuple[Target, Axis], Timeline[Demand]], target: Target, axis: Axis, demand: Demand
     ) -> None:
         if axis not in AXES or not (callable(demand) or 0 <= demand < math.inf):
-            raise ValueError(f"no load: {axis} {demand}")
+            raise ValueError(f"not a load: {axis} {demand}")
         with self.lock:
             known = demands.get((target, axis))
             if known is None:
@@ -178,32 +176,32 @@ class World(Account):
             known.change(whole_minute(self.now), demand, self.horizon)
 
     def put_metric(self, target: Target, metric_name: str, minute: datetime, value: float | None) -> None:
-        """A literal 1-minute sum instead of what the load makes of that minute; None: nothing is published."""
+        """Publish this 1-minute sum instead of the one that the load produces; None: publish nothing."""
         if minute != whole_minute(minute) or minute.tzinfo is None:
-            raise ValueError(f"no minute: {minute}")
+            raise ValueError(f"not a whole minute: {minute}")
         with self.lock:
             series = self.literals.setdefault((target, metric_name), {})
             oldest = next(iter(series), minute)
             if oldest < self.horizon:
-                del series[oldest]  # one out, one in: bounded where minutes come in order
+                del series[oldest]  # one out, one in: bounded if minutes come in order
             series[minute] = value
 
     def served(self, target: Target, axis: Axis, minute: datetime) -> Served:
-        """What became of the load of one minute, whether CloudWatch shows it or not."""
+        """How the load of one minute was served, whether CloudWatch shows it or not."""
         with self.lock:
             return served(self, target, axis, whole_minute(minute))
 
     # What happened
 
     def ledger(self, target: Target, axis: Axis) -> Ledger:
-        """The minutes that are over."""
+        """The minutes that have ended."""
         with self.lock:
             capacity = self._capacity(target)
             settle(self, capacity, axis)
             return capacity.ledgers[axis]
 
     def history(self, target: Target) -> list[tuple[datetime, Throughput]]:
-        """What was provisioned, and since when."""
+        """The capacities, each with the moment from which it held."""
         with self.lock:
             units = self._capacity(target).units
             return [(since, throughput) for since, throughput in units if throughput is not None]
@@ -221,7 +219,7 @@ class World(Account):
 def _capacity(target: Target, units: Throughput | None, status: str, now: datetime) -> Capacity:
     name = target.table if target.index is None else target.index
     if not valid_name(name):
-        raise ValueError(f"DynamoDB takes no such name: {name!r}")
+        raise ValueError(f"DynamoDB does not allow the name {name!r}")
     return Capacity(target, units, status, now)
 
 

@@ -41,12 +41,12 @@ SOON = {"check_interval": "60", "lookback_window_start": "7", "lookback_period":
 TRACKING = {"scaling_policy": "target-tracking"}
 DEAR = {"check_interval": "60", "reads_upper_threshold": "50", "writes_upper_threshold": "50"}
 SOONER = (
-    "a.conf throttled 35,715 units on orders: check-interval: 60 with a look-back of 3 minutes "
-    "(lookback-window-start: 7, lookback-period: 3) would see a rush sooner; rehearse it."
+    "a.conf throttled 35,715 units on orders. Rehearse check-interval: 60 with a look-back of 3 minutes "
+    "(lookback-window-start: 7, lookback-period: 3), which sees a rush sooner."
 )
 CHEAPER = (
-    "a.conf: the thresholds cost 57 % more than AWS's target tracking on orders: try scaling-policy: target-tracking, "
-    "and rehearse it."
+    "a.conf: the thresholds cost 57 % more than AWS's target tracking on orders. "
+    "Rehearse scaling-policy: target-tracking."
 )
 
 

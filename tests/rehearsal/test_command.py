@@ -273,7 +273,7 @@ def test_what_it_costs_to_run(tmp_path: Path) -> None:
 def test_the_figures_advise_what_to_rehearse_next() -> None:
     words = (*ORDERS, "--simulate", "sales-day")
     (sentence,) = document(run(*words, "--output", "json"))["advice"]
-    assert sentence.startswith("this configuration throttled 35,715 units on orders: check-interval: 60 with")
+    assert sentence.startswith("this configuration throttled 35,715 units on orders. Rehearse check-interval: 60 with")
     assert sentence in " ".join(run(*words).stdout.split())
     assert document(run(*words, "--check-interval", "60", "--output", "json"))["advice"] == []
 
@@ -338,14 +338,14 @@ def test_prices_of_a_file(tmp_path: Path) -> None:
 def test_less_than_a_day_is_shown_in_totals(tmp_path: Path) -> None:
     text = run(*ORDERS, "--simulate", str(trace(tmp_path, *[0] * 90))).stdout
     assert "1 table, 1.5 hours" in text
-    assert "a day" not in text
+    assert "per day" not in text
     assert "  reads at 1, the lowest possible, 100 % of the time" in text.splitlines()
 
 
 def test_gaps_are_told(tmp_path: Path) -> None:
     path = tmp_path / "gaps.csv"
     path.write_text("timestamp,units_per_second\n0,70\n60,70\n240,70\n", "utf-8")
-    assert "2 minutes were missing, and held" in run(*ORDERS, "--simulate", str(path)).stdout
+    assert "2 minutes were missing, and have the value before them" in run(*ORDERS, "--simulate", str(path)).stdout
 
 
 def test_a_saved_trace_gives_the_same_again(tmp_path: Path) -> None:
@@ -415,13 +415,13 @@ def test_an_expression_that_backtracks(sections: tuple[str, ...], table: str, in
         (("--simulate", "sales-day", "--run-once"), "--run-once: does not go with --simulate"),
         (("--simulate", "sales-day", "--metrics-port", "9190"), "--metrics-port: does not go with --simulate"),
         (("--simulate", "cloudwatch", "--simulate-days", "16"), "--simulate-days"),
-        (("--simulate", "cloudwatch", "--simulate-axis", "reads"), "--simulate-axis: goes with one series"),
+        (("--simulate", "cloudwatch", "--simulate-axis", "reads"), "--simulate-axis: works only with one series"),
         *(
             (("--simulate", "sales-day", flag), f"{flag}: does not go with --simulate")
             for flag in ("--dry-run", "--show-config", "--print-iam-policy", "--show-schedule")
         ),
         (("--simulate", "sales-day", "--simulate-days", "7"), "--simulate-days: goes with --simulate cloudwatch alone"),
-        (("--simulate", "sales-dya"), "--simulate sales-dya: there is no such file; did you mean sales-day?"),
+        (("--simulate", "sales-dya"), "--simulate sales-dya: no such file; did you mean sales-day?"),
         (("--simulate-days", "7"), "--simulate-days: needs --simulate"),
         (("--save-trace", "a.csv"), "--save-trace: needs --simulate"),
         (("--output", "json"), "--output: needs --simulate"),
@@ -746,7 +746,7 @@ def test_what_is_left_out_is_named_with_its_configuration(server: AwsServer, tmp
 def test_the_prices_of_another_region(server: AwsServer) -> None:
     words = (*ORDERS, "--simulate", "cloudwatch", "--simulate-days", "1", "--check-interval", "3600")
     done = run(*words, "--region", "eu-west-1", AWS_ENDPOINT_URL=server.url)
-    assert "Prices: us-east-1, 2025-06 (built in), not eu-west-1's; give --prices FILE." in " ".join(
+    assert "Prices: us-east-1, 2025-06 (built in), not those of eu-west-1; use --prices FILE." in " ".join(
         done.stdout.split()
     )
     done = run(*words, "--region", "us-east-1", AWS_ENDPOINT_URL=server.url)
@@ -755,7 +755,7 @@ def test_the_prices_of_another_region(server: AwsServer) -> None:
 
 def test_no_table_at_all(server: AwsServer) -> None:
     line = refused(run("--table-name", "^none$", "--simulate", "cloudwatch", AWS_ENDPOINT_URL=server.url))
-    assert line == "--simulate cloudwatch: there is no table that the configuration matches"
+    assert line == "--simulate cloudwatch: no table matches the configuration"
 
 
 def test_the_columns_of_a_saved_trace(server: AwsServer, tmp_path: Path) -> None:

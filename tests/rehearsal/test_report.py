@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamic_dynamodb.rehearsal.envelope import envelope, occupied, staircase
+from dynamic_dynamodb.rehearsal.table import dollars
 
 Done = subprocess.CompletedProcess
 ORDERS = ("--table-name", "^orders$", "--simulate", "sales-day")
@@ -197,7 +198,7 @@ def test_several_configurations_have_a_row_each_for_each_table(tmp_path: Path) -
     done = run(*words, "--report", "r.html", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     text = (tmp_path / "r.html").read_text("utf-8")
-    assert "<h1>What a.conf and b.conf would have done: t.csv</h1>" in text
+    assert "<h1>Rehearsal of a.conf and b.conf: t.csv</h1>" in text
     page = Page(text)
     begin = next(number for number, row in enumerate(page.rows) if row[:2] == ["dollars", "costs"])
     part = page.rows[begin : begin + 7]
@@ -219,18 +220,29 @@ def test_several_configurations_have_a_row_each_for_each_table(tmp_path: Path) -
     assert text.count("<p>Reads at the maximum of 40, ") == 2  # beside its chart, too
 
 
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [(-0.004, "0.00"), (-0.0, "0.00"), (-0.006, "-0.01"), (0.004, "0.00"), (99_999.99, "99,999.99"), (1e5, "100,000")],
+)
+def test_dollars(amount: float, shown: str) -> None:
+    """Savings of less than half a cent are 0.00, never -0.00."""
+    assert dollars(amount) == shown
+
+
 def test_less_than_a_day_is_shown_in_totals(tmp_path: Path) -> None:
     """As in the table on stdout."""
     for name, minutes in (("hours.html", 180), ("day.html", 1440)):
         trace(tmp_path / "t.csv", {"orders": (50, 200)}, minutes)
         run("--table-name", "^orders$", "--simulate", "t.csv", "--report", name, folder=tmp_path)
         heads = [row for row in Page((tmp_path / name).read_text("utf-8")).rows if "% used" in row]
-        assert [("increases" in row, "increases a day" in row) for row in heads] == [(minutes < 1440, minutes >= 1440)]
+        assert [("increases" in row, "increases per day" in row) for row in heads] == [
+            (minutes < 1440, minutes >= 1440)
+        ]
 
 
 def test_advice_is_on_the_page(tmp_path: Path) -> None:
     run(*ORDERS, "--report", "report.html", folder=tmp_path)
-    assert "<p>this configuration throttled 35,715 units on orders: " in (tmp_path / "report.html").read_text("utf-8")
+    assert "<p>this configuration throttled 35,715 units on orders. " in (tmp_path / "report.html").read_text("utf-8")
 
 
 NAME = "a<b>&\"'$x$.conf"
