@@ -95,4 +95,4 @@ def test_what_a_hot_key_throttles_is_no_rush() -> None:
 def test_many_tables_are_not_all_named() -> None:
     names = [f"table-{letter}" for letter in "abcde"]
     (sentence,) = advised((STEP, IDLE), SLOW, tables=names)
-    assert " units on table-a, table-b, table-c and 2 more: check-interval: 60 " in sentence
+    assert " units on table-a, table-b, table-c and 2 more. Rehearse check-interval: 60 " in sentence

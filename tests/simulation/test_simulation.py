@@ -771,7 +771,7 @@ def test_a_hot_key_is_no_load_of_its_own(world: World) -> None:
 
 @pytest.mark.parametrize("demand", [-1, float("inf"), float("nan")])
 def test_impossible_loads(world: World, demand: float) -> None:
-    with pytest.raises(ValueError, match="no load"):
+    with pytest.raises(ValueError, match="not a load"):
         world.set_load(TABLE, "reads", demand)
 
 
