@@ -1,4 +1,4 @@
-"""What a scheme cost and throttled: numbers of one axis, and their sums over axes, tables and indexes."""
+"""What a scheme cost and throttled: figures of one axis, and their sums over axes, tables and indexes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOISE = 1e-6
 
 @dataclass(frozen=True)
 class Sums:
-    """What can be added up, over axes, tables and indexes. Hours and units are of the whole run."""
+    """Figures that can be added up over axes, tables and indexes. Hours and units are of the whole run."""
 
     read_unit_hours: float = 0.0
     write_unit_hours: float = 0.0
@@ -51,7 +51,7 @@ class Sums:
 
     @property
     def utilization_percent(self) -> float | None:
-        """Consumed of provisioned; None where nothing is provisioned."""
+        """Consumed in percent of provisioned; None if nothing is provisioned."""
         return 100 * self.used_units / self.provisioned_units if self.provisioned_units else None
 
 
@@ -60,7 +60,7 @@ class Bound:
     """A limit or floor that held an axis for a part of the time."""
 
     axis: str
-    limit: str  # in words
+    limit: str  # in words, such as "minimum of 100"
     percent: float  # of the time
 
 
@@ -74,14 +74,14 @@ class Outcome:
     axes: tuple[Sums, Sums] | None = None  # of a table or index
     bounds: tuple[Bound, ...] = ()
     moves: tuple[Move, ...] = ()
-    course: Course | None = None  # minute by minute, where a report or chart wants it
-    running: Running | None = None  # None: not known, or of no scheme that runs
+    course: Course | None = None  # minute by minute, if a report or chart needs it
+    running: Running | None = None  # None: not known, or not a scheme that could run
     settings: Settings | None = None  # of a configuration
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """All schemes on one table or index; they stand in the same order everywhere."""
+    """All schemes on one table or index, in the same order everywhere."""
 
     target: Target
     table_class: str
@@ -101,12 +101,12 @@ def add_running(all_: Sequence[Running | None]) -> Running | None:
 
 
 def add(all_: Iterable[Sums]) -> Sums:
-    """Field by field, in their order."""
+    """The sums of each field, added in the order of `all_`."""
     columns = zip(*(vars(one).values() for one in all_), strict=True)
     return Sums(*(sum(column) for column in columns))
 
 
-# Of what was provisioned
+# Schemes that provision
 
 
 def measure(
@@ -122,7 +122,7 @@ def measure(
     settings: Settings | None = None,
     keep: bool = False,
 ) -> Outcome:
-    """A scheme that provisions; `keep`: minute by minute, too."""
+    """The outcome of a scheme that provisions. `keep` keeps its course minute by minute."""
     ups = [sum(move.ups[axis] for move in course.moves) for axis in (0, 1)]
     downs = [sum(move.downs[axis] for move in course.moves) for axis in (0, 1)]
     axes = []
@@ -162,7 +162,7 @@ def _of_axis(axis: int, hours: float) -> dict[str, Any]:
 
 
 def unit_hours(steps: Sequence[tuple[datetime, int]], start: datetime, end: datetime) -> tuple[float, float]:
-    """Unit hours by the average of each clock hour, and by its highest value. An hour that is begun counts whole."""
+    """Unit hours by the average of each clock hour, and by its highest value, for which a started hour counts whole."""
     seconds, highest = 0.0, dict[int, int]()
     for number, (since, units) in enumerate(steps):
         begin = max(since, start)
@@ -175,7 +175,7 @@ def unit_hours(steps: Sequence[tuple[datetime, int]], start: datetime, end: date
 
 
 def bounds(course: Course, demand: Demand, held: Sequence[tuple[datetime, Limits]]) -> tuple[Bound, ...]:
-    """How much of the time each axis was at a minimum or maximum that held then; `held`: which did, and since when."""
+    """How much of the time each axis was at its minimum or maximum. `held` has the limits, each with its beginning."""
     whole = (demand.end - demand.start).total_seconds()
     found: dict[tuple[int, bool, int], float] = {}  # seconds by axis, whether it is a maximum, and units
     for seconds, units, limits in _together(course.steps, held, demand.end):
@@ -198,22 +198,22 @@ def _words(units: int, *, maximum: bool) -> str:
 def _together(
     steps: Sequence[tuple[datetime, Throughput]], held: Sequence[tuple[datetime, Limits]], end: datetime
 ) -> Iterator[tuple[float, Throughput, Limits]]:
-    """For how many seconds each capacity met each pair of limits."""
+    """The capacity and the limits of each part of the time, with its seconds."""
     edges = sorted({since for since, _ in (*steps, *held) if since < end})
     for since, until in itertools.pairwise([*edges, end]):
         yield (until - since).total_seconds(), _at(steps, since), _at(held, since)
 
 
 def _at(series: Sequence[tuple[datetime, T]], moment: datetime) -> T:
-    """What holds, of a series that says what does from when on."""
+    """The value that holds at this moment, in a series of (beginning, value)."""
     return series[bisect_right(series, moment, key=itemgetter(0)) - 1][1]
 
 
-# Of what was not provisioned, or is only a bound
+# Schemes that do not provision, or are only a bound
 
 
 def on_demand(load: Load, served: Pair, rates: Rates) -> Outcome:
-    """All that capacity can serve, paid by the request unit."""
+    """All demand that capacity can serve, paid per request unit."""
     axes = []
     for axis in (0, 1):
         units = sum(served[axis])
@@ -231,7 +231,7 @@ def on_demand(load: Load, served: Pair, rates: Rates) -> Outcome:
 
 
 def least(load: Load, both: tuple[Least, Least], rates: Rates) -> Outcome:
-    """The cheapest that serves everything."""
+    """The cheapest capacity that serves everything."""
     axes = []
     for axis in (0, 1):
         one, rate = both[axis], rates.unit_hours[axis]
@@ -253,7 +253,7 @@ def least(load: Load, both: tuple[Least, Least], rates: Rates) -> Outcome:
 
 
 def _hot(load: Load, axis: int) -> dict[str, Any]:
-    """What no capacity serves is throttled under any scheme."""
+    """Demand that no capacity can serve is throttled under any scheme."""
     if load.hot is None:
         return {}
     hot = load.hot[axis]
@@ -261,7 +261,7 @@ def _hot(load: Load, axis: int) -> dict[str, Any]:
 
 
 def recorded(demand: Demand, load: Load, rates: Rates) -> Outcome | None:
-    """What the table or index had in reality; None: that is not known."""
+    """The real capacity and costs of the table or index, or None if they are not known."""
     if load.recorded is None:
         return None
     if load.on_demand:
@@ -277,7 +277,7 @@ def recorded(demand: Demand, load: Load, rates: Rates) -> Outcome | None:
 
 
 def _difference(load: Load, axis: int) -> Minutes:
-    """Units that were consumed."""
+    """Units that were really consumed in each minute."""
     pairs = zip(load.demand[axis], load.recorded.throttled[axis], strict=True) if load.recorded else ()
     return array("d", (60 * max(0.0, all_ - lost) for all_, lost in pairs))
 
@@ -288,7 +288,7 @@ def _throttled(load: Load, axis: int, paid: Sums) -> Sums:
 
 
 def _steps(load: Load, demand: Demand) -> list[tuple[datetime, Throughput]]:
-    """What held from when on; a minute in which that is not known holds what was before it, or else what comes."""
+    """The real capacities with their beginnings. An unknown minute has the value before it, or the first known one."""
     known: list[float] = []
     steps: list[tuple[datetime, Throughput]] = []
     pair = load.recorded.provisioned if load.recorded else ((), ())

@@ -1,4 +1,4 @@
-"""A configuration against the model: the real loop, the real decisions, the real updater, and a virtual clock."""
+"""Runs a configuration against the model: the real loop, decisions and updates, under a virtual clock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Progress = Callable[[float], None]  # from 0 to 1
 
 
 class SameThread(Workers):
-    """Calls one after another, by whoever asks for them: the model answers at once."""
+    """Makes the calls one after another in the calling thread: the model answers at once."""
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return [function(item) for item in items]
@@ -64,7 +64,7 @@ def _answer(function: Callable[[T], R], item: T) -> R | AwsError:
 
 
 class _Span:
-    """Tells the loop to end when the demand does, and lets virtual time pass while it sleeps."""
+    """Ends the loop at the end of the demand, and lets virtual time pass while the loop sleeps."""
 
     def __init__(self, world: World, end: datetime, progress: Progress) -> None:
         self._world = world
@@ -81,7 +81,7 @@ class _Span:
 
 
 def rules_for(demand: Demand, rules: Rules = AWS) -> Rules:
-    """The rules of a rehearsal: metrics of all of its time can be asked for."""
+    """The rules of a rehearsal: metrics are retained for all of its time."""
     return replace(rules, retention=rules.retention + demand.minutes * 60)
 
 
@@ -95,9 +95,9 @@ def play(
     progress: Progress = lambda _: None,
     entered: Callable[[World], None] = lambda _: None,
 ) -> dict[Target, Course]:
-    """Run one configuration over the loads of some tables, all of them at once.
+    """Run one configuration over the loads of some tables, all of them together.
 
-    `entered` is given the world before the first check.
+    `entered` is called with the world before the first check.
     """
     world = make_world(demand, loads, starts, rules_for(demand, rules))
     entered(world)
@@ -123,7 +123,7 @@ def play(
 
 
 def offline(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without what reaches for the network: breakers count as closed, and nobody is notified."""
+    """The same without options that use the network: breakers count as closed, and no notification is sent."""
     made = copy.deepcopy(dict(config))
     for table in made["tables"].values():
         for values in (table, *table["gsis"].values()):
@@ -148,7 +148,7 @@ def make_world(demand: Demand, loads: Sequence[Load], starts: Starts, rules: Rul
 
 
 def _follow(units: Minutes, start: datetime) -> Callable[[datetime], float]:
-    """The load of a minute; before the first minute it is as if that had always been so."""
+    """A function that returns the load of a minute. Before the first minute the load is that of the first minute."""
     last = len(units) - 1
 
     def demand(minute: datetime) -> float:

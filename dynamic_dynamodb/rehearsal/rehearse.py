@@ -30,25 +30,25 @@ from dynamic_dynamodb.rehearsal.schemes import Course, Running, Settings
 from dynamic_dynamodb.simulation.rules import AWS, Rules
 from dynamic_dynamodb.simulation.world import World
 
-# At most so many tables are rehearsed together, in one model: they share the work of each check.
+# The most tables that are rehearsed together in one model: they share the work of each check.
 _TOGETHER = 25
-# So many minutes of tables are worth the start of another process.
+# Minutes times tables that are worth the start of another process.
 _WORTH_A_PROCESS = 40_000
-_LOOK = 0.1  # seconds between two looks at how far they have come
+_LOOK = 0.1  # seconds between two looks at the progress
 
 Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A configuration by its name."""
+    """A configuration with its name."""
 
     name: str
     config: Mapping[str, Any]
 
 
 class Sections:
-    """Which section of a configuration a table or index belongs to. Raises ConfigError where that cannot be told."""
+    """Finds the section of a table or index. Raises ConfigError if an expression takes too long to match."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._patience = Patience()
@@ -78,7 +78,7 @@ class Sections:
         return answer
 
     def limits(self, target: Target, rules: Rules) -> Limits:
-        """Min and max of both axes; DynamoDB's own where none is set."""
+        """Min and max of both axes; DynamoDB's own maximum if none is set."""
         section = self.of(target)
         policies = section.policies if section else ()
         reads, writes = (
@@ -89,7 +89,7 @@ class Sections:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a rehearsal shows: plain data, the same whoever prints it."""
+    """The result of a rehearsal: plain data for all kinds of output."""
 
     demand: Demand
     prices: Prices
@@ -99,7 +99,7 @@ class Rehearsal:
 
 
 def start(load: Load, limits: Limits) -> Throughput:
-    """What a table or index begins with, whatever the scheme: what it had, or else what its first hour needs."""
+    """The initial capacity of a table or index under all schemes: what it had, or else what its first hour needs."""
     both = []
     for axis in (0, 1):
         had = None if load.recorded is None or load.on_demand else first_known(load.recorded.provisioned[axis])
@@ -116,15 +116,15 @@ def start(load: Load, limits: Limits) -> Throughput:
 @dataclass(frozen=True)
 class _Task:
     schemes: Sequence[Scheme]
-    demand: Demand  # with the loads of this group alone
+    demand: Demand  # with only the loads of this group
     prices: Prices
     rules: Rules
     keep: bool
-    first: Scheme  # by whose limits the tables begin, whatever the scheme
+    first: Scheme  # its limits apply to the initial capacity under all schemes
     rivals: bool = True
 
 
-_Steps = Sequence[tuple[datetime, Throughput]]  # what held from when on
+_Steps = Sequence[tuple[datetime, Throughput]]  # capacities, each with the moment from which it holds
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _rehearse(
 
 
 def _measured(task: _Task, scheme: Scheme, section: Section | None, load: Load, course: Course) -> Outcome:
-    """What a configuration came to on one table or index; schedules may replace the options of its section."""
+    """The outcome of a configuration on one table or index. Schedules may replace the options of its section."""
     demand = task.demand
     held = list(section.course(demand.start, demand.end)) if section else []
     return outcome.measure(
@@ -181,7 +181,7 @@ def _measured(task: _Task, scheme: Scheme, section: Section | None, load: Load, 
 
 
 def _set_limits(section: Section) -> Limits:
-    """Min and max, where they are set."""
+    """Min and max as they are set."""
     reads, writes = ((one.minimum, one.max_provisioned) for one in section.policies)
     return reads, writes
 
@@ -195,7 +195,7 @@ def _settings(scheme: Scheme, held: Sequence[Section]) -> Settings:
 def _rivals(
     task: _Task, limits: Mapping[Target, Limits], starts: Mapping[Target, Throughput]
 ) -> Iterator[tuple[Target, list[Outcome]]]:
-    """What was recorded, AWS's target tracking, on demand, the highest minute, the least."""
+    """The outcomes of all other schemes: recorded, AWS's target tracking, on demand, the highest minute, the least."""
     demand, rules = task.demand, task.rules
     tables: dict[str, list[Load]] = {}
     for load in demand.loads:
@@ -244,10 +244,10 @@ def rehearse(
     progress: Progress = lambda _: None,
     entered: Callable[[World], None] | None = None,
 ) -> Rehearsal:
-    """Rehearse all schemes; the result does not depend on the number of processes.
+    """Rehearse all schemes. The result does not depend on the number of processes.
 
-    `keep`: what a configuration did minute by minute, too, for a picture. `entered` is
-    given each world before its first check; there is but one process then.
+    `keep` keeps the course of each configuration minute by minute, for pictures. `entered` is called with each world
+    before its first check; there is only one process then.
     """
     worth_it = len(demand.loads) * demand.minutes * len(schemes) > _WORTH_A_PROCESS
     workers = 1 if entered else processes or (len(os.sched_getaffinity(0)) if worth_it else 1)
@@ -266,7 +266,7 @@ def rehearse(
 
 
 def _groups(loads: Sequence[Load], workers: int) -> Iterator[list[Load]]:
-    """Some tables each, with their indexes; as many groups for each worker, and all of them as large."""
+    """Groups of tables with their indexes: the same number for each worker, and all of about the same size."""
     tables: dict[str, list[Load]] = {}
     for load in loads:
         tables.setdefault(load.target.table, []).append(load)
@@ -290,9 +290,9 @@ def _one_by_one(tasks: Sequence[_Task], progress: Progress, entered: Callable[[W
 
 
 def _side_by_side(tasks: Sequence[_Task], workers: int, progress: Progress) -> list[_Done]:
-    """In processes of their own, which end with this one. Not by forking: there may be threads."""
+    """In separate processes, which end with this one. They are not forked, since there may be threads."""
     context = multiprocessing.get_context("spawn")
-    shares = context.Array("d", len(tasks), lock=False)  # how far each of them has come
+    shares = context.Array("d", len(tasks), lock=False)  # the finished share of each task
     with _starting(), context.Pool(min(workers, len(tasks)), _settle_in, [shares]) as pool:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         coming = [pool.apply_async(_elsewhere, one) for one in enumerate(tasks)]
@@ -305,8 +305,8 @@ def _side_by_side(tasks: Sequence[_Task], workers: int, progress: Progress) -> l
 
 @contextlib.contextmanager
 def _starting() -> Iterator[None]:
-    """Hold back Ctrl-C, which goes to all processes of a terminal: those that start cannot take it yet."""
-    resource_tracker.ensure_running()  # which a pool would do, and let Ctrl-C through
+    """Block Ctrl-C, which goes to all processes of a terminal: those that are starting cannot handle it yet."""
+    resource_tracker.ensure_running()  # a pool would start it, and unblock Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -314,18 +314,18 @@ def _starting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_SHARES: list[MutableSequence[float]] = []  # in another process: the one array that all of them write to
+_SHARES: list[MutableSequence[float]] = []  # in another process: the array that all of them write to
 
 
 def _settle_in(shares: MutableSequence[float]) -> None:
-    """In another process: this one tells it when to end, and what it would log nobody asked for."""
+    """Set up another process: this one ends it, and its log is not wanted."""
     _SHARES.append(shares)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.disable()
 
 
 def _elsewhere(number: int, task: _Task) -> _Done:
-    """In another process: one task, and how far it has come."""
+    """Rehearse one task in another process, and write its progress to the shared array."""
     shares = _SHARES[0]
 
     def forward(share: float) -> None:
@@ -344,7 +344,7 @@ def _under_the_account_quota(
     resources: list[Outcomes],
     progress: Progress,
 ) -> list[Outcomes]:
-    """A configuration whose tables together exceed the account's quota is rehearsed once more, all at once."""
+    """A configuration whose tables together exceed the account's quota is rehearsed again, with all tables together."""
     for number, scheme in enumerate(schemes):
         steps = [one for group in done for one in group.steps[number]]
         if rules.account_quota is None or _most_at_a_time(steps, rules) <= rules.account_quota:
@@ -359,9 +359,9 @@ def _under_the_account_quota(
 
 
 def _most_at_a_time(every: Sequence[_Steps], rules: Rules) -> int:
-    """The most units of one axis that they ever had together: where that is within a quota, it refused nothing.
+    """The most units of one axis that all of them ever had together. If that is within the quota, it refused nothing.
 
-    An increase counts from when it was asked for, as it does for a quota, and a decrease from when it held.
+    An increase counts from its request, as it does for a quota, and a decrease from when it took effect.
     """
     most = 0
     for axis in (0, 1):
@@ -372,7 +372,7 @@ def _most_at_a_time(every: Sequence[_Steps], rules: Rules) -> int:
 
 
 def _changes(every: Sequence[_Steps], axis: int, update: timedelta) -> Iterator[tuple[datetime, bool, int]]:
-    """When, whether it is a decrease (increases come first), and by how many units."""
+    """Each change: the moment, whether it is a decrease (so that increases sort first), and the difference in units."""
     for steps in every:
         for (_, before), (since, after) in itertools.pairwise(steps):
             more = after[axis] - before[axis]
@@ -380,7 +380,7 @@ def _changes(every: Sequence[_Steps], axis: int, update: timedelta) -> Iterator[
 
 
 def _totals(resources: Sequence[Outcomes]) -> tuple[Outcome, ...]:
-    """Each scheme over all tables and indexes; what was recorded, where it was of all of them."""
+    """Each scheme over all tables and indexes. The recorded one is included only if it is known of all of them."""
     names = list(dict.fromkeys((one.kind, one.name) for each in resources for one in each.outcomes))
     totals = []
     for kind, name in names:

@@ -1,4 +1,4 @@
-"""What else there is: AWS's target tracking, the highest minute all the time, and the least that serves everything."""
+"""The alternatives: AWS's target tracking, the highest minute all the time, and the least that serves everything."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 Limits = tuple[tuple[int, int | None], tuple[int, int | None]]  # min and max of reads and of writes
 
-# AWS's target tracking, by its documentation: out when two minutes in a row were above the target, in when 15 were
+# AWS's target tracking, as AWS documents it: out after two consecutive minutes above the target, in after 15 that were
 # more than 20 points below it.
 TARGET = 70
 _IN_BELOW = 50
 _OUT_AFTER, _IN_AFTER = 2, 15
-ALARMS = 8  # of a table or index: 4 an axis
+ALARMS = 8  # per table or index: 4 per axis
 
 
 def at_target(units: float) -> int:
-    """The capacity of which so many units per second are the target."""
+    """The capacity of which `units` per second are the target."""
     return max(1, ceiling(100 * units / TARGET))
 
 
@@ -45,13 +45,13 @@ class _Tracked:
         self.units = units
         self.consumed: Minutes = array("d")
         self.throttled: Minutes = array("d")
-        # Consumed in each minute before the first one: its load had always been there, and no burst capacity was left.
+        # Consumed in each minute before the first one: as if its load had always been there, without burst capacity.
         served = load[0] - (0.0 if hot is None else min(load[0], hot[0]))
         self._before = 60 * min(served, float(units))
         self._above = self._below = 0  # minutes in a row, up to the newest known one
 
     def serve(self, minute: int, rules: Rules) -> None:
-        """As the model does: what is not used is kept, up to some seconds of it, and spent above."""
+        """Serve a minute as the model does: unused capacity of up to some seconds is kept, and spent when needed."""
         wanted = self._load[minute]
         hot = 0.0 if self._hot is None else min(wanted, self._hot[minute])
         asked, granted = (wanted - hot + self._back) * 60, self.units * 60.0
@@ -68,28 +68,28 @@ class _Tracked:
         self.throttled.append(missing + hot * 60)
 
     def see(self, minute: int) -> None:
-        """The datapoint of this minute has come in."""
+        """The datapoint of this minute has arrived."""
         percents, whole = 100 * self._used(minute), self.units * 60
         self._above = self._above + 1 if percents > TARGET * whole else 0
         self._below = self._below + 1 if percents < _IN_BELOW * whole else 0
 
     def _used(self, minute: int) -> float:
-        """Units that were consumed in a minute; those before the first one are negative."""
+        """Units that were consumed in a minute. Minutes before the first one are negative."""
         return self.consumed[minute] if minute >= 0 else self._before
 
     def look_back(self, minute: int) -> None:
-        """What the alarms know when they are made: the minutes up to this one."""
+        """New alarms know the minutes up to this one."""
         self._above = self._below = 0
         for known in range(minute - _IN_AFTER, minute + 1):
             self.see(known)
 
     def changed(self, units: int, minute: int) -> None:
-        """Another capacity holds: AWS makes its alarms anew."""
+        """The capacity has changed: AWS creates its alarms again."""
         self.units = units
         self.look_back(minute)
 
     def wants(self, minute: int) -> int:
-        """What it would provision, where the newest known minute is this one."""
+        """The capacity that it wants if this is the newest known minute."""
         units = self.units
         last = self._used(minute)
         if self._above >= _OUT_AFTER:
@@ -109,19 +109,19 @@ class _Resource:
     steps: list[tuple[datetime, Throughput]]
     moves: list[Move]
     refused: int = 0
-    waits: datetime | None = None  # for the next decrease
-    coming: Throughput | None = None
+    waits: datetime | None = None  # until the next decrease is available
+    coming: Throughput | None = None  # requested, and not yet in effect
 
 
 def track(
     demand: Demand, loads: Sequence[Load], starts: Sequence[Throughput], limits: Sequence[Limits], rules: Rules
 ) -> dict[Target, Course]:
-    """AWS's target tracking on one table and its indexes: while one of them is UPDATING, none can be changed."""
+    """AWS's target tracking on one table and its indexes. While one of them is UPDATING, none can be changed."""
     resources = [_tracked(*one, demand) for one in zip(loads, starts, limits, strict=True)]
     delay, update = math.ceil(rules.metric_delay / 60), max(1, math.ceil(rules.update_seconds / 60))
     for axis in (axis for resource in resources for axis in resource.axes):
-        axis.look_back(-2 - delay)  # the minute before the first one that is seen
-    ready = 0  # the minute from which on the table is ACTIVE
+        axis.look_back(-2 - delay)  # the minute before the first datapoint
+    ready = 0  # the minute from which the table is ACTIVE
     for minute in range(demand.minutes):
         known = minute - 1 - delay
         for resource in resources:
@@ -157,7 +157,7 @@ def _take_effect(resource: _Resource, now: datetime, known: int) -> None:
 
 
 def _ask(resource: _Resource, now: datetime, known: int, rules: Rules) -> bool:
-    """Send what both axes want; where no decrease is left, the increase alone."""
+    """Request what both axes want, or only the increases if no decrease is left."""
     present = Throughput(resource.axes[0].units, resource.axes[1].units)
     wanted = Throughput(resource.axes[0].wants(known), resource.axes[1].wants(known))
     if wanted == present:
@@ -165,7 +165,7 @@ def _ask(resource: _Resource, now: datetime, known: int, rules: Rules) -> bool:
     if any(then < before for then, before in zip(wanted, present, strict=True)):
         following = resource.decreases.next(now, rules)
         if following > now:
-            resource.refused += resource.waits != following  # asked for once, and waited for
+            resource.refused += resource.waits != following  # requested once, and then waited for
             resource.waits = following
             wanted = Throughput(*map(max, wanted, present))
             if wanted == present:
@@ -199,13 +199,13 @@ def peak(demand: Demand, load: Load) -> Course:
 
 
 def by_minute(pair: tuple[Minutes, Minutes]) -> tuple[Minutes, Minutes]:
-    """Units of each minute, of units per second."""
+    """Units per second as units of each minute."""
     reads, writes = (array("d", (60 * value for value in series)) for series in pair)
     return reads, writes
 
 
 def _hot(demand: Demand, load: Load) -> tuple[Minutes, Minutes]:
-    """What no capacity serves."""
+    """The demand that no capacity can serve."""
     if load.hot is None:
         zero = array("d", bytes(8 * demand.minutes))
         return zero, zero
@@ -213,7 +213,7 @@ def _hot(demand: Demand, load: Load) -> tuple[Minutes, Minutes]:
 
 
 def serves_all(demand: Demand, load: Load) -> tuple[tuple[Minutes, Minutes], tuple[Minutes, Minutes]]:
-    """Consumed and throttled where capacity is never short."""
+    """Consumed and throttled units if capacity is never short."""
     return by_minute((load.servable(0), load.servable(1))), _hot(demand, load)
 
 
@@ -232,16 +232,16 @@ class Least:
 
 _HOUR, _A_DAY = 60, 1440
 
-# Of all ways to come to a level with so many decreases left: (level, unit minutes so far, decreases, increases), the
-# levels ascending and the costs descending; what costs more and is no lower is never better.
+# The ways to each level with the same number of decreases left: (level, unit minutes so far, decreases, increases).
+# Levels ascend and costs descend: a way that costs more and is not lower is never better.
 _Ways = list[tuple[int, float, int, int]]
 
 
 def least(demand: Demand, load: Minutes, rules: Rules) -> Least:
     """The cheapest of all staircases, in whole units and whole minutes.
 
-    From a decrease to the next one the cheapest follows the highest demand
-    since then, so that all there is to choose is when to decrease.
+    Between two decreases the cheapest one follows the highest demand since the first of them. So the only choice is
+    when to decrease.
     """
     ways = _by_rule(rules)
     previous = 0
@@ -258,7 +258,7 @@ def least(demand: Demand, load: Minutes, rules: Rules) -> Least:
 
 
 def _slots(demand: Demand, load: Minutes) -> list[tuple[int, int, int]]:
-    """Minutes in a row that need the same units, split at full hours: the first since 1970, how many, the units."""
+    """Consecutive minutes that need the same units, split at full hours: the first since 1970, their number, units."""
     first = round(demand.start.timestamp()) // 60
     made: list[tuple[int, int, int]] = []
     begin, present = 0, 0
@@ -273,28 +273,28 @@ def _slots(demand: Demand, load: Minutes) -> list[tuple[int, int, int]]:
 
 
 class _Choices:
-    """All ways that are worth following, by a key: the decreases that are left, and when the last one was."""
+    """All ways that are worth following, by a key: the decreases that are left, and the minute of the last one."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._ways: dict[tuple[int, int], _Ways] = {(most, 0): [(1, 0.0, 0, 0)]}
         self._begun = False
         self._minute = 0
-        self._refilled = False  # whether there may be a decrease now that there was not in the slot before
+        self._refilled = False  # whether a decrease may have become available since the slot before
 
     def best(self) -> tuple[int, float, int, int]:
         return min((way for ways in self._ways.values() for way in ways), key=itemgetter(1))
 
     def pass_time(self, minute: int) -> None:
-        """A slot begins."""
+        """A slot begins at this minute."""
         raise NotImplementedError
 
     def _after(self, key: tuple[int, int]) -> tuple[int, int] | None:
-        """The key after a decrease; None: none is left."""
+        """The key after a decrease, or None if no decrease is left."""
         raise NotImplementedError
 
     def step(self, units: int, minutes: int, *, lower: bool) -> None:
-        """One slot, in which so many units are needed; `lower` than in the one before it."""
+        """One slot, which needs `units`. `lower`: fewer than the slot before it."""
         made: dict[tuple[int, int], _Ways] = {}
         for key, ways in self._ways.items():
             raised = _raise(ways, units) if self._begun else [(units, *ways[0][1:])]
@@ -314,10 +314,10 @@ class _Refilled(_Choices):
         before, self._minute = self._minute, minute
         self._refilled = minute // _HOUR != before // _HOUR
         if self._begun and self._refilled:
-            anew = minute // _A_DAY != before // _A_DAY
+            new_day = minute // _A_DAY != before // _A_DAY
             made: dict[tuple[int, int], _Ways] = {}
             for (left, _), ways in self._ways.items():
-                more = (self._most if anew else min(self._most, left + 1), 0)
+                more = (self._most if new_day else min(self._most, left + 1), 0)
                 made[more] = _merge(made.get(more), ways)
             self._ways = made
 
@@ -326,18 +326,18 @@ class _Refilled(_Choices):
 
 
 class _Spaced(_Choices):
-    """The older rule; the key is how many are left of the first ones, and the minute of the last decrease, if recent.
+    """The older rule. The key is how many of the first decreases are left, and the minute of the last one, if recent.
 
-    AWS's words can be read so that a decrease an hour after the last one is
-    none of the first ones. The reading with more decreases gives the bound.
+    AWS's text can be read so that a decrease an hour after the last one does not use up one of the first ones. That
+    reading allows more decreases, so it gives the bound.
     """
 
     def pass_time(self, minute: int) -> None:
-        anew = self._begun and minute // _A_DAY != self._minute // _A_DAY
+        new_day = self._begun and minute // _A_DAY != self._minute // _A_DAY
         made: dict[tuple[int, int], _Ways] = {}
         for (left, last), ways in self._ways.items():
-            recent = last if minute - last < _HOUR and not anew else 0
-            now = (self._most if anew else left, recent)
+            recent = last if minute - last < _HOUR and not new_day else 0
+            now = (self._most if new_day else left, recent)
             made[now] = _merge(made.get(now), ways)
         self._ways, self._minute, self._refilled = made, minute, True
 
@@ -353,7 +353,7 @@ def _by_rule(rules: Rules) -> _Choices:
 
 
 def _raise(ways: _Ways, units: int) -> _Ways:
-    """All of them at least so high: of those that were lower the cheapest, which is the highest of them."""
+    """All ways at least `units` high. Of the lower ones only the cheapest is kept, which is the highest of them."""
     low = 0
     while low < len(ways) and ways[low][0] <= units:
         low += 1
@@ -369,7 +369,7 @@ def _merge(one: _Ways | None, other: _Ways) -> _Ways:
 
 
 def _worth_it(ways: _Ways, minutes: int = 0) -> _Ways:
-    """Of ways with ascending levels those that cost less than all lower ones when so many minutes have passed."""
+    """Of ways with ascending levels, those that cost less than all lower ones after these minutes."""
     made: _Ways = []
     best = math.inf
     for level, cost, decreases, increases in ways:
