@@ -128,7 +128,7 @@ def _reworded(message: str) -> str:
         return f"{found[1]}: takes no value"
     # A --flag=value is quoted whole, and the value may be a secret.
     if found := re.fullmatch(r"ambiguous option: (--[\w-]+)(?:=.*)? could match (.*)", message, re.DOTALL):
-        return f"{found[1]}: could be any of {found[2]}; write more of it"
+        return f"{found[1]}: is ambiguous; write one of {found[2]}"
     return f"{message.partition('=')[0]}; {PROGRAM} --help lists the flags"
 
 

@@ -70,7 +70,7 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequenc
         return _simulate(flags, problems, files)
     problems += _only_simulated(flags, files)
     if flags.get("daemon") != "status":
-        problems += [f"--{name}: goes with --daemon status" for name in ("json", "max-age") if name in flags]
+        problems += [f"--{name}: works only with --daemon status" for name in ("json", "max-age") if name in flags]
     if flags.get("daemon") in ("stop", "status"):
         return _look_at_daemon(flags, problems)
     configuration = loader.load(flags, problems, _ask_boto)
@@ -81,8 +81,8 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequenc
     if configuration.command["print_iam_policy"]:
         for expression in iam.narrowed(configuration.config):
             tell(
-                f"[table: {expression}] takes longer names as well, and this policy does not; "
-                f"^{expression.removeprefix('^')}$ means the one name",
+                f"[table: {expression}] also matches longer names, which this policy does not cover; "
+                f"^{expression.removeprefix('^')}$ matches this name only",
                 "warning",
             )
         return _print(configuration, _policy)
@@ -129,7 +129,7 @@ def _problems(unknown: Sequence[str]) -> list[str]:
         if word.startswith("-"):
             problems.append(loader.unknown_flag(word.split("=", 1)[0]))
         elif not problems:
-            problems.append(f"{word!r}: unexpected; a table is named with --table-name, a file with --config")
+            problems.append(f"{word!r}: unexpected; name a table with --table-name, a file with --config")
     return problems
 
 
@@ -190,9 +190,9 @@ def _simulate(flags: Mapping[str, str | bool], problems: list[str], files: Seque
     from dynamic_dynamodb.rehearsal import command  # noqa: PLC0415 - slow, and not for those who scale
     from dynamic_dynamodb.rehearsal.rehearse import Scheme  # noqa: PLC0415
 
-    problems += [f"--{name}: does not go with --simulate" for name in _WITHOUT_EFFECT if name in flags]
+    problems += [f"--{name}: cannot be combined with --simulate" for name in _WITHOUT_EFFECT if name in flags]
     if "simulate-days" in flags and flags["simulate"] != command.CLOUDWATCH:
-        problems.append("--simulate-days: goes with --simulate cloudwatch alone")
+        problems.append("--simulate-days: works only with --simulate cloudwatch")
     loaded = _load_all(flags, problems, files)
     for warning in dict.fromkeys(warning for one in loaded for warning in one.warnings):
         tell(warning, "warning")
@@ -271,7 +271,10 @@ def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -
     attached = command["daemon"] in ("foreground", "fg")
     if command["run_once"] and not attached:
         raise ConfigError(
-            [f"--run-once: goes with --daemon foreground, not with {command['daemon']}: nobody would hear how it ended"]
+            [
+                f"--run-once: works with --daemon foreground, not with {command['daemon']}, "
+                "which cannot report how the run ended"
+            ]
         )
     instance = pidfile.Instance(command["instance"], command["pid_file_dir"])
 
@@ -291,7 +294,7 @@ def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -
 def _log_of(places: Mapping[str, Any]) -> str:
     """Where a daemon logs to."""
     if places["log_config_file"]:
-        return f"logging as {places['log_config_file']} says"
+        return f"logging as configured in {places['log_config_file']}"
     return f"logging to {places['log_file']}" if places["log_file"] else "nothing is logged"
 
 

@@ -88,7 +88,7 @@ class Keeping:
         try:
             self._recall(state, record)
         except DaemonError as error:
-            log.warning("%s; nothing is remembered of earlier checks", error)
+            log.warning("%s; earlier checks are not remembered", error)
         self._begun = state.began
         if self._once:
             self._tell_rhythm(state.rhythm)
@@ -116,14 +116,16 @@ class Keeping:
         if not self._found:  # a dry run's heartbeat
             return
         if document.get("of") != self._whose:
-            log.info("%s is of another region, endpoint or account: what it remembers is forgotten", self._path)
+            log.info("%s is for another region, endpoint or account: its content is discarded", self._path)
             return
         try:
             remembered.recall(document.get("remembered"), state, record, datetime.now(timezone.utc))
         except ValueError as error:
             raise files.problem(self._path, f"is damaged: {error}") from error
         if state.ended is not None:
-            log.info("%s: going on from the check that ended at %s", self._path, f"{state.ended:%Y-%m-%d %H:%M:%S UTC}")
+            log.info(
+                "%s: continues from the check that ended at %s", self._path, f"{state.ended:%Y-%m-%d %H:%M:%S UTC}"
+            )
 
     def _tell_rhythm(self, rhythm: float) -> None:
         interval = self.heartbeat.interval
@@ -181,7 +183,7 @@ class Keeping:
 
     def _fail(self, error: DaemonError) -> None:
         if not self._failing:
-            log.warning("%s; what is remembered is lost when this process ends", error)
+            log.warning("%s; the state is lost when this process ends", error)
         self._failing = True
 
 

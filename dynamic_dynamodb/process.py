@@ -110,7 +110,7 @@ class Runner:
                 self._connector.close()
             stopping = self._signals.stopping()
             if stopping:
-                log.info("told to end by a signal: ended", extra=events.about("stop"))
+                log.info("ended by a signal", extra=events.about("stop"))
         return self._signals.exit_code if stopping else OK if handled else FAILED
 
     def _have_state_file(self) -> AbstractContextManager[None]:
@@ -179,7 +179,7 @@ class Runner:
         except StoppedError:
             raise
         except Exception:
-            log.exception("what follows the check failed on something unforeseen", extra=events.about("failure"))
+            log.exception("unforeseen error after the check", extra=events.about("failure"))
 
     def _leave_behind(self, checked: Checked) -> None:
         command = self._configuration.command
@@ -252,7 +252,7 @@ class Runner:
         except ConfigError as error:
             self._stay(error.problems)
         except Exception as error:
-            log.exception("SIGHUP: failed on something unforeseen")
+            log.exception("SIGHUP: unforeseen error")
             self._stay([f"{type(error).__name__}: {one_line(str(error))}"])
         else:
             self._take_over(new, clients)
@@ -284,7 +284,7 @@ class Runner:
             log.info("SIGHUP: %s", difference, extra=events.about("reload"))
         _tell_settings(new)
         if elsewhere:
-            log.info("another region, endpoint or account: what was remembered of tables and indexes is forgotten")
+            log.info("another region, endpoint or account: the state of tables and indexes is discarded")
             self._scaler.close()
             self._state = State()
             self._scaler, self._moved = self._new_scaler(), True

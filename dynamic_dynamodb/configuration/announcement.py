@@ -72,7 +72,7 @@ def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator
     keys = ("scaling_policy", *(f"{axis}_scaling_policy" for axis in AXES))
     tracked = any(section.get(key) == TRACKING for section in sections for key in keys)
     if tracked and once:
-        yield f"{TRACKING} knows no recurring loads with --run-once: no process lives long enough to read the past"
+        yield f"{TRACKING} does not learn recurring loads with --run-once: no process runs long enough to read the past"
     elif tracked and interval > _BEST_INTERVAL:
         yield (
             f"{TRACKING} follows the load minute by minute: check-interval: {_BEST_INTERVAL} is recommended, "
@@ -96,7 +96,7 @@ def _schedules(tables: Mapping[str, Any]) -> Iterator[str]:
         when = " ".join(values["when"].split())
         yield f"[schedule: {name} {section}] {when} {values['time_zone']}: {', '.join(set_here)}"
     if len(found) > _SHOWN:
-        yield f"{count(len(found) - _SHOWN, 'more schedule')}; --show-schedule has them all"
+        yield f"{count(len(found) - _SHOWN, 'more schedule')}; --show-schedule shows them all"
     if any(table["schedules"] and table["gsis"] for table in tables.values()):
         yield "the schedules of a table do not change its indexes; [schedule: NAME gsi: INDEX table: TABLE] does"
 
@@ -115,7 +115,7 @@ def _sections(tables: Mapping[str, Any], general: Mapping[str, Any]) -> Iterator
     telling = [f"{name} {', '.join(texts)}" for name, texts in own.items() if texts]
     yield from telling[:_SHOWN]
     if len(telling) > _SHOWN:
-        yield f"{count(len(telling) - _SHOWN, 'more section')} with options of their own; --show-config has them all"
+        yield f"{count(len(telling) - _SHOWN, 'more section')} with their own options; --show-config shows them all"
 
 
 def _texts(kind: str, values: Mapping[str, Any], above: Mapping[str, Any] | None = None) -> list[str]:

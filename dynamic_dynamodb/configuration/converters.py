@@ -86,14 +86,14 @@ def not_set(option: Option, text: str) -> str:
         return ""
     if text in _EMPTY:
         if option.name.startswith("max-"):
-            return "is empty and counts as not set; where nothing else sets a maximum, there is no limit on cost"
-        return "is empty and counts as not set"
+            return "is empty, which means not set; unless another section sets a maximum, cost has no limit"
+        return "is empty, which means not set"
     nothing = (
         (option.kind == "arn" and text.lower() == "false")
         or (option.kind == "scale" and (text == "None" or "".join(text.split()) == "{}"))
         or (option.zero_unsets and _WHOLE.fullmatch(text) and int(text) == 0)
     )
-    return f"{text} counts as not set" if nothing else ""
+    return f"{text} means not set" if nothing else ""
 
 
 def convert(option: Option, text: str) -> Any:
@@ -103,7 +103,7 @@ def convert(option: Option, text: str) -> Any:
     """
     text = text.strip()
     if text in _EMPTY:
-        raise ValueError("has no value; leave the option out, or give it one")
+        raise ValueError("has no value; set one, or remove the option")
     if len(text) > _LONGEST and option.kind != "regex":
         raise ValueError(f"is longer than {_LONGEST} characters")
     if "\n" in text and option.kind not in _SEVERAL_LINES:
@@ -157,7 +157,7 @@ def _check_range(option: Option, number: int | Fraction, text: str) -> None:
 def _to_choice(option: Option, text: str) -> str:
     value = text.lower() if option.name == "log-level" else text
     if value not in option.choices:
-        raise ValueError(f"{quote(text)} is none of {', '.join(option.choices)}{did_you_mean(text, option.choices)}")
+        raise ValueError(f"{quote(text)} is not one of {', '.join(option.choices)}{did_you_mean(text, option.choices)}")
     return value
 
 
@@ -171,7 +171,7 @@ def _to_text(option: Option, text: str) -> str:
     if option.name == "instance" and not _INSTANCE.fullmatch(text):
         raise ValueError(f"{quote(text)} is not a name of letters, digits, '.', '_' and '-'")
     if option.name.startswith("aws-") and re.search(r"\s", text):  # not quoted: it may be the secret
-        raise ValueError(f"holds a blank, which no key does{_no_comment(text)}")
+        raise ValueError(f"contains a blank, which a key cannot{_no_comment(text)}")
     if option.name == "region" and not _REGION.fullmatch(text):
         raise ValueError(f"{quote(text)} is not a region, like eu-west-1{_no_comment(text)}")
     if option.name == "metrics-address" and not _is_address(text):
@@ -199,11 +199,11 @@ def _to_path(_option: Option, text: str) -> str:
     except UnicodeEncodeError:  # half a surrogate pair
         possible = False
     if not possible:
-        raise ValueError(f"{quote(text)} holds a character that no path can hold")
+        raise ValueError(f"{quote(text)} contains a character that a path cannot contain")
     try:
         return str(Path(os.path.expandvars(text)).expanduser())
     except RuntimeError as error:  # ~somebody: there is no such user
-        raise ValueError(f"{quote(text)} names a home directory that there is not") from error
+        raise ValueError(f"{quote(text)} names a home directory that does not exist") from error
 
 
 def _to_regex(_option: Option, text: str) -> str:
@@ -225,7 +225,7 @@ def check_regex(text: str) -> None:
     except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
         hint = ""
         if "global flags" in str(error) or "Flags not at the start" in str(error):
-            hint = "; Python 3.11 and later want (?i) and the like at the start of the expression"
+            hint = "; Python 3.11 and later require flags such as (?i) at the start of the expression"
         raise ValueError(f"the regular expression {quote(text)} does not compile: {error}{hint}") from error
 
 
@@ -301,7 +301,7 @@ def _to_when(_option: Option, text: str) -> str:
 
 def _to_zone(_option: Option, text: str) -> str:
     if time_zone(text) is None:
-        raise ValueError(f"{quote(text)} is no time zone{did_you_mean_zone(text)}")
+        raise ValueError(f"{quote(text)} is not a time zone{did_you_mean_zone(text)}")
     return text
 
 

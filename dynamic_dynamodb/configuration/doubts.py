@@ -57,8 +57,8 @@ def of_text(option: Option, text: str, *, in_file: bool) -> Iterator[str]:
 
 def _of_choice(word: str, option: Option) -> str:
     if set(word.split()) <= set(option.choices):
-        return f"{quote(word)} is no message type and is dropped; put commas between them"
-    return f"{quote(word)} is no message type and is dropped{did_you_mean(word, option.choices)}"
+        return f"{quote(word)} is not a message type and is ignored; separate message types with commas"
+    return f"{quote(word)} is not a message type and is ignored{did_you_mean(word, option.choices)}"
 
 
 def _of_url(option: Option, text: str) -> Iterator[str]:
@@ -85,19 +85,19 @@ def of_section(
         yield from ((names, message) for _key, names, message in _never(values, given, axis))
         most = values[f"max_provisioned_{axis}"]
         if most is not None and most > TABLE_QUOTA:
-            yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} a table"
+            yield (f"max-provisioned-{axis}",), f"{most} is above DynamoDB's default quota of {TABLE_QUOTA} per table"
     topic, types = values["sns_topic_arn"], values["sns_message_types"]
     if topic and not types:
-        yield ("sns-topic-arn",), "without sns-message-types nothing is sent"
+        yield ("sns-topic-arn",), "nothing is sent without sns-message-types"
 
 
 def of_process(command: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     """About what does not go with the way in which the program is run."""
     state_file, runs_once = config["global"]["state_file"], command["run_once"] and not command["dry_run"]
     if state_file and command["daemon"] is not None:
-        yield "state-file: has no effect with --daemon, which has its state file beside its pid file"
+        yield "state-file: has no effect with --daemon, which keeps its state file next to its pid file"
     if command["run_once"] and config["global"]["metrics_port"] is not None:
-        yield "metrics-port: has no effect with --run-once, which may write a metrics-file"
+        yield "metrics-port: has no effect with --run-once; use metrics-file instead"
     if runs_once and not state_file and command["daemon"] is None and (lost := list(dict.fromkeys(_lost(config)))):
         yield (
             f"--run-once: nothing is remembered from one run to the next without --state-file PATH: {', '.join(lost)}"
@@ -115,7 +115,7 @@ def _lost(config: Mapping[str, Any]) -> Iterator[str]:
                 if checks > 1 and section[f"{axis}_scaling_policy"] != TRACKING:
                     yield f"{name}: {checks} is never reached"
         if any(section[f"{axis}_{side}_alarm_threshold"] for axis in AXES for side in ("upper", "lower")):
-            yield "alarms repeat at every run"
+            yield "alarms repeat in every run"
         if any(section[f"{axis}_scaling_policy"] == TRACKING for axis in AXES):
             yield "target tracking learns nothing"
         if episode > 1 and "check-failed" in (section["sns_message_types"] or ()):
@@ -136,7 +136,7 @@ def _of_policy(values: Mapping[str, Any], own: Collection[str]) -> Iterator[tupl
         elif option.name in _SHARED_OF_TRACKING and not tracking:
             yield (option.name,), f"has no effect without scaling-policy: {TRACKING}"
         elif option.name.startswith("lookback-") and len(tracking) == len(AXES) and not alarms:
-            yield (option.name,), f"has no effect: {TRACKING} looks at the last minutes that are known"
+            yield (option.name,), f"has no effect: {TRACKING} uses the last minutes that CloudWatch has"
 
 
 def never(values: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
@@ -198,4 +198,5 @@ def _of_decrease(values: Mapping[str, Any], given: Collection[str], axis: str) -
     if amount is not None and amount > 100:
         names = [f"decrease-consumed-{axis}-{end}" for end in ("scale", "with")] + [f"decrease-{axis}-with"]
         name = next(name for name in names if name in given and (name.endswith("scale") or not scale))
-        yield (name,), f"a decrease of {plain(amount)} % takes away more than there is: it always ends at its floor"
+        text = f"a decrease of {plain(amount)} % is above 100 %: it always goes to the minimum or the load floor"
+        yield (name,), text

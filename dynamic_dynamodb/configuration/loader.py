@@ -158,9 +158,9 @@ def _unknown_option(name: str, known: Sequence[str]) -> str:
     if home is None:
         return f"unknown option{_meant(name, known)}"
     if home == options.COMMAND_LINE:
-        return "does not belong into a file; give it on the command line"
+        return "cannot be set in a file; give it on the command line"
     if home == options.SCHEDULE:
-        return "belongs into a schedule alone; move it into a [schedule: NAME table: TABLE] section"
+        return "is for schedules only; move it into a [schedule: NAME table: TABLE] section"
     where = "a [table:], [gsi:] or [default_options]" if home == options.TABLE else f"the [{home}]"
     return f"does not belong here; move it into {where} section"
 
@@ -169,7 +169,7 @@ def _meant(name: str, known: Sequence[str]) -> str:
     """What was perhaps meant by the name of an option; with dashes it may belong elsewhere, or be one never read."""
     dashed = name.replace("_", "-")
     if dashed in options.NEVER_READ:
-        return f"; what switches that off is {options.NEVER_READ[dashed]}"
+        return f"; write {options.NEVER_READ[dashed]} instead"
     return did_you_mean(name, known if dashed not in _OPTIONS else [dashed])
 
 
@@ -178,7 +178,7 @@ def unknown_flag(flag: str) -> str:
     flags = [option.flag for option in options.OPTIONS if option.flag]
     name = flag.removeprefix("--")
     if any(option.name == name for option in options.OPTIONS if not option.flag):
-        return f"{flag}: not a flag, but an option of the file alone; write {name}: VALUE into its section there"
+        return f"{flag}: not a flag, but an option of the file; write {name}: VALUE there"
     # A flag may be shortened, and a shortened one mistyped.
     shortened = {known[: len(flag)]: f"; did you mean {known}?" for known in reversed(flags)}
     close = get_close_matches(flag.lower(), shortened, n=1, cutoff=0.7)
@@ -294,7 +294,7 @@ class _Loader:
         return _merge(options.COMMAND_LINE, [_Section(values=values)])
 
     def _set(self, flags: Mapping[str, str | bool]) -> dict[str, str | bool]:
-        """The flags without those whose text counts as not set."""
+        """The flags without those whose text means not set."""
         reasons = {name: not_set(_OPTIONS[name], text) for name, text in flags.items() if isinstance(text, str)}
         self.warnings += [f"{_FLAGS[name]}: {reason}" for name, reason in reasons.items() if reason]
         return {name: value for name, value in flags.items() if not reasons.get(name)}
@@ -308,7 +308,7 @@ class _Loader:
             )
         if "table-name" not in flags:
             self.problems += [
-                f"{option.flag}: needs --table-name; a file's tables are configured in the file alone"
+                f"{option.flag}: needs --table-name; configure the tables of a file in the file"
                 for option in known
                 if option.name in flags and options.TABLE in option.sections
             ]
@@ -380,7 +380,7 @@ class _Loader:
                 self.warnings.append(f"{where}: {reason}")
             else:
                 if setting.name in option.aliases:
-                    self.warnings.append(f"{where}: counts, though the original ignored it under this name")
+                    self.warnings.append(f"{where}: is used, although the original ignored this spelling")
                 value = self._convert(option, setting.text, where, in_file=True)
                 into.values.setdefault(own, value)
                 into.lines.setdefault(own, setting.line)
@@ -388,8 +388,8 @@ class _Loader:
     def _refuse(self, name: str, known: Iterable[str], where: str) -> None:
         if name in options.NEVER_READ:
             self.warnings.append(
-                f"{where}: no release ever read this option, and it does nothing; "
-                f"what switches that off is {options.NEVER_READ[name]}"
+                f"{where}: no release has ever read this option, and it has no effect; "
+                f"write {options.NEVER_READ[name]} instead"
             )
         else:
             self.problems.append(f"{where}: {_unknown_option(name, tuple(known))}")
@@ -426,11 +426,11 @@ class _Loader:
         self, into: dict[str, Any], regex: str, values: dict[str, Any], section: _Section, table: str | None = None
     ) -> None:
         if not regex:
-            self.problems.append(f"{section.where}: names nothing; a regular expression follows the colon")
+            self.problems.append(f"{section.where}: has no name; write a regular expression after the colon")
             return
         if table is None and (index := _INDEX_AFTER_TABLE.fullmatch(regex)):
             self.problems.append(
-                f"{section.where}: can match nothing; an index's section is [gsi: {index[2]} table: {index[1]}]"
+                f"{section.where}: cannot match anything; for an index, write [gsi: {index[2]} table: {index[1]}]"
             )
         try:
             check_regex(regex)
@@ -445,7 +445,7 @@ class _Loader:
         known = list(there_are) if len(self.problems) < _FEW else []
         self.problems.append(
             f"{section.where}: there is no section [{begun or 'table: '}{name}{end}]{did_you_mean(name, known)} "
-            "(it must be named letter for letter)"
+            "(the name must be repeated exactly)"
         )
 
     # Schedules
@@ -512,7 +512,7 @@ class _Loader:
         if "when" not in section.values:
             self.problems.append(f"{section.where}: has no when; write when: Mon-Fri 15:45-22:00, or dates")
         if not section.lines.keys() - set(schedules.OWN):
-            self.problems.append(f"{section.where}: sets no option; write those that shall hold then")
+            self.problems.append(f"{section.where}: sets no option; add those that it changes")
 
     def _check_schedules(self, own: Sequence[_Section], layers: Sequence[_Section], general: Mapping[str, Any]) -> None:
         """What of the schedules of one section is wrong, or doubtful, when they hold."""
@@ -601,7 +601,7 @@ class _Loader:
         for name, home, other, missing in zip(halves, homes, reversed(halves), reversed(homes), strict=True):
             if home is not None and missing is None:
                 other_name = other if home.path else _FLAGS[other]
-                self.problems.append(f"{home.at(name)}: is half a key pair; give {other_name} too, or neither")
+                self.problems.append(f"{home.at(name)}: is half of a key pair; set {other_name} too, or neither")
         profile = next((layer for layer in layers if "profile" in layer.values), None)
         if all(homes) and profile:
             self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")

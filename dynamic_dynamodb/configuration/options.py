@@ -82,7 +82,7 @@ class Option:
     choices: tuple[str, ...] = ()
     minimum: int | None = None  # included in the range
     maximum: int | None = None  # this one, too
-    zero_unsets: bool = False  # 0 counts as not set, as it did in the original
+    zero_unsets: bool = False  # 0 means not set, as it did in the original
     group: str | None = None  # of --help; None: it has no flag, and only a file can set it
     short: str | None = None  # a second spelling of the flag
     alone: str = ""  # the value of its flag where none follows it; otherwise one has to

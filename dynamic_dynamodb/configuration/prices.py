@@ -141,7 +141,7 @@ def _text(path: str) -> str:
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not text in UTF-8"]) from error
+        raise ConfigError([f"{path}: is not UTF-8 text"]) from error
 
 
 def _parse(path: str, text: str) -> tuple[list[_Section], list[str]]:
@@ -160,15 +160,15 @@ def _parse(path: str, text: str) -> tuple[list[_Section], list[str]]:
                 there = f"[{'], ['.join(_KNOWN[:-1])}] and [{_KNOWN[-1]}]"
                 problems.append(f"{where}: [{heading[1]}]: unknown section; there are {there}")
             elif any(one.name == present.name for one in sections):
-                problems.append(f"{where}: [{heading[1]}]: this section is there twice; remove one of them")
+                problems.append(f"{where}: [{heading[1]}]: appears twice; remove one of the two")
             else:
                 sections.append(present)
         elif not (option := re.fullmatch(r"([^:=]+?)\s*[:=]\s*(.*)", bare)):
             problems.append(f"{where}: {bare[:80]!r}: is neither a [section] nor a line like read-unit-hour: 0.00013")
         elif present is None:
-            problems.append(f"{where}: {option[1]}: stands before the first section; put it under [standard]")
+            problems.append(f"{where}: {option[1]}: comes before the first section; put it under [standard]")
         elif (name := option[1].lower().replace("_", "-")) in present.options:
-            problems.append(f"{where}: {name}: is there twice in [{present.name}]; remove one of them")
+            problems.append(f"{where}: {name}: is set twice in [{present.name}]; remove one of them")
         else:
             present.options[name] = (number, option[2])
     return sections, problems
@@ -196,7 +196,7 @@ def _amounts(path: str, section: _Section, kind: type[Rates | Watching], problem
             continue
         found[names[name]] = amount = _dollars(text)
         if not 0 <= amount < math.inf:
-            problems.append(f"{path}:{line}: {name}: must be dollars, 0 or more, and is {text[:80]!r}")
+            problems.append(f"{path}:{line}: {name}: must be an amount in dollars, 0 or more, not {text[:80]!r}")
     return found
 
 

@@ -56,9 +56,9 @@ def doubt(general: Mapping[str, Any], ask: AskBoto) -> Doubt | None:
         return None
     meant = _meant(region, KNOWN.union(known))
     if meant and not (endpoint or general["endpoint_url"] or _endpoint_in_environment()):
-        return Doubt(f"{region} is no region of AWS; did you mean {meant}?", wrong=True)
+        return Doubt(f"{region} is not an AWS region; did you mean {meant}?", wrong=True)
     hint = f"; did you mean {meant}?" if meant else ""
-    return Doubt(f"{region} is no region that this boto3 knows; it may be newer{hint}", wrong=False)
+    return Doubt(f"{region} is not a region that this release of boto3 knows; it may be newer{hint}", wrong=False)
 
 
 def _endpoint_in_environment() -> bool:

@@ -58,7 +58,7 @@ class Heartbeat:
     def of(cls, plain: object) -> Heartbeat:
         """From what `plain` gave. Raises ValueError where it is anything else."""
         if not isinstance(plain, Mapping):
-            raise ValueError("the heartbeat is no object")
+            raise ValueError("the heartbeat is not an object")
         return cls(**{one.name: _of_plain(one.name, str(one.type), plain.get(one.name)) for one in fields(cls)})
 
 
@@ -76,7 +76,7 @@ def _of_plain(name: str, declared: str, value: object) -> Any:
         return moment(value)
     if type(value).__name__ in (kind, "int" if kind == "float" else kind) and not _wild(value):
         return value
-    raise ValueError(f"{name} is no {kind} that it could be")
+    raise ValueError(f"{name} is not a valid {kind}")
 
 
 def _wild(value: object) -> bool:

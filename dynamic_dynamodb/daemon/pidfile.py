@@ -143,7 +143,7 @@ class Hold:
             raise HeldError(f"the lock file or pid file was removed, and another daemon took over: {error}") from error
         except DaemonError as error:
             if not self._failing:
-                _log.warning("%s; until it is put back, another daemon can be started beside this one", error)
+                _log.warning("%s; until it is back, a second daemon can be started", error)
             self._failing = True
 
     def _put_back(self, path: Path, file: int, make: Callable[[], int | None]) -> int:

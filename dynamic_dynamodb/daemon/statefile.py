@@ -44,7 +44,7 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise files.problem(path, "is not JSON as this program writes it")
+        raise files.problem(path, "is not JSON written by this program")
     version = document.get("version")
     if isinstance(version, int) and version > VERSION:
         raise files.problem(path, "was written by a newer release")
@@ -72,7 +72,7 @@ class Lock:
         files.create(self._path, self._advice)
         file = files.locked(self._path, self._advice)
         if file is None:
-            raise files.problem(self._state, f"{self._holder()} is using it, so nothing is checked here")
+            raise files.problem(self._state, f"{self._holder()} is using it, so this process makes no checks")
         files.sign(self._path, file)
         return file
 

@@ -110,7 +110,7 @@ def look(instance: Instance) -> Report:
 def _running(instance: Instance, pid: int, owner: int) -> Report:
     heartbeat, problem = _heartbeat(instance, owner)
     if heartbeat is not None and heartbeat.pid != pid:
-        heartbeat, problem = None, "it has not left a heartbeat yet"
+        heartbeat, problem = None, "it has not written a heartbeat yet"
     since = heartbeat.started if heartbeat else proc.since(pid)
     return Report(instance, True, pid, since, heartbeat, problem)
 
@@ -127,7 +127,7 @@ def _heartbeat(instance: Instance, owner: int) -> tuple[Heartbeat | None, str]:
     try:
         document = statefile.read(instance.state_path, owner)
         if document is None:
-            return None, "it has not left a heartbeat yet"
+            return None, "it has not written a heartbeat yet"
         return Heartbeat.of(document.get("heartbeat")), ""
     except DaemonError as error:
         return None, str(error)
@@ -175,7 +175,7 @@ def _sentence(report: Report, now: datetime, max_age: int | None) -> Iterator[st
         return
     yield f"is running: process {report.pid}" + (f", since {report.since:%Y-%m-%d %H:%M UTC}" if report.since else "")
     if heartbeat is None:
-        yield f"nothing is known of its checks: {report.problem}"
+        yield f"nothing is known about its checks: {report.problem}"
         return
     yield _last_check(heartbeat, now) if heartbeat.last_ended else "no check has ended yet"
     if heartbeat.failures_in_a_row:

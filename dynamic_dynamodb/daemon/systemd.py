@@ -37,7 +37,7 @@ def sd_notify(state: str) -> None:
             channel.connect(address)
             channel.sendall(state.encode("utf-8"))
     except (OSError, ValueError) as error:  # ValueError: no address at all, such as one with a zero byte
-        _log.debug("service manager: %s not told: %s", state.splitlines()[0], error)
+        _log.debug("service manager: %s not sent: %s", state.splitlines()[0], error)
 
 
 class Watchdog:

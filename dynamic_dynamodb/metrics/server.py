@@ -70,7 +70,7 @@ class Server:
             self._thread.start()
         except RuntimeError as error:
             self._close_all()
-            raise ListenError(f"metrics-port: the system starts no thread for it: {error}") from error
+            raise ListenError(f"metrics-port: the system cannot start a thread for it: {error}") from error
 
     def close(self) -> None:
         """Answer nothing more, and give the port up."""
@@ -88,7 +88,7 @@ class Server:
                 while not self._closing:
                     self._round()
             except Exception:
-                log.exception("the metrics are no longer served: failed on something unforeseen")
+                log.exception("the metrics are no longer served: unforeseen error")
             finally:
                 self._close_all()
 
@@ -171,7 +171,7 @@ class Server:
         try:
             return self._answer(path)
         except Exception:
-            log.exception("metrics: failed on something unforeseen")
+            log.exception("metrics: unforeseen error")
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"failed\n")
 
     def _drop(self, connection: _Connection) -> None:

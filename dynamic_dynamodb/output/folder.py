@@ -79,4 +79,4 @@ def refuse_planted(path: Path) -> None:
         return
     anybody = folder.st_mode & stat.S_IWOTH and folder.st_mode & stat.S_ISVTX
     if anybody and owner not in (os.geteuid(), folder.st_uid):
-        raise PermissionError(errno.EPERM, f"it is user {owner}'s, in a folder where anybody may leave a file")
+        raise PermissionError(errno.EPERM, f"it belongs to user {owner}, and anybody can write to its folder")

@@ -166,7 +166,9 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
                 os.remove(surplus)  # noqa: PTH107
 
     def _tell_followed(self) -> None:
-        _log.warning("log-file %s: another process has rotated it; give each instance a log-file", self.baseFilename)
+        _log.warning(
+            "log-file %s: another process has rotated it; give each instance its own log-file", self.baseFilename
+        )
 
     def _tell_not_rotated(self, error: OSError) -> None:
         if self._rotation_failed:
@@ -174,13 +176,13 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
         self._rotation_failed = True
         if self._in_place():
             _log.warning(
-                "log-file %s: cannot be rotated: %s; the log goes on in this file, and each midnight it is tried again",
+                "log-file %s: cannot be rotated: %s; the log continues in this file; tried again each midnight",
                 self.baseFilename,
                 reason(error),
             )
         else:
             _log.warning(
-                "log-file %s: the new file cannot be opened: %s; the log goes on in the old one until it can",
+                "log-file %s: the new file cannot be opened: %s; the log continues in the old file",
                 self.baseFilename,
                 reason(error),
             )

@@ -58,7 +58,9 @@ def set_up(
     if console and not (file and file.shown):
         logger.addHandler(_console(form))
     if file and not file.claim():
-        _log.warning("log-file %s: another process logs to it, too; give each instance a log-file", config["log_file"])
+        _log.warning(
+            "log-file %s: another process also logs to it; give each instance its own log-file", config["log_file"]
+        )
     for doubt in doubts(config):
         _log.warning("%s", doubt)
     if not logger.handlers:
@@ -70,7 +72,7 @@ def doubts(config: Mapping[str, Any]) -> list[str]:
     path = config["log_file"] and not config["log_config_file"] and Path(config["log_file"]).absolute()
     if not path or not os.path.isfile(path) or is_device(path) or _may_be_renamed(path):  # noqa: PTH113 - never raises
         return []
-    return [f"log-file {path}: cannot be rotated at midnight, since its folder is not writable; it will grow"]
+    return [f"log-file {path}: cannot be rotated at midnight, because its folder is not writable; it will keep growing"]
 
 
 def _may_be_renamed(path: Path) -> bool:

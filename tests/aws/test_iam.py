@@ -132,10 +132,10 @@ def test_the_console_script_prints_it_and_touches_nothing(run: Run) -> None:
 
 def test_a_name_without_an_end_may_mean_more_than_the_policy_lets_it(run: Run, tmp_path: Path) -> None:
     flags = ("--region", "eu-west-1", "--print-iam-policy")
-    assert "^my-table$ means the one name" in run("--table-name", "my-table", *flags, env={}).stderr
+    assert "^my-table$ matches this name only" in run("--table-name", "my-table", *flags, env={}).stderr
     file = tmp_path / "dd.conf"
     file.write_text("[table: my-table]\n[table: events-.*]\n")
-    assert "^my-table$ means the one name" in run("--config", str(file), *flags, env={}).stderr
+    assert "^my-table$ matches this name only" in run("--config", str(file), *flags, env={}).stderr
     for sure in ("^my-table$", "my-.*"):
         assert run("--table-name", sure, *flags, env={}).stderr == ""
 

@@ -102,7 +102,7 @@ FIRST = "dd.conf, region eu-west-1 (--region), 1 table section, 0 gsi sections, 
             [
                 FIRST.replace("1 table section", "8 table sections"),
                 *(f"[table: t{number}] min-provisioned-reads: {number}" for number in range(1, 6)),
-                "3 more sections with options of their own; --show-config has them all",
+                "3 more sections with their own options; --show-config shows them all",
             ],
             id="many sections",
         ),

@@ -233,32 +233,32 @@ def test_region(
         (
             "[global]\naws-access-key-id: a\n",
             {},
-            ["FILE: [global] aws-access-key-id: is half a key pair; give aws-secret-access-key-id too, or neither"],
+            ["FILE: [global] aws-access-key-id: is half of a key pair; set aws-secret-access-key-id too, or neither"],
         ),
         (
             "[global]\naws-secret-access-key: s\n",
             {},
-            ["FILE: [global] aws-secret-access-key-id: is half a key pair; give aws-access-key-id too, or neither"],
+            ["FILE: [global] aws-secret-access-key-id: is half of a key pair; set aws-access-key-id too, or neither"],
         ),
         (
             "[DEFAULT]\naws-access-key-id: a\n",
             {},
-            ["FILE: [DEFAULT] aws-access-key-id: is half a key pair; give aws-secret-access-key-id too, or neither"],
+            ["FILE: [DEFAULT] aws-access-key-id: is half of a key pair; set aws-secret-access-key-id too, or neither"],
         ),
         (
             "",
             {"aws_access_key_id": "a"},
-            ["--aws-access-key-id: is half a key pair; give --aws-secret-access-key too, or neither"],
+            ["--aws-access-key-id: is half of a key pair; set --aws-secret-access-key too, or neither"],
         ),
         (
             "",
             {"aws_secret_access_key_id": "s"},
-            ["--aws-secret-access-key: is half a key pair; give --aws-access-key-id too, or neither"],
+            ["--aws-secret-access-key: is half of a key pair; set --aws-access-key-id too, or neither"],
         ),
         (
             "[global]\naws-access-key-id:\naws-secret-access-key-id: s\n",
             {},
-            ["FILE: [global] aws-secret-access-key-id: is half a key pair; give aws-access-key-id too, or neither"],
+            ["FILE: [global] aws-secret-access-key-id: is half of a key pair; set aws-access-key-id too, or neither"],
         ),
     ],
 )
@@ -494,7 +494,7 @@ def test_default_may_hold_no_unknown_option(files: Files) -> None:
         "FILE: [DEFAULT] reads-uper-threshold: unknown option; did you mean reads-upper-threshold?",
         "FILE: [DEFAULT] regio: unknown option; did you mean region?",
         "FILE: [DEFAULT] log-levl: unknown option; did you mean log-level?",
-        "FILE: [DEFAULT] log-level: 'loud' is none of debug, info, warning, error",
+        "FILE: [DEFAULT] log-level: 'loud' is not one of debug, info, warning, error",
     ]
 
 
@@ -545,7 +545,7 @@ def test_home_and_environment_in_paths_of_flags(tmp_path: Path, monkeypatch: pyt
 
 def test_the_home_of_nobody() -> None:
     assert flag_problems(table_name="t", log_file="~no-such-user/log") == [
-        "--log-file: '~no-such-user/log' names a home directory that there is not"
+        "--log-file: '~no-such-user/log' names a home directory that does not exist"
     ]
 
 
@@ -560,7 +560,7 @@ def test_the_home_of_nobody() -> None:
         ("*", "nothing to repeat"),
         ("a{99999999999999999999}", "the repetition number is too large"),
         ("(?P<a", "missing >, unterminated name"),
-        ("a(?i)b", "Python 3.11 and later want (?i) and the like at the start of the expression"),
+        ("a(?i)b", "Python 3.11 and later require flags such as (?i) at the start of the expression"),
         ("(?z)a", "unknown extension"),
         ("\\8", "invalid group reference"),
     ],
@@ -704,17 +704,17 @@ BAD_VALUES = [
     (
         "[global]",
         f"aws-access-key-id: {KEY} # mine\naws-secret-access-key: s",
-        "aws-access-key-id: holds a blank, which no key does; only ' ;' begins a comment after a value",
+        "aws-access-key-id: contains a blank, which a key cannot; only ' ;' begins a comment after a value",
     ),
     (
         "[global]",
         f"aws-access-key-id: a\naws-secret-access-key: {KEY} #",
-        "aws-secret-access-key: holds a blank, which no key does; only ' ;' begins a comment after a value",
+        "aws-secret-access-key: contains a blank, which a key cannot; only ' ;' begins a comment after a value",
     ),
     (
         "[global]",
         f"aws-access-key-id: a b\naws-secret-access-key: {KEY}",
-        "aws-access-key-id: holds a blank, which no key does",
+        "aws-access-key-id: contains a blank, which a key cannot",
     ),
     ("[global]", "endpoint-url: localhost:8000", "endpoint-url: 'localhost:8000' is not an http:// or https:// URL"),
     ("[global]", "endpoint-url: ftp://a", "endpoint-url: 'ftp://a' is not an http:// or https:// URL"),
@@ -733,13 +733,17 @@ BAD_VALUES = [
     ("[global]", "circuit-breaker-timeout: 0", "circuit-breaker-timeout: 0 is below the least value, 1"),
     ("[global]", "circuit-breaker-timeout: 0.5", "circuit-breaker-timeout: 0.5 is below the least value, 1"),
     ("[global]", "circuit-breaker-timeout: 10s", "circuit-breaker-timeout: '10s' is not a number"),
-    ("[logging]", "log-level: loud", "log-level: 'loud' is none of debug, info, warning, error"),
+    ("[logging]", "log-level: loud", "log-level: 'loud' is not one of debug, info, warning, error"),
     (
         "[logging]",
         "log-level: warn",
-        "log-level: 'warn' is none of debug, info, warning, error; did you mean warning?",
+        "log-level: 'warn' is not one of debug, info, warning, error; did you mean warning?",
     ),
-    ("[logging]", "log-level: INFO,", "log-level: 'INFO,' is none of debug, info, warning, error; did you mean info?"),
+    (
+        "[logging]",
+        "log-level: INFO,",
+        "log-level: 'INFO,' is not one of debug, info, warning, error; did you mean info?",
+    ),
     *(
         (section, f"{text}", problem)
         for section in ("[default_options]", "[table: x]", "[gsi: i table: t]", "[DEFAULT]")
@@ -785,9 +789,9 @@ BAD_VALUES = [
             ),
             (
                 "increase-reads-unit: percents",
-                "increase-reads-unit: 'percents' is none of percent, units; did you mean percent?",
+                "increase-reads-unit: 'percents' is not one of percent, units; did you mean percent?",
             ),
-            ("increase-reads-unit: %", "increase-reads-unit: '%' is none of percent, units"),
+            ("increase-reads-unit: %", "increase-reads-unit: '%' is not one of percent, units"),
             (
                 "enable-reads-up-scaling: maybe",
                 "enable-reads-up-scaling: 'maybe' is neither true (yes, on, 1) nor false (no, off, 0)",
@@ -962,28 +966,28 @@ WARNINGS = {
     "lower just below upper": ("[table: t]\nreads-lower-threshold: 89.999\n", []),
     "max above the quota": (
         "[default_options]\nmax-provisioned-reads: 40001\n[table: t]\n[table: u]\n[gsi: i table: t]\n",
-        ["FILE: [default_options] max-provisioned-reads: 40001 is above DynamoDB's default quota of 40000 a table"],
+        ["FILE: [default_options] max-provisioned-reads: 40001 is above DynamoDB's default quota of 40000 per table"],
     ),
     "max at the quota": ("[table: t]\nmax-provisioned-writes: 40000\n", []),
     "a decrease of more than 100 %": (
         "[table: t]\ndecrease-reads-with: 101\n[gsi: i table: t]\ndecrease-reads-with: 100\n",
         [
-            "FILE: [table: t] decrease-reads-with: a decrease of 101 % takes away more than there is: "
-            "it always ends at its floor"
+            "FILE: [table: t] decrease-reads-with: a decrease of 101 % is above 100 %: "
+            "it always goes to the minimum or the load floor"
         ],
     ),
     "a decrease of more than 100 %, of consumption": (
         "[default_options]\ndecrease-writes-with: 20\ndecrease-consumed-writes-with: 200\n[table: t]\n[table: u]\n",
         [
-            "FILE: [default_options] decrease-consumed-writes-with: a decrease of 200 % takes away more than there is: "
-            "it always ends at its floor"
+            "FILE: [default_options] decrease-consumed-writes-with: a decrease of 200 % is above 100 %: "
+            "it always goes to the minimum or the load floor"
         ],
     ),
     "a decrease of more than 100 %, in a scale": (
         "[table: t]\ndecrease-consumed-reads-scale: {10: 150.5, 20: 50}\n",
         [
-            "FILE: [table: t] decrease-consumed-reads-scale: a decrease of 150.5 % takes away more than there is: "
-            "it always ends at its floor"
+            "FILE: [table: t] decrease-consumed-reads-scale: a decrease of 150.5 % is above 100 %: "
+            "it always goes to the minimum or the load floor"
         ],
     ),
     "a decrease of more than 100 %, but for its scale": (
@@ -1006,25 +1010,25 @@ WARNINGS = {
     ),
     "topic without types": (
         "[table: t]\nsns-topic-arn: arn:aws:sns:r:1:t\n",
-        ["FILE: [table: t] sns-topic-arn: without sns-message-types nothing is sent"],
+        ["FILE: [table: t] sns-topic-arn: nothing is sent without sns-message-types"],
     ),
     "unknown type": (
         "[table: t]\nsns-topic-arn: arn:aws:sns:r:1:t\n"
         "sns-message-types: scale-up, scale-dwn,,error, scale-down at-maximum\n",
         [
-            "FILE: [table: t] sns-message-types: 'scale-dwn' is no message type and is dropped; "
+            "FILE: [table: t] sns-message-types: 'scale-dwn' is not a message type and is ignored; "
             "did you mean scale-down?",
-            "FILE: [table: t] sns-message-types: 'error' is no message type and is dropped",
-            "FILE: [table: t] sns-message-types: 'scale-down at-maximum' is no message type and is dropped; "
-            "put commas between them",
+            "FILE: [table: t] sns-message-types: 'error' is not a message type and is ignored",
+            "FILE: [table: t] sns-message-types: 'scale-down at-maximum' is not a message type and is ignored; "
+            "separate message types with commas",
         ],
     ),
     **{
         f"disable-{axis}-{direction}-scaling": (
             f"[table: t]\ndisable-{axis}-{direction}-scaling: true\n",
             [
-                f"FILE: [table: t] disable-{axis}-{direction}-scaling: no release ever read this option, and it does "
-                f"nothing; what switches that off is enable-{axis}-{direction}-scaling: false"
+                f"FILE: [table: t] disable-{axis}-{direction}-scaling: no release has ever read this option, and "
+                f"it has no effect; write enable-{axis}-{direction}-scaling: false instead"
             ],
         )
         for axis in ("reads", "writes")
@@ -1033,8 +1037,8 @@ WARNINGS = {
     "disable in default_options": (
         "[default_options]\ndisable-reads-up-scaling: true\n[table: t]\n",
         [
-            "FILE: [default_options] disable-reads-up-scaling: no release ever read this option, and it does "
-            "nothing; what switches that off is enable-reads-up-scaling: false"
+            "FILE: [default_options] disable-reads-up-scaling: no release has ever read this option, and "
+            "it has no effect; write enable-reads-up-scaling: false instead"
         ],
     ),
 }
@@ -1076,8 +1080,7 @@ UNKNOWN = {
     ),
     "underscores in what was never read": (
         "[table: t]\ndisable_reads_up_scaling: true\n",
-        "FILE: [table: t] disable_reads_up_scaling: unknown option; "
-        "what switches that off is enable-reads-up-scaling: false",
+        "FILE: [table: t] disable_reads_up_scaling: unknown option; write enable-reads-up-scaling: false instead",
     ),
     "the beginning of an option": (
         "[table: t]\nmaintenance: 22:00-06:00\n",
@@ -1086,7 +1089,7 @@ UNKNOWN = {
     "underscores in a table": (
         "[table: my_table]\n[gsi: i table: my_tabel]\n",
         "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean my_table? "
-        "(it must be named letter for letter)",
+        "(the name must be repeated exactly)",
     ),
     "nothing like it": ("[table: t]\ncolour: red\n", "FILE: [table: t] colour: unknown option"),
     "option of a table in global": (
@@ -1108,7 +1111,7 @@ UNKNOWN = {
     ),
     "option of the command line": (
         "[global]\ndry-run: true\n[table: t]\n",
-        "FILE: [global] dry-run: does not belong into a file; give it on the command line",
+        "FILE: [global] dry-run: cannot be set in a file; give it on the command line",
     ),
     "unknown section": (
         "[globl]\n[table: t]\n",
@@ -1132,12 +1135,12 @@ UNKNOWN = {
     ),
     "gsi without its table": (
         "[table: ^t$]\n[gsi: i table: t]\n",
-        "FILE: [gsi: i table: t]: there is no section [table: t] (it must be named letter for letter)",
+        "FILE: [gsi: i table: t]: there is no section [table: t] (the name must be repeated exactly)",
     ),
     "gsi with a mistyped table": (
         "[table: my_table]\n[gsi: i table: my_tabel]\n",
         "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean my_table? "
-        "(it must be named letter for letter)",
+        "(the name must be repeated exactly)",
     ),
     "gsi that names no table": (
         "[table: t]\n[gsi: i]\n",
@@ -1145,19 +1148,19 @@ UNKNOWN = {
     ),
     "gsi that names no index": (
         "[table: t]\n[gsi: table: t]\n",
-        "FILE: [gsi: table: t]: names nothing; a regular expression follows the colon",
+        "FILE: [gsi: table: t]: has no name; write a regular expression after the colon",
     ),
     "index after its table": (
         "[table:T gsi:^i$]\n",
-        "FILE: [table:T gsi:^i$]: can match nothing; an index's section is [gsi: ^i$ table: T]",
+        "FILE: [table:T gsi:^i$]: cannot match anything; for an index, write [gsi: ^i$ table: T]",
     ),
     "index after its table, with blanks": (
         "[table: ^t$]\n[table : ^t$ , gsi :  ^i$ ]\n",
-        "FILE: [table : ^t$ , gsi :  ^i$]: can match nothing; an index's section is [gsi: ^i$ table: ^t$]",
+        "FILE: [table : ^t$ , gsi :  ^i$]: cannot match anything; for an index, write [gsi: ^i$ table: ^t$]",
     ),
     "table that names nothing": (
         "[table:]\n[table: t]\n",
-        "FILE: [table:]: names nothing; a regular expression follows the colon",
+        "FILE: [table:]: has no name; write a regular expression after the colon",
     ),
     "duplicate section": ("[table: t]\n[table: t]\n", "FILE: [table: t]: appears twice in this file, first on line 1"),
     "duplicate global": (
@@ -1283,10 +1286,10 @@ def test_all_problems_of_flags_and_file_at_once(files: Files) -> None:
     flags = {"log_level": "loud", "instance": "a/b", "reads_upper_threshold": "y", "daemon": "begin"}
     assert sorted(files.problems(text, **flags)) == sorted(
         [
-            "--daemon: 'begin' is none of start, stop, restart, status, foreground, fg",
+            "--daemon: 'begin' is not one of start, stop, restart, status, foreground, fg",
             "--instance: 'a/b' is not a name of letters, digits, '.', '_' and '-'",
-            "--reads-upper-threshold: needs --table-name; a file's tables are configured in the file alone",
-            "--log-level: 'loud' is none of debug, info, warning, error",
+            "--reads-upper-threshold: needs --table-name; configure the tables of a file in the file",
+            "--log-level: 'loud' is not one of debug, info, warning, error",
             "--reads-upper-threshold: 'y' is not a number",
             "FILE: [global] check-interval: 'soon' is not a whole number",
             "FILE: [loging]: unknown section; did you mean [logging]?",
@@ -1295,7 +1298,7 @@ def test_all_problems_of_flags_and_file_at_once(files: Files) -> None:
             "FILE: [table: (] min-provisioned-reads and max-provisioned-reads: the minimum 9 is above the maximum 8",
             "FILE: [table: (]: the regular expression '(' does not compile: "
             "missing ), unterminated subpattern at position 0",
-            "FILE: [gsi: i table: u]: there is no section [table: u] (it must be named letter for letter)",
+            "FILE: [gsi: i table: u]: there is no section [table: u] (the name must be repeated exactly)",
         ]
     )
 
@@ -1303,7 +1306,7 @@ def test_all_problems_of_flags_and_file_at_once(files: Files) -> None:
 @pytest.mark.parametrize("option", [o for o in options.OPTIONS if o.flag and o.axis], ids=lambda option: option.name)
 def test_a_table_flag_without_table_name(option: Option) -> None:
     assert flag_problems(**{option.name: _valid_text(option)}) == [
-        f"--{option.name}: needs --table-name; a file's tables are configured in the file alone"
+        f"--{option.name}: needs --table-name; configure the tables of a file in the file"
     ]
 
 
@@ -1317,22 +1320,22 @@ def test_a_table_flag_without_table_name(option: Option) -> None:
         ),
         (
             {"table_name": "t", "daemon": "stat"},
-            "--daemon: 'stat' is none of start, stop, restart, status, foreground, fg; did you mean status?",
+            "--daemon: 'stat' is not one of start, stop, restart, status, foreground, fg; did you mean status?",
         ),
         (
             {"table_name": "t", "daemon": "strat"},
-            "--daemon: 'strat' is none of start, stop, restart, status, foreground, fg; did you mean start?",
+            "--daemon: 'strat' is not one of start, stop, restart, status, foreground, fg; did you mean start?",
         ),
         (
             {"table_name": "t", "daemon": "fore"},
-            "--daemon: 'fore' is none of start, stop, restart, status, foreground, fg; did you mean foreground?",
+            "--daemon: 'fore' is not one of start, stop, restart, status, foreground, fg; did you mean foreground?",
         ),
-        ({"table_name": ""}, "--table-name: has no value; leave the option out, or give it one"),
+        ({"table_name": ""}, "--table-name: has no value; set one, or remove the option"),
         ({"table_name": "t", "check_interval": "0"}, "--check-interval: 0 is below the least value, 1"),
         ({"table_name": "t", "endpoint_url": "x"}, "--endpoint-url: 'x' is not an http:// or https:// URL"),
         ({"table_name": "t", "config": "/no/such.conf"}, "/no/such.conf: cannot be read: No such file or directory"),
         ({"table_name": "t", "config": "/"}, "/: cannot be read: Is a directory"),
-        ({"config": ""}, "--config: has no value; leave the option out, or give it one"),
+        ({"config": ""}, "--config: has no value; set one, or remove the option"),
     ],
 )
 def test_a_bad_flag(flags: dict[str, str], expected: str) -> None:
@@ -1431,7 +1434,7 @@ def test_long_headers_load_fast(files: Files, text: str) -> None:
 
 # What templates make of "not set"
 
-EMPTY = "is empty and counts as not set"
+EMPTY = "is empty, which means not set"
 NOT_SET = {
     "nothing": ("reads-upper-threshold", "", EMPTY),
     "a pair of quotes": ("reads-upper-threshold", '""', EMPTY),
@@ -1440,16 +1443,16 @@ NOT_SET = {
     "an empty maximum": (
         "max-provisioned-writes",
         "",
-        f"{EMPTY}; where nothing else sets a maximum, there is no limit on cost",
+        f"{EMPTY}; unless another section sets a maximum, cost has no limit",
     ),
-    "a topic": ("sns-topic-arn", "false", "false counts as not set"),
-    "a topic in other letters": ("sns-topic-arn", "FALSE", "FALSE counts as not set"),
-    "a minimum": ("min-provisioned-writes", "0", "0 counts as not set"),
-    "an amount": ("increase-consumed-reads-with", "0", "0 counts as not set"),
-    "another amount": ("decrease-consumed-writes-with", "00", "00 counts as not set"),
-    "an empty scale": ("increase-consumed-reads-scale", "{ }", "{ } counts as not set"),
-    "no scale": ("decrease-consumed-writes-scale", "None", "None counts as not set"),
-    "an empty scale over lines": ("increase-consumed-reads-scale", "{\n  }", r"{\n} counts as not set"),
+    "a topic": ("sns-topic-arn", "false", "false means not set"),
+    "a topic in other letters": ("sns-topic-arn", "FALSE", "FALSE means not set"),
+    "a minimum": ("min-provisioned-writes", "0", "0 means not set"),
+    "an amount": ("increase-consumed-reads-with", "0", "0 means not set"),
+    "another amount": ("decrease-consumed-writes-with", "00", "00 means not set"),
+    "an empty scale": ("increase-consumed-reads-scale", "{ }", "{ } means not set"),
+    "no scale": ("decrease-consumed-writes-scale", "None", "None means not set"),
+    "an empty scale over lines": ("increase-consumed-reads-scale", "{\n  }", r"{\n} means not set"),
 }
 
 
@@ -1502,7 +1505,7 @@ def test_empty_flags_count_as_not_set(files: Files) -> None:
     loaded = files.load(f"[global]\ncheck-interval: 60\n{T}", **given)
     assert loaded.config["global"]["check_interval"] == 60
     assert len(loaded.warnings) == len(given) > 20
-    assert loaded.warnings[0] == "--profile: is empty and counts as not set"
+    assert loaded.warnings[0] == "--profile: is empty, which means not set"
 
 
 _BY_KEY = {option.name.replace("-", "_"): option for option in options.OPTIONS}
@@ -1512,7 +1515,7 @@ _BY_KEY = {option.name.replace("-", "_"): option for option in options.OPTIONS}
 def test_empty_flags_that_stay_errors(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loader.load({"table-name": "t", name.replace("_", "-"): ""})
-    assert caught.value.problems == (f"--{name.replace('_', '-')}: has no value; leave the option out, or give it one",)
+    assert caught.value.problems == (f"--{name.replace('_', '-')}: has no value; set one, or remove the option",)
 
 
 def test_of_a_doubled_threshold_the_last_counts(files: Files) -> None:
@@ -1676,7 +1679,7 @@ LINES = {
     "warning: a topic": (f"{T}sns-topic-arn: arn:aws:sns:r:1:t\n", ["2: [table: t] sns-topic-arn"]),
     "warning: message types": (
         f"{T}sns-message-types: x\nsns-topic-arn: arn:aws:sns:r:1:t\n",
-        ["2: [table: t] sns-message-types: 'x'", "3: [table: t] sns-topic-arn: without"],
+        ["2: [table: t] sns-message-types: 'x'", "3: [table: t] sns-topic-arn: nothing is sent"],
     ),
     "warning: a profile": (f"[global]\nprofile: p\n{PAIR}{T}", ["2: [global] profile: the static"]),
 }
@@ -1764,7 +1767,7 @@ def test_the_secret_without_id_counts_and_says_so(files: Files) -> None:
     text = f"[global]\naws-access-key-id: a\naws-secret-access-key: {KEY}\n{T}"
     assert files.load(text).config["global"]["aws_secret_access_key"] == KEY
     assert files.warnings(text) == [
-        "FILE: [global] aws-secret-access-key: counts, though the original ignored it under this name"
+        "FILE: [global] aws-secret-access-key: is used, although the original ignored this spelling"
     ]
     assert files.warnings(text.replace("key:", "key-id:")) == []
 
@@ -1948,7 +1951,7 @@ def test_errors_are_one_line_each_and_the_exit_code_is_2(tmp_path: Path, run: Ru
     done = run("--config", "a.conf", "--show-config", "--log-level", "loud", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        "dynamic-dynamodb: error: --log-level: 'loud' is none of debug, info, warning, error",
+        "dynamic-dynamodb: error: --log-level: 'loud' is not one of debug, info, warning, error",
         "dynamic-dynamodb: error: a.conf:2: [global] check-interval: 'soon' is not a whole number",
         "dynamic-dynamodb: error: a.conf:3: [table: (]: the regular expression '(' does not compile: "
         "missing ), unterminated subpattern at position 0",
@@ -1962,7 +1965,9 @@ def test_warnings_go_to_stderr_and_leave_the_json_alone(tmp_path: Path, run: Run
     assert done.returncode == 0
     assert json.loads(done.stdout)["tables"]["t"]["enable_reads_up_scaling"] is True
     (line,) = done.stderr.splitlines()
-    assert line.startswith("dynamic-dynamodb: warning: a.conf:2: [table: t] disable-reads-up-scaling: no release ever")
+    assert line.startswith(
+        "dynamic-dynamodb: warning: a.conf:2: [table: t] disable-reads-up-scaling: no release has ever"
+    )
 
 
 def test_bad_configuration_is_told_before_anything_else_happens(tmp_path: Path, run: Run) -> None:

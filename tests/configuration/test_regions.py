@@ -31,7 +31,7 @@ MISTYPED = {
     "cn-noth-1": "cn-north-1",
 }
 PERHAPS_NEW = ["eu-west-9", "us-east-17", "sa-west-1", "ca-north-1", "frankfurt", "europe-west-1", "local", "x"]
-NEWER = "is no region that this boto3 knows; it may be newer"
+NEWER = "is not a region that this release of boto3 knows; it may be newer"
 
 
 def problems(region: str, **flags: str) -> list[str]:
@@ -42,7 +42,7 @@ def problems(region: str, **flags: str) -> list[str]:
 
 @pytest.mark.parametrize("region", MISTYPED)
 def test_letters_that_differ_from_a_near_region_are_an_error(region: str) -> None:
-    assert problems(region) == [f"--region: {region} is no region of AWS; did you mean {MISTYPED[region]}?"]
+    assert problems(region) == [f"--region: {region} is not an AWS region; did you mean {MISTYPED[region]}?"]
 
 
 @pytest.mark.parametrize("region", PERHAPS_NEW)
@@ -82,14 +82,14 @@ def test_the_line_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         loader.load({"config": str(file)})
     assert list(caught.value.problems) == [
-        f"{file}:3: [global] region: eu-wset-1 is no region of AWS; did you mean eu-west-1?"
+        f"{file}:3: [global] region: eu-wset-1 is not an AWS region; did you mean eu-west-1?"
     ]
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_the_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for region, problem in (
-        ("eu-wset-1", "eu-wset-1 is no region of AWS; did you mean eu-west-1?"),
+        ("eu-wset-1", "eu-wset-1 is not an AWS region; did you mean eu-west-1?"),
         ("eu-west-1\n", r"'eu-west-1\n' has a blank or line break at an end"),
         ("eu west 1", "'eu west 1' is not a region, like eu-west-1"),
     ):
@@ -103,7 +103,7 @@ def test_the_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> No
 # With any endpoint, at the edge that users have
 
 WARNING = f"eu-wset-1 {NEWER}; did you mean eu-west-1?"
-ERROR = "eu-wset-1 is no region of AWS; did you mean eu-west-1?"
+ERROR = "eu-wset-1 is not an AWS region; did you mean eu-west-1?"
 HERE = "endpoint_url = http://127.0.0.1:9\n"
 ENDPOINTS = {
     "none": ((), {}, "", ERROR),

@@ -91,7 +91,7 @@ def test_by_flags_alone() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("scaling-policy: target", "'target' is none of thresholds, target-tracking"),
+        ("scaling-policy: target", "'target' is not one of thresholds, target-tracking"),
         ("scaling-policy: target_tracking", "did you mean target-tracking?"),
         ("target-reads-utilization: 19", "19 is below the least value, 20"),
         ("target-reads-utilization: 101", "101 is above the greatest value, 100"),
@@ -127,7 +127,7 @@ NO_TRACKING = "reads follow thresholds"
         (TRACKED + "num-read-checks-before-scale-down: 3\n", [("num-read-checks-before-scale-down", NO_THRESHOLDS)]),
         (TRACKED + "decrease-consumed-reads-scale: {10: 50}\n", [("decrease-consumed-reads-scale", NO_THRESHOLDS)]),
         (TRACKED + "throttled-reads-upper-threshold: 3\n", [("throttled-reads-upper-threshold", NO_THRESHOLDS)]),
-        (TRACKED + "lookback-period: 3\n", [("lookback-period", "the last minutes that are known")]),
+        (TRACKED + "lookback-period: 3\n", [("lookback-period", "the last minutes that CloudWatch has")]),
         (TRACKED + "lookback-period: 3\n" + ALARM, []),  # alarms look at it
         (TRACKED + "writes-scaling-policy: thresholds\nwrites-upper-threshold: 80\nlookback-period: 3\n", []),
         ("[default_options]\nreads-upper-threshold: 80\n" + TRACKED, []),  # for the other tables
@@ -160,7 +160,10 @@ def test_what_has_no_effect_draws_a_warning(tmp_path: Path, text: str, warned: l
         (
             TRACKED,
             {"run_once": True},
-            ["target-tracking knows no recurring loads with --run-once: no process lives long enough to read the past"],
+            [
+                "target-tracking does not learn recurring loads with --run-once: "
+                "no process runs long enough to read the past"
+            ],
         ),
         ("[table: ^orders$]\n", {}, []),
         (

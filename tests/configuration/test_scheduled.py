@@ -108,11 +108,11 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     "neither": (schedule(), ["3: [schedule: s table: t]: has no when", "3: [schedule: s table: t]: sets no option"]),
     "zone in another letter case": (
         schedule(MONDAYS, "time-zone: america/new_york", "min-provisioned-reads: 5"),
-        ["5: [schedule: s table: t] time-zone: 'america/new_york' is no time zone; did you mean America/New_York?"],
+        ["5: [schedule: s table: t] time-zone: 'america/new_york' is not a time zone; did you mean America/New_York?"],
     ),
     "a city": (
         schedule(MONDAYS, "time-zone: New York", "min-provisioned-reads: 5"),
-        ["time-zone: 'New York' is no time zone; did you mean America/New_York?"],
+        ["time-zone: 'New York' is not a time zone; did you mean America/New_York?"],
     ),
     "a mistyped zone": (
         schedule(MONDAYS, "time-zone: Europe/Berlim", "min-provisioned-reads: 5"),
@@ -120,12 +120,12 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     ),
     "nothing like a zone": (
         schedule(MONDAYS, "time-zone: ../etc/passwd", "min-provisioned-reads: 5"),
-        ["time-zone: '../etc/passwd' is no time zone; write an IANA name, like America/New_York"],
+        ["time-zone: '../etc/passwd' is not a time zone; write an IANA name, like America/New_York"],
     ),
-    "a folder": (schedule(MONDAYS, "time-zone: America", "min-provisioned-reads: 5"), ["'America' is no time zone"]),
+    "a folder": (schedule(MONDAYS, "time-zone: America", "min-provisioned-reads: 5"), ["'America' is not a time zone"]),
     "zones with leap seconds": (
         schedule(MONDAYS, "time-zone: right/UTC", "min-provisioned-reads: 5"),
-        ["'right/UTC' is no time zone"],
+        ["'right/UTC' is not a time zone"],
     ),
     "weekday": (
         schedule("when: Mo 10:00-12:00", "min-provisioned-reads: 5"),
@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     ),
     "no such table": (
         "[table: ^orders$]\n" + schedule(MONDAYS, "min-provisioned-reads: 5", of="table: ^ordres$"),
-        ["there is no section [table: ^ordres$]; did you mean ^orders$? (it must be named letter for letter)"],
+        ["there is no section [table: ^ordres$]; did you mean ^orders$? (the name must be repeated exactly)"],
     ),
     "no such index": (
         schedule(MONDAYS, "min-provisioned-reads: 5", of="gsi: j table: t"),
@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
         ["[schedule: s table: t] check-interval: does not belong here; move it into the [global] section"],
     ),
     "a mistyped option": (schedule(MONDAYS, "min-provisioned-read: 5"), ["did you mean min-provisioned-reads?"]),
-    "when in a table": ("[table: u]\n" + MONDAYS + "\n", ["4: [table: u] when: belongs into a schedule alone"]),
+    "when in a table": ("[table: u]\n" + MONDAYS + "\n", ["4: [table: u] when: is for schedules only"]),
     "a minimum above its own maximum": (
         schedule(MONDAYS, "min-provisioned-reads: 9", "max-provisioned-reads: 8"),
         ["6: [schedule: s table: t] min-provisioned-reads and max-provisioned-reads: the minimum 9 is above the max"],

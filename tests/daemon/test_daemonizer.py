@@ -429,7 +429,7 @@ def test_status(place: Place) -> None:
     done = place.run("status")
     found = re.fullmatch(
         r"dynamic-dynamodb: instance test is running: process (\d+), since (.+) UTC; "
-        r"nothing is known of its checks: it has not left a heartbeat yet\n",
+        r"nothing is known about its checks: it has not written a heartbeat yet\n",
         done.stdout,
     )
     assert done.returncode == 0

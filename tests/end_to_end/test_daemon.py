@@ -191,7 +191,7 @@ def test_stop_and_status_read_no_configuration(place: Place, config: str) -> Non
         assert re.fullmatch(f"dynamic-dynamodb: instance test {said}\n", done.stdout)
     assert not lives(pid)
     assert not place.pid_file().exists()
-    assert place.text().splitlines()[-1].endswith(" - INFO - told to end by a signal: ended")
+    assert place.text().splitlines()[-1].endswith(" - INFO - ended by a signal")
 
 
 def test_status_that_cannot_be_told(place: Place) -> None:
@@ -206,7 +206,7 @@ def test_one_check_takes_the_foreground(place: Place, command: str) -> None:
     """Of a daemon that ends by itself nobody would hear how."""
     done = place.run(command, "--run-once")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--run-once: goes with --daemon foreground" in done.stderr
+    assert "--run-once: works with --daemon foreground" in done.stderr
     assert not place.pid_file().exists()
 
 
@@ -335,7 +335,7 @@ def test_told_to_end_in_the_sleep(place: Place, spawn: Spawn, number: int, code:
     assert place.end(pid, number) < SOON
     assert attached.end(number)[0] == code
     assert not list(place.folder.glob("*.pid"))
-    assert len(place.lines("told to end by a signal: ended")) == 2
+    assert len(place.lines("ended by a signal")) == 2
     assert "Traceback" not in place.text() + attached.log
 
 
@@ -378,7 +378,7 @@ def test_told_to_end_in_the_middle_of_updates(place: Place, how: str) -> None:
     assert not place.pid_file().exists()
     assert len(place.lines("100 -> 150")) == place.server.calls["UpdateTable"] == len(place.server.world.updates)
     assert place.server.calls["UpdateTable"] == begun
-    assert place.lines("told to end by a signal: ended") == place.text().splitlines()[-1:]
+    assert place.lines("ended by a signal") == place.text().splitlines()[-1:]
     place.server.faults.clear()
     place.start()
     place.wait_for("100 -> 150", count=20)
@@ -672,7 +672,7 @@ def test_told_to_end_in_the_middle_of_a_reload(place: Place) -> None:
         os.kill(pid, signal.SIGHUP)
     assert place.end(pid) < SOON
     assert not place.pid_file().exists()
-    assert place.text().splitlines()[-1].endswith("told to end by a signal: ended")
+    assert place.text().splitlines()[-1].endswith("ended by a signal")
 
 
 # Paths, modes, logs
@@ -771,7 +771,7 @@ def test_a_logging_configuration_file(place: Place) -> None:
     until(lambda: len(re.findall(f"new dryrun - {CHECKED}", place.text()[began:])) >= 2)
     assert " - dynamic-dynamodb - " not in place.text()[began:]
     assert place.run("stop").returncode == 0
-    assert place.text().endswith("new dryrun - told to end by a signal: ended\n")
+    assert place.text().endswith("new dryrun - ended by a signal\n")
 
 
 HANDLER = """

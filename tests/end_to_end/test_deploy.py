@@ -123,7 +123,7 @@ def test_supervisord(supervisor: Supervisor, place: Place) -> None:
     assert time.monotonic() - began < LONG  # supervisord would kill it after 120 s
     assert not lives(second)
     assert not list(place.folder.glob("*.pid"))
-    assert supervisor.log.read_text().endswith("told to end by a signal: ended\n")
+    assert supervisor.log.read_text().endswith("ended by a signal\n")
     own = (place.home / "supervisord.log").read_text()
     assert "terminated by SIGKILL; not expected" in own
     assert own.rstrip().endswith("stopped: dynamic-dynamodb (exit status 0)")

@@ -347,7 +347,7 @@ def test_any_flags_are_accepted_or_refused(tmp_path: Path, flags: list[str]) -> 
 def test_a_name_that_no_file_can_have(flags: tuple[str, ...], name: str) -> None:
     done = main(*flags, name)
     shown = name.encode("unicode_escape").decode()
-    error = f"{flags[-1]}: '{shown}' holds a character that no path can hold"
+    error = f"{flags[-1]}: '{shown}' contains a character that a path cannot contain"
     assert done == Done(2, "", f"dynamic-dynamodb: error: {error}\n")
 
 

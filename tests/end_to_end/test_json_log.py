@@ -182,8 +182,8 @@ def test_how_many_old_files_are_kept(place: Place) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ("log-format: yaml", "log-format: 'yaml' is none of text, json"),
-        ("log-format: JSON", "log-format: 'JSON' is none of text, json; did you mean json?"),
+        ("log-format: yaml", "log-format: 'yaml' is not one of text, json"),
+        ("log-format: JSON", "log-format: 'JSON' is not one of text, json; did you mean json?"),
         ("log-backup-count: 0", "log-backup-count: 0 is below the least value, 1"),
         ("log-backup-count: many", "log-backup-count: 'many' is not a whole number"),
     ],

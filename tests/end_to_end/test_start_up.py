@@ -135,26 +135,23 @@ def test_the_examples_of_the_usage_are_understood(run: Run, tmp_path: Path) -> N
         (("-x", "-t", "t"), ["-x: unknown flag; --help lists them"]),
         (
             ("--maintenance-windows", "22:00-06:00", "-t", "t"),
-            [
-                "--maintenance-windows: not a flag, but an option of the file alone; "
-                "write maintenance-windows: VALUE into its section there"
-            ],
+            ["--maintenance-windows: not a flag, but an option of the file; write maintenance-windows: VALUE there"],
         ),
-        (("my-table",), ["'my-table': unexpected; a table is named with --table-name, a file with --config"]),
+        (("my-table",), ["'my-table': unexpected; name a table with --table-name, a file with --config"]),
         (
             ("-t", "t", "--log-level", "inf"),
-            ["--log-level: 'inf' is none of debug, info, warning, error; did you mean info?"],
+            ["--log-level: 'inf' is not one of debug, info, warning, error; did you mean info?"],
         ),
         (
             ("-t", "t", "--increase-reads-unit", "percnt"),
-            ["--increase-reads-unit: 'percnt' is none of percent, units; did you mean percent?"],
+            ["--increase-reads-unit: 'percnt' is not one of percent, units; did you mean percent?"],
         ),
         (
             ("--tabel-name", "t", "--chek", "3", "--log-level", "loud"),
             [
                 "--tabel-name: unknown flag; did you mean --table-name?",
                 "--chek: unknown flag; did you mean --check-interval?",
-                "--log-level: 'loud' is none of debug, info, warning, error",
+                "--log-level: 'loud' is not one of debug, info, warning, error",
             ],
         ),
         (
@@ -175,13 +172,13 @@ def test_the_examples_of_the_usage_are_understood(run: Run, tmp_path: Path) -> N
         (
             ("-t", "t", "--reads", "5"),
             [
-                "--reads: could be any of --reads-upper-threshold, --reads-lower-threshold, --reads-scaling-policy, "
-                "--reads-burst-credit, --reads-throttled-minutes-per-day; write more of it"
+                "--reads: is ambiguous; write one of --reads-upper-threshold, --reads-lower-threshold, "
+                "--reads-scaling-policy, --reads-burst-credit, --reads-throttled-minutes-per-day"
             ],
         ),
         (
             ("-t", "t", "--aws=s3 could match cret"),
-            ["--aws: could be any of --aws-access-key-id, --aws-secret-access-key; write more of it"],
+            ["--aws: is ambiguous; write one of --aws-access-key-id, --aws-secret-access-key"],
         ),
     ],
 )

@@ -87,7 +87,7 @@ def test_five_runs_scale_down_with_a_state_file(place: Place, runs: Runs) -> Non
     assert place.server.calls["UpdateTable"] >= 1
     assert holds[3] == ["1"]  # a decrease that was made is not waited for any longer
     assert not any("nothing is remembered" in one for one in said)
-    assert all(re.search(r"dd\.state: going on from the check that ended at .* UTC", one) for one in said[1:])
+    assert all(re.search(r"dd\.state: continues from the check that ended at .* UTC", one) for one in said[1:])
 
 
 def test_the_option_of_the_file(place: Place, runs: Runs) -> None:
@@ -225,7 +225,7 @@ def test_whoever_has_lost_the_lock_does_not_write_over_the_work_of_another(
     until(lambda: place.server.calls["DescribeTable"] == 2)
     held.release()
     assert first.process.wait(PATIENCE) == 0
-    assert f"process {second.process.pid} is using it; what is remembered is lost when this process ends" in first.log
+    assert f"process {second.process.pid} is using it; the state is lost when this process ends" in first.log
     assert not runs.path.exists()
     other.release()
     assert second.process.wait(PATIENCE) == 0
@@ -302,8 +302,8 @@ def test_ended_while_it_measures_it_keeps_what_there_was(place: Place, runs: Run
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (lambda path: os.truncate(path, path.stat().st_size // 2), "is not JSON as this program writes it"),
-        (lambda path: os.truncate(path, 0), "is not JSON as this program writes it"),
+        (lambda path: os.truncate(path, path.stat().st_size // 2), "is not JSON written by this program"),
+        (lambda path: os.truncate(path, 0), "is not JSON written by this program"),
         (lambda path: path.write_text('{"version": 2}'), "was written by a newer release"),
         (lambda path: path.chmod(0o666), "can be written to by others"),
         (lambda path: path.write_text(path.read_text().replace('"reads":1', '"reads":"1"')), "is damaged"),
@@ -315,7 +315,7 @@ def test_it_begins_afresh(runs: Runs, damage: Callable[[Path], object], why: str
     said = runs()
     (warning,) = [line for line in said.splitlines() if " - WARNING - " in line]
     assert f"state file {runs.path}: {why}" in warning
-    assert warning.endswith("; nothing is remembered of earlier checks")
+    assert warning.endswith("; earlier checks are not remembered")
     assert "hold, check 1 of 3" in said
     assert "hold, check 2 of 3" in runs()
 

@@ -162,9 +162,9 @@ def test_a_dry_run_tells_that_it_lives_and_changes_nothing_of_what_is_remembered
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda path: os.truncate(path, 100), "is not JSON as this program writes it"),
-        (lambda path: path.unlink(), "it has not left a heartbeat yet"),
-        (lambda path: path.write_text('{"version":1,"heartbeat":{}}'), "is damaged: instance is no str"),
+        (lambda path: os.truncate(path, 100), "is not JSON written by this program"),
+        (lambda path: path.unlink(), "it has not written a heartbeat yet"),
+        (lambda path: path.write_text('{"version":1,"heartbeat":{}}'), "is damaged: instance is not a valid str"),
         (lambda path: (path.unlink(), path.symlink_to("/etc/hostname")), "is a symbolic link, which is not followed"),
     ],
 )
@@ -173,7 +173,7 @@ def test_a_state_file_that_cannot_be_used(place: Place, spoil: Any, why: str) ->
     spoil(place.pid_file().with_suffix(".state"))
     done = place.run("status")
     assert done.returncode == 0
-    assert re.search(rf"is running: process {pid}, {SINCE}; nothing is known of its checks: ", done.stdout)
+    assert re.search(rf"is running: process {pid}, {SINCE}; nothing is known about its checks: ", done.stdout)
     assert why in done.stdout
     assert place.run("status", "--max-age").returncode == 4
     (one,) = json.loads(place.run("status", "--json").stdout)
@@ -204,7 +204,7 @@ def test_the_heartbeat_after_sighup(place: Place) -> None:
 def test_flags_of_status_alone(place: Place, flag: str, command: str | None) -> None:
     words = ["--daemon", command] if command else ["--run-once"]
     done = run_script("--config", str(place.conf), "--pid-file-dir", str(place.folder), *words, flag)
-    assert (done.returncode, done.stderr) == (2, f"dynamic-dynamodb: error: {flag}: goes with --daemon status\n")
+    assert (done.returncode, done.stderr) == (2, f"dynamic-dynamodb: error: {flag}: works only with --daemon status\n")
 
 
 @pytest.mark.parametrize("value", ["x", "-1", "1.5"])

@@ -63,12 +63,13 @@ def test_a_folder_that_is_not_writable(place: Place, command: str) -> None:
     place.configure(interval=1)
     env = before_all(place.home, "sitecustomize", AN_ORDINARY_USER)
     done = place.run(command, *(["--run-once"] if command == "foreground" else []), env=env)
-    doubt = f"log-file {place.log}: cannot be rotated at midnight, since its folder is not writable; it will grow"
+    why = "because its folder is not writable; it will keep growing"
+    doubt = f"log-file {place.log}: cannot be rotated at midnight, {why}"
     assert done.returncode == 0, done.stderr
     assert doubt in done.stderr
     assert len(place.lines(f"WARNING - {doubt}")) == 1
     place.wait_for(CHECKED, count=3 if command == "start" else 1)
-    failed = f"log-file {place.log}: cannot be rotated: Permission denied; the log goes on in this file"
+    failed = f"log-file {place.log}: cannot be rotated: Permission denied; the log continues in this file"
     assert len(place.lines(failed)) == 1
     assert place.text().startswith("of two days ago\n")
     assert list(folder.iterdir()) == [place.log]
@@ -112,7 +113,7 @@ def test_two_processes_on_one_file_lose_nothing(tmp_path: Path) -> None:
     say(first, "of the first")
     say(second, "of the second")
     say(first, "of the first, again")
-    told = f"log-file {path}: another process has rotated it; give each instance a log-file"
+    told = f"log-file {path}: another process has rotated it; give each instance its own log-file"
     assert Path(f"{path}.{day}").read_text() == "of two days ago\n"
     assert texts(path) == ["of the first", told, "of the second", "of the first, again"]
     first.close()
@@ -191,7 +192,7 @@ def test_a_folder_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     fcntl.flock(lock, fcntl.LOCK_EX)
     say(log, "text")
     os.close(lock)
-    told = "cannot be rotated: another process holds a lock on its folder; the log goes on in this file"
+    told = "cannot be rotated: another process holds a lock on its folder; the log continues in this file"
     assert told in path.read_text()
     assert texts(path)[-1] == "text"
     assert list(tmp_path.iterdir()) == [path]
@@ -210,11 +211,10 @@ def test_a_new_file_that_cannot_be_opened_at_once(tmp_path: Path) -> None:
     path.unlink()
     say(log, "third")
     say(log, "fourth")
-    failed = (
-        f"log-file {path}: the new file cannot be opened: {os.strerror(errno.ELOOP)}; the log goes on in the old one "
-    )
-    assert texts(dated) == ["of two days ago", f"{failed}until it can", "first", "second"]
-    told = f"log-file {path}: another process has rotated it; give each instance a log-file"
+    why = os.strerror(errno.ELOOP)
+    failed = f"log-file {path}: the new file cannot be opened: {why}; the log continues in the old file"
+    assert texts(dated) == ["of two days ago", failed, "first", "second"]
+    told = f"log-file {path}: another process has rotated it; give each instance its own log-file"
     assert texts(path) == [told, "third", "fourth"]
     log.close()
 
@@ -236,7 +236,7 @@ def test_no_file_can_be_opened_at_midnight(tmp_path: Path) -> None:
         for number in full:
             os.close(number)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert f"cannot be rotated: {os.strerror(errno.EMFILE)}; the log goes on in this file" in path.read_text()
+    assert f"cannot be rotated: {os.strerror(errno.EMFILE)}; the log continues in this file" in path.read_text()
     assert texts(path)[-1] == "text"
     assert list(tmp_path.iterdir()) == [path]
     log.close()
@@ -270,7 +270,7 @@ def test_the_next_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone
 
 
 def test_the_second_of_two_instances_is_told(place: Place) -> None:
-    told = f"WARNING - log-file {place.log}: another process logs to it, too; give each instance a log-file"
+    told = f"WARNING - log-file {place.log}: another process also logs to it; give each instance its own log-file"
     pid = place.start()
     for _ in range(2):
         place.hang_up(pid)

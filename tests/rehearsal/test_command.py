@@ -411,16 +411,16 @@ def test_an_expression_that_backtracks(sections: tuple[str, ...], table: str, in
         (("--simulate", "sales-day", "--save-trace", "no/folder.csv"), "no/folder.csv: cannot be written"),
         (("--simulate", "sales-day", "--simulate-axis", "both"), "--simulate-axis: 'both'"),
         (("--simulate", "sales-day", "--output", "xml"), "--output: 'xml'"),
-        (("--simulate", "sales-day", "--daemon", "start"), "--daemon: does not go with --simulate"),
-        (("--simulate", "sales-day", "--run-once"), "--run-once: does not go with --simulate"),
-        (("--simulate", "sales-day", "--metrics-port", "9190"), "--metrics-port: does not go with --simulate"),
+        (("--simulate", "sales-day", "--daemon", "start"), "--daemon: cannot be combined with --simulate"),
+        (("--simulate", "sales-day", "--run-once"), "--run-once: cannot be combined with --simulate"),
+        (("--simulate", "sales-day", "--metrics-port", "9190"), "--metrics-port: cannot be combined with --simulate"),
         (("--simulate", "cloudwatch", "--simulate-days", "16"), "--simulate-days"),
         (("--simulate", "cloudwatch", "--simulate-axis", "reads"), "--simulate-axis: works only with one series"),
         *(
-            (("--simulate", "sales-day", flag), f"{flag}: does not go with --simulate")
+            (("--simulate", "sales-day", flag), f"{flag}: cannot be combined with --simulate")
             for flag in ("--dry-run", "--show-config", "--print-iam-policy", "--show-schedule")
         ),
-        (("--simulate", "sales-day", "--simulate-days", "7"), "--simulate-days: goes with --simulate cloudwatch alone"),
+        (("--simulate", "sales-day", "--simulate-days", "7"), "--simulate-days: works only with --simulate cloudwatch"),
         (("--simulate", "sales-dya"), "--simulate sales-dya: no such file; did you mean sales-day?"),
         (("--simulate-days", "7"), "--simulate-days: needs --simulate"),
         (("--save-trace", "a.csv"), "--save-trace: needs --simulate"),
@@ -462,15 +462,15 @@ def test_a_table_that_no_section_matches(tmp_path: Path) -> None:
     [
         (
             ["[standard]", "read-unit-hour: cheap"],
-            ":2: read-unit-hour: must be dollars, 0 or more, and is 'cheap'",
+            ":2: read-unit-hour: must be an amount in dollars, 0 or more, not 'cheap'",
         ),
-        (["[standard]", "read-unit-hour: -1"], ":2: read-unit-hour: must be dollars"),
-        (["[standard]", "read-unit-hour: nan"], ":2: read-unit-hour: must be dollars"),
+        (["[standard]", "read-unit-hour: -1"], ":2: read-unit-hour: must be an amount in dollars"),
+        (["[standard]", "read-unit-hour: nan"], ":2: read-unit-hour: must be an amount in dollars"),
         (["[standard]", *PRICES, "reads: 1"], ":6: reads: unknown option"),
         (["[standard]", *PRICES[1:]], ":1: [standard]: read-unit-hour missing; set all four prices"),
         (["[standard]", *PRICES[:2]], ":1: [standard]: million-reads and million-writes missing; set all four"),
-        (["[standard]", *PRICES, PRICES[0]], ":6: read-unit-hour: is there twice in [standard]"),
-        (["[standard]", *PRICES, "[Standard]"], ":6: [Standard]: this section is there twice"),
+        (["[standard]", *PRICES, PRICES[0]], ":6: read-unit-hour: is set twice in [standard]"),
+        (["[standard]", *PRICES, "[Standard]"], ":6: [Standard]: appears twice"),
         (["[standard]", *PRICES, "cheap"], ":6: 'cheap': is neither a [section] nor a line like"),
         (["[standard-ia]", *PRICES], "orders needs a section [standard] with its four prices"),
         (
@@ -478,10 +478,13 @@ def test_a_table_that_no_section_matches(tmp_path: Path) -> None:
             ":1: [dear]: unknown section; there are [prices], [standard], [standard-ia] and [cloudwatch]",
         ),
         (["[cloudwatch]", "alarm: 1"], ":2: alarm: unknown option; there are thousand-metrics, alarm-month"),
-        (["[cloudwatch]", "alarm-month: -1", "[standard]", *PRICES], ":2: alarm-month: must be dollars, 0 or more"),
+        (
+            ["[cloudwatch]", "alarm-month: -1", "[standard]", *PRICES],
+            ":2: alarm-month: must be an amount in dollars",
+        ),
         (["[cloudwatch]", "alarm-month: 1"], "has no prices; add a section [standard] or [standard-ia]"),
         (["[prices]", "region: x"], "has no prices"),
-        (["read-unit-hour: 1"], ":1: read-unit-hour: stands before the first section"),
+        (["read-unit-hour: 1"], ":1: read-unit-hour: comes before the first section"),
     ],
 )
 def test_bad_prices(lines: list[str], problem: str, tmp_path: Path) -> None:
