@@ -211,6 +211,15 @@ def test_the_units_own_commands(name: str, place: Place, spawn: Spawn) -> None:
         assert manager.next() == ["STOPPING=1"]
 
 
+@pytest.mark.parametrize("name", UNITS)
+def test_a_restart_finds_the_state_file(name: str) -> None:
+    """It is beside the pid file, in a folder that systemd removes at each stop unless it is told to keep it."""
+    settings = unit(name)
+    (folder,) = settings["RuntimeDirectory"]
+    assert f"--pid-file-dir /run/{folder} " in settings["ExecStart"][0]
+    assert settings["RuntimeDirectoryPreserve"] == ["yes"]
+
+
 def test_the_units_differ_in_the_instance_alone() -> None:
     one, many = (unit(name) for name in UNITS)
     assert one.keys() == many.keys()
