@@ -51,7 +51,7 @@ def run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequence
     except OSError:
         raise  # a full disk, which cli.py tells
     except Exception:
-        logging.getLogger(logs.NAME).exception("ended by an unforeseen error")
+        logging.getLogger(logs.NAME).exception("ended by an unexpected error")
         return FAILED
 
 

@@ -33,7 +33,7 @@ MOST_THREADS = 256
 PATIENCE = 45.0
 
 _NO_THREAD: str = (
-    "the system starts no thread for it; raise the limit (TasksMax=, --pids-limit, ulimit -u), or free memory"
+    "the system cannot start a thread; raise the limit (TasksMax=, --pids-limit, ulimit -u), or free memory"
 )
 
 # Of one step of a check: when so many calls got no answer, the rest is not asked, so that waiting has an end
@@ -49,7 +49,7 @@ _LOOK = 0.1
 _ENDING = 0.5
 
 
-NOT_ASKED = "not asked"  # the code of an item's error where too many calls before it got no answer
+NOT_ASKED = "not sent"  # the code of an item's error where too many calls before it got no answer
 
 
 class StoppedError(DynamicDynamoDBError):
@@ -354,7 +354,7 @@ class _Step(Generic[T, R]):
                     )
                     self._silent += 1
         if self._silent >= MOST_UNANSWERED:
-            self.refuse(f"{self._silent} calls before this one got no answer")
+            self.refuse(f"{self._silent} earlier calls got no answer")
 
     def _let_go(self, number: int) -> None:
         del self._begun[number]

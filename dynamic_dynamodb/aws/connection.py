@@ -143,7 +143,9 @@ def sets_endpoint(profile: str | None) -> bool:
 def _config_error(error: Exception) -> ConfigError:
     text = one_line(str(error))
     if text.startswith(("Invalid endpoint: ", "Invalid IPv6 URL")):
-        text += "; look at --endpoint-url, AWS_ENDPOINT_URL and its kind, and endpoint_url in the AWS profile"
+        text += (
+            "; check --endpoint-url, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> and endpoint_url in the AWS profile"
+        )
     return ConfigError([f"AWS configuration: {text}"])
 
 
@@ -156,7 +158,7 @@ def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
     if stopping():
         raise StoppedError("the program was told to end")
     if outdated():
-        raise OutdatedError("an attempt failed, and the table was described too long ago to send another")
+        raise OutdatedError("an attempt failed, and the table's description is too old to send another")
 
 
 def _do_not_repeat(parsed_response: Any, exception: Any, event_name: str, **_: Any) -> None:

@@ -213,7 +213,9 @@ def _check(frozen: Any, *, of_environment: bool) -> None:
         if not (value.isascii() and value.isprintable() and " " not in value):
             variables = [one for one in _VARIABLES[part] if of_environment and os.environ.get(one)]
             where = f" ({variables[0]})" if variables else ""
-            raise ValueError(f"the {name}{where} contains a blank, a line break or another character that no key has")
+            raise ValueError(
+                f"the {name}{where} contains a space, a line break or another character that keys do not have"
+            )
 
 
 def _unsigned(place: str, error: Exception) -> UnsignedError:

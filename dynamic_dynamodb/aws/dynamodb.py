@@ -43,7 +43,7 @@ def list_tables(dynamodb: Any) -> list[str]:
         if len(names) == known:  # a page without a new name: the service goes round in circles
             break
         arguments = {"ExclusiveStartTableName": last}
-    raise BadAnswerError(_LIST, "end of its pages")
+    raise BadAnswerError(_LIST, "end of pages")
 
 
 def describe(dynamodb: Any, name: str) -> Table:

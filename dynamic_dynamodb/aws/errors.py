@@ -62,7 +62,7 @@ _HINTS = {
     "ProxyConnectionError": "check the network and the proxy settings of the environment",
     "HTTPClientError": "check --endpoint-url, AWS_ENDPOINT_URL, HTTP_PROXY and HTTPS_PROXY",
     "SSLError": "check --endpoint-url and AWS_CA_BUNDLE",
-    "ResourceNotFoundException": "it was deleted meanwhile, or lives in another region or account",
+    "ResourceNotFoundException": "it was deleted, or is in another region or account",
 }
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"})
 _SERVICES = {
@@ -174,7 +174,7 @@ class BadAnswerError(AwsError):
     """An answer of AWS that lacks a field or has one of the wrong kind."""
 
     def __init__(self, operation: str, field: str) -> None:
-        super().__init__(operation, _BAD, f"no usable {field} in it", answered=False)
+        super().__init__(operation, _BAD, f"no usable {field}", answered=False)
 
 
 class UnsignedError(DynamicDynamoDBError):
@@ -243,7 +243,7 @@ def _aws_error(operation: str, error: Exception, names: frozenset[str]) -> AwsEr
     if isinstance(error, UnsignedError):  # never sent, so that nothing can have come of it
         return AwsError(operation, error.code, str(error))
     if isinstance(error, OutdatedError):  # what became of the attempt before is not known
-        return AwsError(operation, "not repeated", str(error), answered=False)
+        return AwsError(operation, "not retried", str(error), answered=False)
     code, message = type(error).__name__, str(error)
     response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
     refusal = response.get("Error") if isinstance(response, dict) else None

@@ -89,4 +89,4 @@ def quota(error: AwsError) -> str:
         which = "the quota of capacity units of a table or index (40,000 by default)"
     else:
         which = "a quota of capacity units"
-    return f"{which}; ask AWS to raise it (Service Quotas), or set a max below it"
+    return f"{which}; ask AWS to raise it (Service Quotas), or set a maximum below it"

@@ -150,7 +150,7 @@ class _Found:
         try:
             times, values = _list(result, _DATA, "Timestamps"), _list(result, _DATA, "Values")
             if len(times) != len(values):
-                raise BadAnswerError(_DATA, "MetricDataResults[].Values, one a timestamp,")
+                raise BadAnswerError(_DATA, "MetricDataResults[].Values, one per timestamp")
             for moment, value in zip(times, values, strict=True):
                 self._points.add(moment, value)
         except AwsError as error:
@@ -158,9 +158,9 @@ class _Found:
 
     def series(self) -> Series | AwsError:
         if self._error or self._status is None:
-            return self._error or BadAnswerError(_DATA, "result for a metric asked for")
+            return self._error or BadAnswerError(_DATA, "result for a requested metric")
         if self._status != "Complete":
-            return _IncompleteError(_DATA, str(self._status), "the metric is not complete though all pages are read")
+            return _IncompleteError(_DATA, str(self._status), "the metric is incomplete although all pages were read")
         return self._points.series()
 
 
@@ -201,7 +201,7 @@ class Metrics:
         if self._denied is not None:
             self._denied_at = now
             level = logging.WARNING if before is None else logging.DEBUG
-            log.log(level, "%s; using GetMetricStatistics instead, one call a metric", self._denied)
+            log.log(level, "%s; using GetMetricStatistics instead, one call per metric", self._denied)
         elif before is not None:
             log.info("GetMetricData is no longer denied: it is used again")
 
@@ -257,7 +257,7 @@ class Metrics:
             tokens.append(token)
             arguments["NextToken"] = token
         if token:
-            raise BadAnswerError(_DATA, "end of its pages")
+            raise BadAnswerError(_DATA, "end of pages")
         return {query: found[key].series() for key, query in ids.items()}
 
     def _get_statistics(self, query: Query) -> Series:

@@ -111,7 +111,7 @@ class _Profiles(botocore.credentials.ProfileProviderBuilder):  # type: ignore[mi
 
 
 def _refuse_to_type(_prompt: str) -> NoReturn:
-    raise ValueError("the role wants an MFA code (mfa_serial), which this program cannot ask for")
+    raise ValueError("the role requires an MFA code (mfa_serial), which this program cannot ask for")
 
 
 # credential_process
@@ -134,7 +134,7 @@ class _Helper:
             text = complaint.decode(errors="replace").strip() or "it printed nothing on stderr"
             raise ValueError(f"ended with exit code {code}: {text}")
         if not _is_object(output):
-            raise ValueError("printed no JSON object")
+            raise ValueError("did not print a JSON object")
         return output, complaint
 
     def kill(self) -> None:

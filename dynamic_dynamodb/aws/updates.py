@@ -221,9 +221,7 @@ class _Sending:
         left = self._asked.keys() - set(self._selections[0])
         for target in left:
             blamed = len(left) == 1 or target in self._blamed or (target,) in self._tried
-            self._why[target] = (
-                f"not changed, {_REFUSED}" if blamed else "not changed, asked for again in the next check"
-            )
+            self._why[target] = f"not changed, {_REFUSED}" if blamed else "not changed, retried in the next check"
 
 
 def _apart(selection: tuple[Target, ...]) -> list[tuple[Target, ...]]:
@@ -273,7 +271,7 @@ def _explained(change: Change, wanted: Change) -> Change:
 
 
 def _less_far(axis: Axis, got: int, then: int) -> str:
-    return f"{axis} {got} and not {then}, {_REFUSED}"
+    return f"{axis} {got} instead of {then}, {_REFUSED}"
 
 
 def _in_full(wanted: Change, made: Throughput) -> str:

@@ -114,7 +114,7 @@ class Backfill:
         level = logging.DEBUG if one.target in self._told else logging.WARNING
         log.log(
             level,
-            "%s - its last %d days cannot be read: %s; tried again in an hour",
+            "%s - the last %d days of its metrics cannot be read: %s; retried in an hour",
             one.target,
             _DAYS,
             why,

@@ -24,8 +24,8 @@ class BacktrackingError(DynamicDynamoDBError):
 
     def __init__(self, shown: str) -> None:
         super().__init__(
-            f"left alone: it took more than {PATIENCE:.0f} s to match {shown} with this name; "
-            "write the expression without a repetition inside a repetition, such as (a+)+"
+            f"skipped: matching this name against {shown} took more than {PATIENCE:.0f} s; "
+            "rewrite the expression without nested repetition such as (a+)+"
         )
 
 

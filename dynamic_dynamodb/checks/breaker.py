@@ -126,7 +126,7 @@ class _Poll:
 
     def _late(self, exchange: _Exchange, reason: str) -> None:
         exchange.late = reason
-        self._dead[exchange.breaker.url] = f"{reason} when asked for {exchange.breaker.target}"
+        self._dead[exchange.breaker.url] = f"{reason} when asked about {exchange.breaker.target}"
 
     def _tls(self) -> ssl.SSLContext:
         """The system's trust store, or SSL_CERT_FILE and SSL_CERT_DIR; read anew in each poll, but once."""
@@ -157,10 +157,10 @@ _REASONS: tuple[tuple[type[Exception], Callable[[Any], str]], ...] = (
     (ssl.SSLCertVerificationError, lambda error: f"certificate not trusted: {error.verify_message}"),
     (ssl.SSLError, lambda error: f"TLS failed: {error.reason or error.strerror}"),
     (socket.gaierror, lambda error: f"host name not found: {error.strerror}"),
-    (http.client.RemoteDisconnected, lambda _: "connection closed without an answer"),
-    (http.client.HTTPException, lambda _: "not a valid HTTP answer"),
+    (http.client.RemoteDisconnected, lambda _: "connection closed without a response"),
+    (http.client.HTTPException, lambda _: "not a valid HTTP response"),
     (OSError, lambda error: _refused_tunnel(error) or _uncapitalized(error.strerror or "Connection failed")),
-    (ValueError, lambda _: "URL not usable"),
+    (ValueError, lambda _: "unusable URL"),
     (Exception, lambda error: f"failed: {type(error).__name__}"),
 )
 
@@ -339,5 +339,5 @@ def _verdict(status: int, *, withheld: bool) -> str | None:
     if 200 <= status < 300:
         return None
     if status == http.client.UNAUTHORIZED and withheld:
-        return "HTTP 401 after a redirect to another host, or from https to http, which gets no credentials"
+        return "HTTP 401 after a redirect to another host, or from https to http: credentials are not sent there"
     return f"HTTP {status}"

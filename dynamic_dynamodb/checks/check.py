@@ -155,8 +155,8 @@ class Scaler:
         """Say when checks begin to take longer than the interval, and when they no longer do."""
         too_long = seconds > self.interval
         if self._state.changes(Episode.OVERRUN, too_long):
-            level, side = (logging.WARNING, "longer") if too_long else (logging.INFO, "no longer more")
-            log.log(level, "the check took %.0f s, %s than check-interval (%d s)", seconds, side, self.interval)
+            level, side = (logging.WARNING, "longer than") if too_long else (logging.INFO, "again within")
+            log.log(level, "the check took %.0f s, %s check-interval (%d s)", seconds, side, self.interval)
 
     def pause(self, slept: float = 0.0) -> float:
         """How many seconds are left until the next check, so many after the end of the last one.
@@ -206,7 +206,7 @@ class Scaler:
             except Exception:  # whatever it is, the other tables and indexes go on
                 self._state.tally.failed.add(job.target)
                 unforeseen = events.about("failure", job.target)
-                log.exception("%s - failed on something unforeseen", job.target, extra=unforeseen)
+                log.exception("%s - unexpected error", job.target, extra=unforeseen)
         return verdicts
 
     def _decide_again(self, table: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -232,7 +232,11 @@ class Scaler:
     def _leave(self, verdict: Verdict) -> None:
         """As if the target had been seen so in the first place."""
         about = events.about("left-alone", verdict.job.target)
-        log.warning("%s - no longer what was described: not changed in this check", verdict.job.target, extra=about)
+        log.warning(
+            "%s - its state has changed since it was described: not changed in this check",
+            verdict.job.target,
+            extra=about,
+        )
         self._state.tally.left_alone.add(verdict.job.target)
         self._state.memory(verdict.job.target).streaks = dict.fromkeys(AXES, 0)
 
@@ -365,7 +369,7 @@ def _difference(before: Job, now: Job) -> str:
     units = zip(AXES, before.resource.provisioned, now.resource.provisioned, strict=True)
     changed = [f"{axis} {old} -> {new}" for axis, old, new in units if old != new]
     if now.writes_managed and not before.writes_managed:
-        changed.append("a global table now")
+        changed.append("now a global table")
     return ", ".join(changed)
 
 
@@ -373,7 +377,7 @@ def _tell_difference(before: Job, now: Job) -> None:
     changed = _difference(before, now)
     if changed:
         log.warning(
-            "%s - changed by another hand since it was described: %s; decided again",
+            "%s - changed by somebody else since it was described: %s; decided again",
             now.target,
             changed,
             extra=events.about("message", now.target),

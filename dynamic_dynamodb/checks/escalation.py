@@ -64,7 +64,7 @@ class Escalation:
         failed = f"{count(self._record.failures, 'check')} in a row failed"
         why = checked.error or f"{count(checked.failed, 'table or index', 'tables and indexes')} failed"
         last = _last("The last success", self._record.last_success)
-        text = f"{failed}: nothing is scaled. {last}\nThe last failure: {why}; the log has more.\n{where}"
+        text = f"{failed}: nothing is scaled. {last}\nLast error: {why}; see the log.\n{where}"
         topics = set(audience.topics(CHECK_FAILED)) - self._record.told
         self._record.told |= set(audience.publish(CHECK_FAILED, topics, failed, text))
 
@@ -76,7 +76,7 @@ class Escalation:
         self._record.told = set()
         topics = set(audience.topics(CHECK_FAILED))
         if before.failures >= threshold or before.told:
-            last = _last("The success before them", before.last_success)
+            last = _last("The last success before that", before.last_success)
             self._over = f"The check succeeded after {failed} in a row. {last}\n{where}"
             self._not_told = topics
         self._not_told &= topics
@@ -91,5 +91,5 @@ def _local(moment: datetime, now: datetime) -> str:
 
 def _last(what: str, success: datetime | None) -> str:
     if success is None:
-        return "No check had succeeded before."
+        return "No check succeeded before."
     return f"{what} was at {success.astimezone(timezone.utc):%Y-%m-%d %H:%M UTC}."

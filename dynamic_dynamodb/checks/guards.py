@@ -141,7 +141,7 @@ class Guards:
         if memory.waits_until is None:
             return verdict
         until = clock_time(memory.waits_until)
-        note = f"not decreased, decreases have run out: asked for again from {until}"
+        note = f"not decreased, decreases have run out: retried from {until}"
         return self._hold_decreases(verdict, Held(_RUN_OUT, note))
 
     def _hold_decreases(self, verdict: Verdict, note: Held) -> Verdict:
@@ -164,7 +164,7 @@ class Guards:
         used_up = [one for one in refused if one.job.resource.decreases_today >= _AT_ONCE] or refused
         for verdict in used_up:
             self._state.memory(verdict.job.target).waits_until = until
-        waits, asks = f"asked for again from {clock_time(until)}", "asked for again in the next check"
+        waits, asks = f"retried from {clock_time(until)}", "retried in the next check"
         return {one.job.target: waits if one in used_up else asks for one in refused}
 
 

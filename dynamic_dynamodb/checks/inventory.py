@@ -140,7 +140,7 @@ class Inventory:
         if not self._known and not seen and not self._state.tally.failed:
             self._state.tally.matched = False
             about = events.about("failure")
-            log.error("there is no table that the configuration matches%s", self._what_there_is(), extra=about)
+            log.error("no table matches the configuration%s", self._what_there_is(), extra=about)
             self._listing = None  # somebody may be waiting for the first one
             return None
         self._note_shapes(names, seen)
@@ -185,7 +185,7 @@ class Inventory:
         listed = self._listing and self._listing.names
         if listed is None:
             return ""
-        return f"; there are: {_some(listed)}" if listed else f"; no tables in {regions.described(self._general)}"
+        return f"; existing tables: {_some(listed)}" if listed else f"; no tables in {regions.described(self._general)}"
 
     # What is remembered
 
@@ -261,9 +261,9 @@ class Inventory:
             raise answer
         if self._state.once(Episode.LIST_TABLES_DENIED):
             if self._all_named_in_full():
-                log.info("dynamodb:ListTables is denied, and not needed: all tables are named in full")
+                log.info("dynamodb:ListTables is denied, but not needed: all tables are named in full")
             else:
-                log.warning("%s; using the table names of the configuration as they stand", answer)
+                log.warning("%s; using the table names in the configuration instead", answer)
         return None
 
     def _plain_names(self) -> list[str]:
@@ -315,9 +315,7 @@ class Inventory:
     def _tell_put_off(self) -> None:
         for shown, names in self._put_off.items():
             self._state.tally.failed.add(shown)
-            log.error(
-                "%s takes too long with other names too, which are left alone in this check: %s", shown, _some(names)
-            )
+            log.error("%s takes too long with other names too; skipped in this check: %s", shown, _some(names))
 
     def _look(self, name: str) -> _Seen:
         """Describe one table. The time is taken before: what AWS says may be as old as the call."""
@@ -418,7 +416,7 @@ class Inventory:
             return False
         if self._state.begins(Episode.GLOBAL_TABLE, table.replicated, target):
             about = events.about("message", target)
-            log.info("%s - a global table: AWS manages its writes, reads alone are scaled", target, extra=about)
+            log.info("%s - a global table: AWS manages its writes, only reads are scaled", target, extra=about)
         return True
 
     def _active(self, target: Target, status: str, more: str = "") -> bool:
@@ -432,7 +430,7 @@ class Inventory:
             lasts = self._clock() - memory.changed
             log.log(
                 logging.WARNING if lasts > _A_WHILE else logging.INFO,
-                "%s - still being changed by our update of %s: not changed in this check%s",
+                "%s - still being changed by this program's update of %s: not changed in this check%s",
                 target,
                 clock_time(memory.changed),
                 more,
@@ -503,13 +501,11 @@ class Inventory:
                 self._tell_unused(shown, [] if own else list(dict.fromkeys(earlier[expression])), bool(own))
             longer = longer_names(expression, own)
             if longer and self._state.once(Episode.MATCHES_LONGER_NAMES, shown):
-                log.warning(
-                    "%s matches %s as well; write ^%s$ for the one name alone", shown, _some(longer), expression
-                )
+                log.warning("%s also matches %s; write ^%s$ to match that name only", shown, _some(longer), expression)
 
     def _tell_unused(self, shown: str, earlier: Sequence[str], used: bool) -> None:
         if self._state.begins(Episode.NEVER_USED, bool(earlier), shown):
-            log.warning("%s is never used: all that it matches belongs to %s; move it up", shown, _some(earlier))
+            log.warning("%s is never used: everything it matches belongs to %s; move it up", shown, _some(earlier))
         if self._state.begins(Episode.MATCHES_NOTHING, not used and not earlier, shown):
             log.warning("%s matches nothing", shown)
 

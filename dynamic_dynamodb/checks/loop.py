@@ -37,7 +37,7 @@ def attempt(scaler: Scaler, timer: Callable[[], float] = time.monotonic) -> Chec
     except StoppedError:
         raise
     except Exception as unforeseen:
-        log.exception("the check failed on something unforeseen", extra=events.about("failure"))
+        log.exception("the check failed: unexpected error", extra=events.about("failure"))
         error = type(unforeseen).__name__
     return scaler.checked(timer() - begun, error)
 

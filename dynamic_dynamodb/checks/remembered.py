@@ -93,9 +93,9 @@ def _check_past(now: datetime, moments: Iterable[datetime | None], memories: Ite
     memories = list(memories)
     past = [*moments, *(at for one in memories for at in (one.changed, *one.increased.values()))]
     if any(at is not None and at - now > _CLOCKS_DIFFER for at in past):
-        raise ValueError("it holds a time that is still to come")
+        raise ValueError("it contains a time in the future")
     if any(one.waits_until is not None and one.waits_until - now > _LONGEST_WAIT for one in memories):
-        raise ValueError("decreases wait in it for more than a day")
+        raise ValueError("it delays decreases by more than a day")
 
 
 def _memories(kept: object) -> Iterator[tuple[Target, Memory]]:
@@ -164,4 +164,4 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 def _refuse() -> Any:
-    raise ValueError("it holds what this program does not write")
+    raise ValueError("it contains what this program does not write")

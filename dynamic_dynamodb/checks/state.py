@@ -96,7 +96,7 @@ class State:
         if gap > _PERIODS * period and any(any(memory.streaks.values()) for memory in self._memories.values()):
             log.info(
                 "the last check ended %.0f s ago, more than %d times the %.0f s between two checks: "
-                "consecutive checks are counted from the start",
+                "consecutive checks are counted from 0 again",
                 gap,
                 _PERIODS,
                 period,

@@ -115,7 +115,7 @@ class Tracker:
         memory = self._state.memory(resource.target)
         waits = ""
         if memory.waits_until is not None and now < memory.waits_until:
-            waits = f"decreases have run out: asked for again from {memory.waits_until:%H:%M UTC}"
+            waits = f"decreases have run out: retried from {memory.waits_until:%H:%M UTC}"
         return self.history(resource.target).situation(policy, resource, minute_of(now), self._every, waits)
 
     def usage(self, policy: Policy, resource: Resource, now: datetime) -> Usage:

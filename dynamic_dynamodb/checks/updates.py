@@ -107,7 +107,7 @@ class Updates:
         except Exception:
             self._state.tally.failed.update(verdict.job.target for verdict in group)
             about = events.about("failure", Target(_table(group)))
-            log.exception("%s - failed on something unforeseen", _table(group), extra=about)
+            log.exception("%s - unexpected error", _table(group), extra=about)
             return (), Outcome()
 
     def _decided(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
@@ -214,7 +214,7 @@ class Updates:
             table,
             error,
             f" [{quota}]" if quota else "",
-            "; tried again in the next check" if again else "",
+            "; retried in the next check" if again else "",
             extra=events.about("refused" if error.answered else "failure", Target(table), **facts(error)),
         )
 
@@ -262,9 +262,9 @@ def _became(verdict: Verdict, outcome: Outcome) -> Became:
 def _not_made(change: Change, made: bool, outcome: Outcome) -> list[str]:
     """What of a change was not made though DynamoDB, or nobody, said that its decreases had run out."""
     if change.target in outcome.unknown:
-        return ["no usable answer, so it is not known whether it was changed"]
+        return ["no usable answer: not known whether it was changed"]
     if change.target in outcome.late:
-        return [f"not changed, as it was described more than {_FRESH:.0f} s ago; decided again in the next check"]
+        return [f"not changed, because it was described more than {_FRESH:.0f} s ago; decided again in the next check"]
     if outcome.made and change.target in outcome.why:
         return [outcome.why[change.target]]
     return [] if made else ["not changed"]

@@ -217,9 +217,9 @@ def _live(body: Body, starter: _Starter) -> int:
             _log.error("ended: %s", error)
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last place where anybody can say it
-        _log.exception("ended by an unforeseen error")
+        _log.exception("ended by an unexpected error")
         if starter.waiting:
-            starter.failed([f"unforeseen error: {_describe(error)}"])
+            starter.failed([f"unexpected error: {_describe(error)}"])
         return FAILED
     starter.ended(code)
     return code

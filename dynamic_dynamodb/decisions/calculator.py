@@ -316,7 +316,7 @@ def _floor(policy: Policy, usage: Usage, wanted: int, why: Reason, how: str) -> 
         return _Decrease(units, why, how)
     consumed = f"{decimals(usage.rate, 1)} consumed"
     if units >= usage.provisioned:
-        return _Decrease(units, why, f"with less, {consumed} would not stay {clear_of}", "load")
+        return _Decrease(units, why, f"{consumed} would not stay {clear_of} with less", "load")
     by_load = units > policy.minimum
     bound = f"{units} keeps {consumed} {clear_of}" if by_load else minimum(policy)
     return _Decrease(units, why, f"{how} would be {wanted}; {bound}", "load" if by_load else "minimum")
@@ -343,7 +343,7 @@ def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
 
 def minimum(policy: Policy) -> str:
     if policy.min_provisioned is None:
-        return "1 is the least there is"
+        return "1 is the minimum"
     return _by_schedule(f"min-provisioned-{policy.axis} is {policy.min_provisioned}", policy.min_told)
 
 

@@ -206,13 +206,13 @@ def _dates(
     zone: tzinfo,
 ) -> _Dates:
     if end is None and hour is not None:
-        raise ValueError(f"{part!r} has a beginning and no end; write DATE TIME - DATE TIME")
+        raise ValueError(f"{part!r} has a start but no end; write DATE TIME - DATE TIME")
     begin = _moment(_date(start), _minutes(part, hour, minute, unset=0))
     found = _Dates(
         begin, _moment(_date(end or start), _minutes(part, end_hour, end_minute, unset=_END_OF_DAY, end=True))
     )
     if found.start >= found.end:
-        raise ValueError(f"{part!r} can never hold: it does not end after it begins")
+        raise ValueError(f"{part!r} can never hold: its end is not after its start")
     span = found.span(zone)
     if span.begin >= span.end:
         raise ValueError(f"{part!r} can never hold: the clocks in {zone} skip it")
@@ -240,8 +240,8 @@ def _weekday(part: str, word: str) -> int:
     meant = next((day for day in _SHORT if word[:2] == day[:2] or sorted(word[:3]) == sorted(day)), None)
     guess = "daily" if word[:2] == _DAILY[:2] else meant and meant.capitalize()
     raise ValueError(
-        f"{word[:20]!r} in {part[:40]!r} is no weekday"
-        + (f"; did you mean {guess}?" if guess else f"; they are {', '.join(map(str.capitalize, _SHORT))} and {_DAILY}")
+        f"{word[:20]!r} in {part[:40]!r} is not a weekday"
+        + (f"; did you mean {guess}?" if guess else f"; write {', '.join(map(str.capitalize, _SHORT))} or {_DAILY}")
     )
 
 
@@ -251,9 +251,7 @@ def _minutes(part: str, hour: str | None, minute: str | None, *, unset: int = 0,
         return unset
     found = int(hour) * 60 + int(minute)
     if int(minute) > 59 or found > _END_OF_DAY or (found == _END_OF_DAY and not end):
-        raise ValueError(
-            f"{part[:40]!r} has a time that no clock shows; times run from 00:00 to 23:59, an end may be 24:00"
-        )
+        raise ValueError(f"{part[:40]!r} has an invalid time; times run from 00:00 to 23:59, and an end may be 24:00")
     return found
 
 
@@ -261,7 +259,7 @@ def _date(text: str) -> date:
     try:
         found = date.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"{text} is a date that no calendar shows") from error
+        raise ValueError(f"{text} is not a valid date") from error
     if found.year not in _YEARS:
         raise ValueError(f"{text} is out of range; years run from {_YEARS[0]} to {_YEARS[-1]}")
     return found

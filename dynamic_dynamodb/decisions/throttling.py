@@ -34,10 +34,14 @@ def held_up(target: Target, throttled: Mapping[Target, Fraction]) -> str:
     `throttled` are the events of writes, of indexes that have any.
     """
     if target.index is not None:
-        return f"its {number(throttled[target])} throttled writes hold up its table's" if target in throttled else ""
+        return (
+            f"its {number(throttled[target])} throttled writes hold up writes to its table"
+            if target in throttled
+            else ""
+        )
     culprits = [
         f"{number(events)} throttled writes of index {index.index}"
         for index, events in throttled.items()
         if index.table == target.table
     ]
-    return f"{' and '.join(culprits)} hold up the table's" if culprits else ""
+    return f"{' and '.join(culprits)} hold up writes to the table" if culprits else ""

@@ -250,7 +250,7 @@ def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
         reason = Reason(lambda: f"saving {math.floor(saving)} % is under {number(least)} %")
         return _stay(policy, seen, reason, ripe=saving >= _SAVES_JOINING)
     if not seen.throttling_known:
-        unknown = f"{low} needed, but whether anything was throttled is known after a later check"
+        unknown = f"{low} needed, but it is not known yet whether anything was throttled"
         return _stay(policy, seen, unknown, "unknown")
     units = max(low, min(math.ceil(_LOWEST_STEP * now), now - 1))  # of 3 units, .7 are 3 again
     why = max(needs, key=lambda need: need.units).why
@@ -280,7 +280,7 @@ def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[tuple[
     if idle and not policy.allow_scaling_down_on_0_percent:
         yield f"nothing consumed and allow-scaling-down-{axis}-on-0-percent is false", "idle"
     if since is not None and since < _AFTER_INCREASE:
-        text = f"increased {since} min ago, and lowered {_AFTER_INCREASE} min after an increase at the earliest"
+        text = f"increased {since} min ago; a decrease waits {_AFTER_INCREASE} min after an increase"
         yield text, "after-increase"
     if any(known.throttled[-_LOOKED_BACK:]):
         yield f"throttled in the last {_LOOKED_BACK} minutes", "throttled"

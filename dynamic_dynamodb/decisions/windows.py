@@ -28,7 +28,7 @@ def _parse_one(text: str) -> Window:
     hour, minute, last_hour, last_minute = (int(part) for part in match.groups())
     first, last = hour * 60 + minute, last_hour * 60 + last_minute
     if first >= _END_OF_DAY or last > _END_OF_DAY or max(minute, last_minute) > 59:
-        raise ValueError(f"{text!r} has a time that no clock shows; times run from 00:00 to 23:59, an end may be 24:00")
+        raise ValueError(f"{text!r} has an invalid time; times run from 00:00 to 23:59, and an end may be 24:00")
     return first, last
 
 

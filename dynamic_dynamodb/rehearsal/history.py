@@ -183,7 +183,7 @@ def _add(result: Mapping[str, Any], series: Minutes, start: datetime, minutes: i
             if 0 <= number < minutes:
                 series[number] = _amount(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadAnswerError(_DATA, "MetricDataResults[].Values, one a timestamp,") from error
+        raise BadAnswerError(_DATA, "MetricDataResults[].Values, one per timestamp") from error
 
 
 def _amount(value: Any) -> float:

@@ -58,7 +58,7 @@ def test_where_nobody_answers_the_rest_is_not_asked(workers: Workers, answered: 
     made = next(calls)
     assert asked <= made
     assert all(isinstance(result, AwsError) for result in results)
-    not_asked = [str(result) for result in results if isinstance(result, AwsError) and result.code == "not asked"]
+    not_asked = [str(result) for result in results if isinstance(result, AwsError) and result.code == "not sent"]
     assert len(not_asked) == 1000 - made
     assert made <= asked + THREADS
 
@@ -120,7 +120,7 @@ def test_calls_that_keep_their_threads_leave_enough_for_the_next_step() -> None:
     hung = workers.read("DescribeTable", lambda _: end.wait(PATIENCE), range(MOST_THREADS + 100))
     assert Counter(str(result) for result in hung) == {
         "DescribeTable failed: no answer: given up after 0 s (check the region, --endpoint-url and the network)": 256,
-        "DescribeTable failed: not asked: 256 calls before this one got no answer": 100,
+        "DescribeTable failed: not sent: 256 earlier calls got no answer": 100,
     }
     assert workers.read("DescribeTable", str, range(3)) == ["0", "1", "2"]
     assert workers.abandoned

@@ -617,7 +617,7 @@ class Circling(CloudWatch):
 )
 def test_pages_without_end_are_a_failure(measure: Measure, tokens: Callable[[int], str], calls: int) -> None:
     cloudwatch = Circling(tokens)
-    assert "no usable end of its pages" in str(measure(cloudwatch, request())[TABLE])
+    assert "no usable end of pages" in str(measure(cloudwatch, request())[TABLE])
     assert len(cloudwatch.data) == calls
 
 
@@ -687,7 +687,7 @@ class Answering:
         ([], "no usable MetricDataResults"),
         ({}, "no usable MetricDataResults"),
         ({"MetricDataResults": {}}, "no usable MetricDataResults"),
-        ({"MetricDataResults": []}, "no usable result for a metric asked for"),
+        ({"MetricDataResults": []}, "no usable result for a requested metric"),
         (RefusedError("Throttling", "Rate exceeded"), "GetMetricData failed: Throttling: Rate exceeded"),
         (KeyError("parser"), "GetMetricData failed: bad answer: boto3 cannot read it (KeyError: 'parser')"),
     ],

@@ -13,7 +13,7 @@ from dynamic_dynamodb.aws.connection import connect
 from dynamic_dynamodb.errors import ConfigError
 
 NAMES = ("profile", "aws_access_key_id", "aws_secret_access_key", "endpoint_url")
-HINT = "look at --endpoint-url, AWS_ENDPOINT_URL and its kind, and endpoint_url in the AWS profile"
+HINT = "check --endpoint-url, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> and endpoint_url in the AWS profile"
 
 
 def problem(region: str = "us-east-1", **general: str) -> str:

@@ -393,10 +393,10 @@ HELPERS: Mapping[str, tuple[str, str]] = {
     "fails": ("echo locked >&2; exit 7", "ended with exit code 7: locked"),
     "fails silently": ("exit 1", "ended with exit code 1: it printed nothing on stderr"),
     "no text": (r"printf '\377\376' >&2; exit 1", "ended with exit code 1: "),
-    "prints nothing": ("true", "printed no JSON object"),
-    "prints words": ("echo Please log in", "printed no JSON object"),
-    "prints a list": ("echo '[]'", "printed no JSON object"),
-    "prints bytes": (r"printf '\377'", "printed no JSON object"),
+    "prints nothing": ("true", "did not print a JSON object"),
+    "prints words": ("echo Please log in", "did not print a JSON object"),
+    "prints a list": ("echo '[]'", "did not print a JSON object"),
+    "prints bytes": (r"printf '\377'", "did not print a JSON object"),
     "another version": ("echo '{}'", "Unsupported version"),
     "no key": ("""echo '{"Version": 1}'""", "AccessKeyId"),
     "no text for a key": ("""echo '{"Version": 1, "AccessKeyId": 5, "SecretAccessKey": 6}'""", "helper: "),
@@ -408,7 +408,7 @@ HELPERS: Mapping[str, tuple[str, str]] = {
     "asks its input": ("read password || exit 5", "ended with exit code 5"),
     "a key with a line break": (
         r"""printf '{"Version": 1, "AccessKeyId": "AKID\\nX", "SecretAccessKey": "B"}'""",
-        "the access key ID contains a blank, a line break or another character that no key has",
+        "the access key ID contains a space, a line break or another character that keys do not have",
     ),
 }
 
@@ -428,7 +428,7 @@ PROFILES: Mapping[str, tuple[str, str]] = {
     "a quote too few": ("credential_process = helper 'x", "No closing quotation"),
     "a code to type": (
         "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = keys\nmfa_serial = arn:aws:iam::1:mfa/u",
-        "the role wants an MFA code (mfa_serial), which this program cannot ask for",
+        "the role requires an MFA code (mfa_serial), which this program cannot ask for",
     ),
     "a loop": (
         "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = other",
@@ -497,7 +497,7 @@ def test_a_variable_with_a_line_break(account: Account, name: str, part: str, va
         account.setenv(variable, good)
     assert ask(account.connect()) == (
         "ListTables failed: CredentialRetrievalError: the environment (AWS_ACCESS_KEY_ID): "
-        f"the {part} ({name}) contains a blank, a line break or another character that no key has"
+        f"the {part} ({name}) contains a space, a line break or another character that keys do not have"
     )
 
 

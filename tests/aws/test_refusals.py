@@ -78,7 +78,7 @@ def test_what_a_refusal_means(code: str, message: str, expected: tuple[bool, boo
     error = AwsError("UpdateTable", code, message)
     assert meaning(error) == expected
     named = quota(error)
-    assert not named or named.endswith("; ask AWS to raise it (Service Quotas), or set a max below it")
+    assert not named or named.endswith("; ask AWS to raise it (Service Quotas), or set a maximum below it")
 
 
 NAMES = (

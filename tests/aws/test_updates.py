@@ -160,7 +160,7 @@ def test_an_unforeseen_error_is_the_outcome() -> None:
 def test_nonsense_is_not_taken_for_a_yes(answer: Any) -> None:
     outcome = apply(DynamoDB(answer), (change(TABLE, *UP),))
     assert outcome.made == ()
-    assert list(map(str, outcome.errors)) == ["UpdateTable failed: bad answer: no usable TableDescription in it"]
+    assert list(map(str, outcome.errors)) == ["UpdateTable failed: bad answer: no usable TableDescription"]
     assert outcome.unknown == {TABLE}
 
 
@@ -228,7 +228,7 @@ CASES = {
             {TABLE: (150, 150), INDEX: (40_000, 40_000), SECOND: (5, 10)},
         ],
         {
-            INDEX: "reads 40000 and not 45000, refused by DynamoDB; writes 40000 and not 41000, refused by DynamoDB",
+            INDEX: "reads 40000 instead of 45000, refused by DynamoDB; writes 40000 instead of 41000, refused by DynamoDB",
         },
     ),
     "never below what is provisioned": Case(
@@ -241,7 +241,7 @@ CASES = {
         {TABLE: ((60_000, 10), (45_000, 10)), INDEX: ((10, 10), (41_000, 10))},
         [(LIMIT, PER_TABLE)],
         [{TABLE: (45_000, 10), INDEX: (41_000, 10)}, {TABLE: (45_000, 10), INDEX: (40_000, 10)}],
-        {INDEX: "reads 40000 and not 41000, refused by DynamoDB"},
+        {INDEX: "reads 40000 instead of 41000, refused by DynamoDB"},
     ),
     "the account's: without the greatest growth": Case(
         {TABLE: ((100, 10), (50_000, 10)), INDEX: ((100, 100), (150, 150)), SECOND: DOWN},
@@ -291,14 +291,14 @@ CASES = {
         {TABLE: ((30_000, 10), (45_000, 5)), INDEX: UP},
         [(LIMIT, RAN_OUT), (LIMIT, PER_TABLE)],
         [{TABLE: (45_000, 5), INDEX: (20, 10)}, {TABLE: (45_000, 10), INDEX: (20, 10)}, {TABLE: (40_000, 10), INDEX: (20, 10)}],
-        {TABLE: "reads 40000 and not 45000, refused by DynamoDB"},
+        {TABLE: "reads 40000 instead of 45000, refused by DynamoDB"},
         refused=(TABLE,),
     ),
     "a quota, and decreases have run out": Case(
         {TABLE: ((30_000, 10), (45_000, 5)), INDEX: UP},
         [(LIMIT, PER_TABLE), (LIMIT, RAN_OUT)],
         [{TABLE: (45_000, 5), INDEX: (20, 10)}, {TABLE: (40_000, 5), INDEX: (20, 10)}, {TABLE: (40_000, 10), INDEX: (20, 10)}],
-        {TABLE: "reads 40000 and not 45000, refused by DynamoDB"},
+        {TABLE: "reads 40000 instead of 45000, refused by DynamoDB"},
         refused=(TABLE,),
     ),
     "a quota, then something else: nothing is said to be made": Case(
@@ -331,7 +331,7 @@ CASES = {
             {TABLE: (20, 10)},
             {INDEX: (20, 10)},
         ],
-        {TABLE: "not changed, refused by DynamoDB", SECOND: "not changed, asked for again in the next check"},
+        {TABLE: "not changed, refused by DynamoDB", SECOND: "not changed, retried in the next check"},
     ),
     "the text names it": Case(
         {TABLE: UP, INDEX: UP, SECOND: UP},
@@ -412,7 +412,7 @@ def test_what_was_made_in_part_says_so_in_its_reason() -> None:
     dynamodb = DynamoDB(RefusedError(LIMIT, PER_TABLE), ACCEPTED)
     (made,) = apply(dynamodb, [change(TABLE, (35_000, 10), (52_500, 20))]).made
     assert made.desired == (40_000, 20)
-    assert made.reasons == ("why reads; reads 40000 and not 52500, refused by DynamoDB", "why writes")
+    assert made.reasons == ("why reads; reads 40000 instead of 52500, refused by DynamoDB", "why writes")
 
 
 def test_nothing_is_sent_again_by_an_old_description() -> None:
@@ -592,8 +592,8 @@ def test_a_limit_costs_none_of_the_repetitions_that_botocore_grants() -> None:
     ("fault", "text"),
     [
         (ResetFault(performed=True), "ConnectionClosedError: "),
-        (AwsFault("InternalServerError", status=500), "not repeated: an attempt failed, and "),
-        (RawFault(502), "not repeated: an attempt failed, and "),
+        (AwsFault("InternalServerError", status=500), "not retried: an attempt failed, and "),
+        (RawFault(502), "not retried: an attempt failed, and "),
     ],
 )
 def test_botocore_sends_nothing_again_by_an_old_description(fault: Fault, text: str) -> None:

@@ -115,7 +115,7 @@ class Tap:
 
 
 class Surprises(logging.Handler):
-    """Puts every line of the log together, as any log does, and keeps those that tell of something unforeseen."""
+    """Puts every line of the log together, as any log does, and keeps those that report an unexpected error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class Surprises(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if record.exc_info or "unforeseen" in text:
+        if record.exc_info or "unexpected error" in text:
             self.lines.append(logging.Formatter().format(record))
 
 

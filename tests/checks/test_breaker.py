@@ -220,7 +220,7 @@ def test_credentials_of_a_redirect_are_neither_sent_nor_told(serve: Serve, worke
     other = serve(answering(401))
     first = serve(redirecting(f"http://mallory:s3cret@localhost:{other.server_address[1]}/there"))
     reason = ask(first.url("/", "user:password@"), workers)
-    assert reason == "HTTP 401 after a redirect to another host, or from https to http, which gets no credentials"
+    assert reason == "HTTP 401 after a redirect to another host, or from https to http: credentials are not sent there"
     assert other.requests[0].authorization is None
     assert "s3cret" not in str(other.requests)
 
@@ -321,12 +321,12 @@ def resetting(handler: Handler) -> None:
 
 
 LATE = f"no answer within {HASTY} s"
-INVALID = "not a valid HTTP answer"
+INVALID = "not a valid HTTP response"
 BROKEN = [
     pytest.param(silent, LATE, id="silent"),
     pytest.param(trickling(b""), LATE, id="trickling status"),
     pytest.param(trickling(b"HTTP/1.1 200 OK\r\nx: "), LATE, id="trickling header"),
-    pytest.param(saying(b""), "connection closed without an answer", id="empty reply"),
+    pytest.param(saying(b""), "connection closed without a response", id="empty reply"),
     pytest.param(saying(b"\r\n\r\n"), INVALID, id="blank"),
     pytest.param(saying(b"200 OK\r\n\r\n"), INVALID, id="garbage"),
     pytest.param(saying(b"\x16\x03\x01\x02\x00\xff\xfe\r\n\r\n"), INVALID, id="binary"),
@@ -434,7 +434,7 @@ def test_any_answer_gets_a_verdict(serve: Serve, workers: Workers, start: bytes,
     ],
 )
 def test_unusable_url(url: str, workers: Workers) -> None:
-    assert ask(url, workers) == "URL not usable"
+    assert ask(url, workers) == "unusable URL"
 
 
 def test_unresolvable_host(workers: Workers) -> None:
@@ -770,10 +770,10 @@ def test_an_own_proxy_for_each_scheme(
     ("proxy", "reason"),
     [
         ("http://me:s3cret@127.0.0.1:{closed}", "proxy: connection refused"),
-        ("ftp://me:s3cret@127.0.0.1:1", "proxy: URL not usable"),
-        ("socks5://me:s3cret@127.0.0.1:1", "proxy: URL not usable"),
-        ("http://me:s3/cr@et@127.0.0.1:1", "proxy: URL not usable"),
-        ("http://", "proxy: URL not usable"),
+        ("ftp://me:s3cret@127.0.0.1:1", "proxy: unusable URL"),
+        ("socks5://me:s3cret@127.0.0.1:1", "proxy: unusable URL"),
+        ("http://me:s3/cr@et@127.0.0.1:1", "proxy: unusable URL"),
+        ("http://", "proxy: unusable URL"),
     ],
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -836,7 +836,7 @@ def test_a_dead_url_is_asked_once(serve: Serve, workers: Workers) -> None:
     dead, healthy = serve(silent), serve(answering(200))
     asked = [*breakers(dead.url(), 40, 0.01), Breaker(Target("last"), dead.url(), HASTY)]
     opened = poll([*asked, *breakers(healthy.url(), 10, PATIENT, "well")], workers)
-    assert opened == {one.target: f"{LATE} when asked for last" for one in asked} | {Target("last"): LATE}
+    assert opened == {one.target: f"{LATE} when asked about last" for one in asked} | {Target("last"): LATE}
     assert len(dead.requests) == 1
     assert len(healthy.requests) == 10
 
@@ -860,7 +860,7 @@ def test_where_too_many_urls_are_dead_the_rest_is_not_asked(workers: Workers) ->
         opened = poll(asked, workers)
     assert opened.keys() == {breaker.target for breaker in asked}
     counts = Counter(re.sub("[0-9]+ calls| when asked .*", "", reason) for reason in opened.values())
-    assert set(counts) == {"no answer within 0.2 s", "not asked:  before this one got no answer"}
+    assert set(counts) == {"no answer within 0.2 s", "not asked:  got no answer"}
     assert counts["no answer within 0.2 s"] >= 2 * MOST_UNANSWERED  # and as many that share their URLs
 
 

@@ -116,20 +116,20 @@ def test_a_topic_is_told_once_an_episode_and_when_it_is_over(threshold: int) -> 
     assert began.subject == f"Dynamic DynamoDB: check-failed: {checks} in a row failed"
     assert began.message == (
         f"{checks} in a row failed: nothing is scaled. The last success was at {utc:%Y-%m-%d %H:%M} UTC.\n"
-        f"The last failure: 1 table or index failed; the log has more.\n{WHERE}"
+        f"Last error: 1 table or index failed; see the log.\n{WHERE}"
     )
     assert over.subject == "Dynamic DynamoDB: check-failed: over"
     assert over.message == (
         "The check succeeded after 8 failed checks in a row. "
-        f"The success before them was at {utc:%Y-%m-%d %H:%M} UTC.\n{WHERE}"
+        f"The last success before that was at {utc:%Y-%m-%d %H:%M} UTC.\n{WHERE}"
     )
 
 
 def test_the_failure_of_a_check_as_a_whole_is_quoted() -> None:
     watched = Watched(SUBSCRIBED, threshold=1)
     _, (message,) = watched.check(OUTAGE)
-    assert "The last failure: ListTables failed: InternalServerError: it is ours; the log has more.\n" in message
-    assert "No check had succeeded before." in message
+    assert "Last error: ListTables failed: InternalServerError: it is ours; see the log.\n" in message
+    assert "No check succeeded before." in message
 
 
 def test_fewer_failures_are_told_to_nobody_and_another_episode_is() -> None:

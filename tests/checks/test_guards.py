@@ -336,8 +336,8 @@ def test_everything_first_then_the_increases_alone_in_one_call() -> None:
             has={"orders": (150, 50), "orders/by-date": (150, 50), "orders/by-name": (100, 50)},
             says=["orders - GSI: by-date - reads"],
             warns=[
-                "orders - decrease refused by DynamoDB, asked for again from 11:00 UTC; reads 95.0 % of 100",
-                "by-name - decrease refused by DynamoDB, asked for again in the next check; "
+                "orders - decrease refused by DynamoDB, retried from 11:00 UTC; reads 95.0 % of 100",
+                "by-name - decrease refused by DynamoDB, retried in the next check;  "
                 "reads 20.0 % of 100 <= 30 %: 100 -> 50 (-50 %)",
             ],
         ),
@@ -345,9 +345,7 @@ def test_everything_first_then_the_increases_alone_in_one_call() -> None:
         Step(
             load={"orders": (75, 5), "orders/by-date": (75, 30)},
             sent=[{"orders/by-name": (50, 50)}],
-            says=[
-                "orders - not decreased, decreases have run out: asked for again from 11:00 UTC; reads 50.0 % of 150"
-            ],
+            says=["orders - not decreased, decreases have run out: retried from 11:00 UTC; reads 50.0 % of 150"],
         ),
     )
 
@@ -361,9 +359,9 @@ def test_what_has_no_decrease_left_waits_as_long_as_dynamodb_says_and_no_longer(
             load={"orders": DOWN},
             sent=[{"orders": (50, 50)}],
             has={"orders": (100, 50)},
-            warns=["refused by DynamoDB, asked for again from 11:15 UTC"],
+            warns=["refused by DynamoDB, retried from 11:15 UTC"],
         ),
-        Step(at="10:50", says=["asked for again from 11:15 UTC", "decreases today so far: 4"]),
+        Step(at="10:50", says=["retried from 11:15 UTC", "decreases today so far: 4"]),
         Step(at="10:55", load={"orders": UP}, sent=[{"orders": (150, 50)}]),  # an increase never waits
         Step(at="11:14:59", load={"orders": DOWN}, says=["from 11:15 UTC"]),
         Step(at="11:15", sent=[{"orders": (75, 50)}], has={"orders": (75, 50)}, says=["so far: 4"]),
@@ -373,7 +371,7 @@ def test_what_has_no_decrease_left_waits_as_long_as_dynamodb_says_and_no_longer(
             sent=[{"orders": (38, 50)}],
             has={"orders": (75, 50)},
             warns=[
-                "orders - decrease refused by DynamoDB, asked for again from 12:15 UTC; reads",
+                "orders - decrease refused by DynamoDB, retried from 12:15 UTC; reads",
             ],
         ),
     )
@@ -389,7 +387,7 @@ def test_a_full_hour_brings_one_more() -> None:
             load={"orders": (20, 30)},
             sent=[{"orders": (500, 50)}],
             has={"orders": (1000, 50)},
-            warns=["refused by DynamoDB, asked for again from 11:00 UTC"],
+            warns=["refused by DynamoDB, retried from 11:00 UTC"],
         ),
         Step(at="10:59:59", says=["from 11:00 UTC"]),
         Step(at="11:00", sent=[{"orders": (500, 50)}], has={"orders": (500, 50)}),
@@ -418,8 +416,8 @@ def test_all_wait_where_none_has_made_as_many_as_a_day_begins_with() -> None:
             ],
             says=["by-name - reads 50.0 % of 100"],
             warns=[
-                "orders - decrease refused by DynamoDB, asked for again from 11:00 UTC",
-                "by-date - decrease refused by DynamoDB, asked for again from 11:00 UTC",
+                "orders - decrease refused by DynamoDB, retried from 11:00 UTC",
+                "by-date - decrease refused by DynamoDB, retried from 11:00 UTC",
             ],
         ),
         Step(load={"orders/by-name": DOWN}, sent=[{"orders/by-name": (50, 75)}]),  # it was in no decrease
@@ -432,7 +430,7 @@ def test_a_raised_quota_of_decreases_is_used() -> None:
     scene.play(
         Step(at="10:20", do=partial(decreased, orders=6), load={"orders": (20, 30)}, sent=[{"orders": (500, 50)}]),
         Step(sent=[{"orders": (250, 50)}], says=["decreases today so far: 7"]),
-        Step(sent=[{"orders": (125, 50)}], warns=["asked for again from 11:00 UTC"]),
+        Step(sent=[{"orders": (125, 50)}], warns=["retried from 11:00 UTC"]),
     )
 
 
@@ -451,7 +449,7 @@ NAMED = "LimitExceededException: Provisioned throughput decreases are limited. N
 )
 def test_decreases_wait_until_the_instant_that_dynamodb_names(text: str, from_: str, waits: str, asks: str) -> None:
     scene = Scene("[table: ^orders$]\n", {"orders": (100, 50)})
-    until = f"asked for again from {from_}"
+    until = f"retried from {from_}"
     scene.play(
         Step(
             at="10:20",

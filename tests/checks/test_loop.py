@@ -100,7 +100,8 @@ def test_a_table_updating_from_our_own_last_call_gets_no_wasted_call() -> None:
         Step(
             load={"orders": (140, 30)},
             says=[
-                "still being changed by our update of 00:05 UTC: not changed in this check, nor are its indexes",
+                "still being changed by this program's update of 00:05 UTC: not changed in this check, "
+                "nor are its indexes",
             ],
         ),
         Step(warns=[], sent=[{"orders": (225, 50)}]),
@@ -110,7 +111,7 @@ def test_a_table_updating_from_our_own_last_call_gets_no_wasted_call() -> None:
 
 def test_an_update_of_ours_that_lasts_is_a_warning_after_15_minutes() -> None:
     scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
-    told = "orders - still being changed by our update of 00:05 UTC: not changed in this check"
+    told = "orders - still being changed by this program's update of 00:05 UTC: not changed in this check"
     scene.play(
         Step(load={"orders": STAY, "orders/by-date": UP}, sent=[{"orders/by-date": (150, 50)}]),
         Step(do=status("orders", "UPDATING"), says=[told]),
@@ -127,7 +128,10 @@ def test_an_index_that_is_updating_from_our_own_last_call() -> None:
         Step(load={"orders": STAY, "orders/by-date": UP}, sent=[{"orders/by-date": (150, 50)}]),
         Step(
             do=status("orders/by-date", "UPDATING"),
-            says=["orders - GSI: by-date - still being changed by our update of 00:05 UTC: not changed in this check"],
+            says=[
+                "orders - GSI: by-date - still being changed by this program's update of 00:05 UTC: "
+                "not changed in this check"
+            ],
         ),
         Step(
             do=status("orders/by-date", "DELETING"),
@@ -204,7 +208,7 @@ def test_on_demand_is_said_once_and_again_when_it_comes_back() -> None:
 def test_a_global_tables_writes_are_left_alone_and_that_is_said_once() -> None:
     scene = Scene(INDEXED, {"orders": (100, 50), "orders/by-date": (100, 50)})
     scene.world.set_replicas("orders", ["eu-west-1"])
-    line = "orders - a global table: AWS manages its writes, reads alone are scaled"
+    line = "orders - a global table: AWS manages its writes, only reads are scaled"
     scene.play(
         Step(
             load={"orders": (95, 50), "orders/by-date": (20, 5)},
@@ -550,7 +554,7 @@ def test_an_index_without_a_section_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("refusal", "ok", "level", "line"),
     [
-        ("ResourceInUseException: being updated", False, logging.WARNING, "; tried again in the next check"),
+        ("ResourceInUseException: being updated", False, logging.WARNING, "; retried in the next check"),
         ("ValidationException: no BillingMode", False, logging.ERROR, "ValidationException: no BillingMode"),
         ("ResourceNotFoundException: Table: orders", True, logging.WARNING, "it was deleted meanwhile"),
         ("AccessDeniedException: not you", False, logging.ERROR, "the IAM policy must allow dynamodb:UpdateTable"),
@@ -576,11 +580,7 @@ def test_a_refused_update_names_its_table_and_leaves_the_others_going(
     assert seen.sent == [{"orders": (150, 50), "orders/by-date": (150, 50)}, {"users": (150, 50)}]
     (loud,) = (one for one in seen.lines if one.level >= logging.WARNING)
     assert (loud.level, loud.text.startswith("orders - UpdateTable failed: "), line in loud.text) == (level, True, True)
-    held = (
-        "no usable answer, so it is not known whether it was changed"
-        if isinstance(refusal, Exception)
-        else "not changed"
-    )
+    held = "no usable answer: not known whether it was changed" if isinstance(refusal, Exception) else "not changed"
     told = [text for text in seen.texts() if "-> 150" in text and "orders" in text]
     assert [text.rpartition(" - ")[2].partition("; ")[0] for text in told] == [held] * 2
     assert scene.provisioned("users") == (150, 50)
@@ -606,7 +606,7 @@ def test_a_resource_at_its_quota_keeps_its_siblings_from_nothing() -> None:
             has={"orders": (150, 50), "orders/by-date": (40_000, 50), "orders/by-name": (50, 50)},
             ok=False,
             warns=[OF_RESOURCE],
-            says=["orders - GSI: by-date - reads 40000 and not 45000, refused by DynamoDB; reads 96.7 % of 30000"],
+            says=["orders - GSI: by-date - reads 40000 instead of 45000, refused by DynamoDB; reads 96.7 % of 30000"],
         ),
         Step(
             load={"orders": (145, 30), "orders/by-date": (39_000, 30), "orders/by-name": (25, 30)},
@@ -633,7 +633,7 @@ def test_a_message_says_what_of_an_increase_was_refused() -> None:
             warns=[OF_RESOURCE],
             told=[
                 "orders: reads scaled up from 35000 to 40000. reads 98.6 % of 35000 >= 90 %: 35000 -> 52500 (+50 %); "
-                "reads 40000 and not 52500, refused by DynamoDB"
+                "reads 40000 instead of 52500, refused by DynamoDB"
             ],
         )
     )
@@ -806,7 +806,7 @@ def raised(name: str, *units: int) -> Callable[[World], object]:
     return lambda world: world.set_throughput(target(name), *units)
 
 
-OTHER_HAND = "orders - changed by another hand since it was described: writes 50 -> 5000; decided again"
+OTHER_HAND = "orders - changed by somebody else since it was described: writes 50 -> 5000; decided again"
 
 
 def test_a_change_by_another_hand_is_not_undone() -> None:
@@ -855,7 +855,7 @@ def test_what_another_hand_did_may_leave_nothing_to_do() -> None:
     scene.play(
         Step(
             load={"orders": UP},
-            warns=["changed by another hand since it was described: reads 100 -> 200; decided again"],
+            warns=["changed by somebody else since it was described: reads 100 -> 200; decided again"],
             says=["orders - reads 47.5 % of 200: stays"],
         )
     )
@@ -893,7 +893,7 @@ def test_a_table_that_has_become_global_meanwhile_is_told() -> None:
         Step(
             load={"orders": (95, 48)},
             sent=[{"orders": (150, 50)}],
-            warns=["orders - changed by another hand since it was described: a global table now; decided again"],
+            warns=["orders - changed by somebody else since it was described: now a global table; decided again"],
         )
     )
 
@@ -917,7 +917,7 @@ def test_the_siblings_of_a_changed_one_are_decided_again_with_it() -> None:
         Step(
             load={"orders": UP, "orders/by-date": STAY},
             sent=[{"orders": (150, 50), "orders/by-date": (500, 50)}],
-            warns=["by-date - changed by another hand since it was described: reads 100 -> 1000; decided again"],
+            warns=["by-date - changed by somebody else since it was described: reads 100 -> 1000; decided again"],
         )
     )
 
@@ -936,7 +936,7 @@ def test_what_can_no_longer_be_changed_is_left_alone(change: Any, warns: list[st
         {"orders": (100, 50), "orders/by-date": (100, 50), "users": (100, 50)},
     )
     by_hand(scene, change)
-    gone = "no longer what was described: not changed in this check"
+    gone = "its state has changed since it was described: not changed in this check"
     scene.play(
         Step(
             load={"orders": UP, "orders/by-date": DOWN, "users": UP},
@@ -954,7 +954,7 @@ def test_an_index_that_is_gone_is_left_alone() -> None:
         Step(
             load={"orders": UP, "orders/by-date": UP},
             sent=[{"orders": (150, 50)}],
-            warns=["orders - GSI: by-date - no longer what was described: not changed in this check"],
+            warns=["orders - GSI: by-date - its state has changed since it was described: not changed in this check"],
         )
     )
 
@@ -977,7 +977,7 @@ def test_a_refused_call_is_not_repeated_by_an_old_description(late: bool) -> Non
     wanted: Mapping[str, tuple[int, int]] = {"orders": (50, 50), "orders/by-date": (150, 50)}
     refused = "orders - decrease refused by DynamoDB"
     left = (
-        "by-date - not changed, as it was described more than 10 s ago; decided again in the next check; reads 95.0 %"
+        "by-date - not changed, because it was described more than 10 s ago; decided again in the next check; reads 95"
     )
     scene.play(
         Step(
@@ -1036,7 +1036,7 @@ def test_what_nobody_foresaw_when_it_is_decided_again_leaves_the_others_going() 
     assert not seen.ok
     assert len(seen.sent) == 1
     (error,) = seen.texts(logging.WARNING)
-    assert error.endswith(" - failed on something unforeseen")
+    assert error.endswith(" - unexpected error")
     scene.scaler._inventory._clock = scene.world.clock
     scene.world.advance(300)
     assert scene.check().ok
@@ -1176,8 +1176,8 @@ def test_a_check_that_fails_whole_and_the_next_that_goes_on(refusal: str | Excep
 def test_no_table_at_all_is_a_failure() -> None:
     scene = Scene(ORDERS, {"users": (1, 1)})
     scene.play(
-        Step(ok=False, warns=["there is no table that the configuration matches", "[table: ^orders$] matches nothing"]),
-        Step(ok=False, warns=["there is no table that the configuration matches"]),
+        Step(ok=False, warns=["no table matches the configuration", "[table: ^orders$] matches nothing"]),
+        Step(ok=False, warns=["no table matches the configuration"]),
         Step(do=lambda world: world.add_table("orders", 100, 50)),
     )
 
@@ -1293,9 +1293,9 @@ def test_a_section_that_is_never_used_is_told_to_move_up() -> None:
     scene.play(
         Step(
             warns=[
-                "[table: ^orders$] is never used: all that it matches belongs to [table: .*]; move it up",
+                "[table: ^orders$] is never used: everything it matches belongs to [table: .*]; move it up",
                 "[table: ^none] matches nothing",
-                "[gsi: ^by-date$ table: .*] is never used: all that it matches belongs to [gsi: ^by table: .*]; move",
+                "[gsi: ^by-date$ table: .*] is never used: everything it matches belongs to [gsi: ^by table: .*]; move",
             ]
         ),
         Step(),
@@ -1313,7 +1313,7 @@ def test_a_section_is_used_where_one_of_its_tables_is_left_to_it() -> None:
     scene.play(
         Step(
             warns=[
-                "[table: ^orders-[ab]$] is never used: all that it matches belongs to "
+                "[table: ^orders-[ab]$] is never used: everything it matches belongs to "
                 "[table: ^orders-a], [table: ^orders]; move it up"
             ]
         )
@@ -1528,9 +1528,7 @@ def test_what_nobody_foresaw_does_not_end_the_loop() -> None:
     with captured() as lines:
         checked = loop.attempt(scene.scaler)
     assert (checked.error, checked.handled, checked.succeeded) == ("AttributeError", False, False)
-    assert [line.text for line in lines if line.level >= logging.WARNING] == [
-        "the check failed on something unforeseen"
-    ]
+    assert [line.text for line in lines if line.level >= logging.WARNING] == ["the check failed: unexpected error"]
     scene.scaler._inventory = inventory
     assert loop.attempt(scene.scaler).handled
 

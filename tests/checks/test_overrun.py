@@ -14,7 +14,7 @@ from dynamic_dynamodb.checks import loop
 INTERVAL = 60
 TABLE = f"[global]\ncheck-interval: {INTERVAL}\nrefresh-interval: {INTERVAL}\n[table: ^orders$]\n"
 LONGER = "the check took {} s, longer than check-interval (60 s)"
-NO_LONGER = "the check took {} s, no longer more than check-interval (60 s)"
+NO_LONGER = "the check took {} s, again within check-interval (60 s)"
 
 
 class Script:

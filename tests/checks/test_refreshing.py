@@ -403,7 +403,7 @@ def test_a_change_by_another_hand_is_not_undone_and_told() -> None:
     assert talk.check() == ["orders", "UpdateTable orders"]
     assert talk.seen.sent == [{"orders": (50, 2500)}]
     assert talk.seen.texts(logging.WARNING) == [
-        "orders - changed by another hand since it was described: writes 50 -> 5000; decided again"
+        "orders - changed by somebody else since it was described: writes 50 -> 5000; decided again"
     ]
     assert "writes 0.5 % of 5000 <= 30 %: 5000 -> 2500 (-50 %)" in "\n".join(talk.seen.texts())
 
@@ -438,7 +438,7 @@ def test_what_another_hand_did_may_leave_nothing_to_do() -> None:
     assert talk.check() == ["orders"]
     assert talk.seen.sent == []
     assert talk.seen.texts(logging.WARNING) == [
-        "orders - changed by another hand since it was described: reads 100 -> 200; decided again"
+        "orders - changed by somebody else since it was described: reads 100 -> 200; decided again"
     ]
     assert talk.check() == ["orders"]  # it might have been a change
     assert talk.check() == []
@@ -495,7 +495,7 @@ def test_a_table_that_is_deleted_and_created_again() -> None:
     assert talk.check() == ["orders", "UpdateTable orders"]
     assert talk.seen.sent == [{"orders": (20, 90)}]
     assert talk.seen.texts(logging.WARNING) == [
-        "orders - changed by another hand since it was described: reads 100 -> 20; decided again"
+        "orders - changed by somebody else since it was described: reads 100 -> 20; decided again"
     ]
 
 

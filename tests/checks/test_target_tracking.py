@@ -406,8 +406,8 @@ def test_a_past_that_cannot_be_read_is_told_once_and_stops_nothing() -> None:
             join_backfill()
     found = [line.text for line in lines if "cannot be read" in line.text]
     assert len(found) == 1
-    assert "orders - its last 15 days cannot be read: GetMetricData failed" in found[0]
-    assert found[0].endswith("tried again in an hour")
+    assert "orders - the last 15 days of its metrics cannot be read: GetMetricData failed" in found[0]
+    assert found[0].endswith("retried in an hour")
 
 
 def test_where_no_thread_can_be_had_the_check_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,4 +458,4 @@ def test_another_hand_is_decided_about_again_from_the_same_minutes() -> None:
     raised: list[str] = []
     play.scene.on_call = meanwhile
     assert play.run(1) == [{"orders": (400, 169)}]
-    assert "changed by another hand since it was described: reads 100 -> 400; decided again" in play.lines()
+    assert "changed by somebody else since it was described: reads 100 -> 400; decided again" in play.lines()

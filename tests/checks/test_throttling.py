@@ -115,8 +115,8 @@ def test_an_index_whose_writes_are_throttled_is_named_by_both() -> None:
             sent=[{"orders/by-date": (100, 75)}],
             says=[
                 "orders - reads 50.0 % of 100: stays, above 30 %, below 90 %; writes 50.0 % of 50: stays, above 30 %, "
-                "below 90 %; 12 throttled writes of index by-date hold up the table's",
-                "12 writes throttled > 10: 50 -> 75 (+50 %); its 12 throttled writes hold up its table's",
+                "below 90 %; 12 throttled writes of index by-date hold up writes to the table",
+                "12 writes throttled > 10: 50 -> 75 (+50 %); its 12 throttled writes hold up writes to its table",
             ],
             whispers=[
                 "orders - GSI: by-name - reads 50.0 % of 100: stays, above 30 %, below 90 %; "
@@ -137,7 +137,9 @@ def test_a_hot_index_holds_up_its_table_too() -> None:
         Step(
             load=dict.fromkeys(("orders", "orders/by-date", "orders/by-name"), (50, 25)),
             do=both,
-            says=["; 5 throttled writes of index by-date and 3 throttled writes of index by-name hold up the table's"],
+            says=[
+                "; 5 throttled writes of index by-date and 3 throttled writes of index by-name hold up writes to the"
+            ],
             warns=["5 of them by a hot key range, which more capacity does not cure; its 5 throttled writes hold up"],
         )
     )

@@ -768,7 +768,7 @@ BAD_VALUES = [
             ),
             (
                 "maintenance-windows: 2200-2360",
-                "maintenance-windows: '2200-2360' has a time that no clock shows; "
+                "maintenance-windows: '2200-2360' has an invalid time; "
                 "times run from 00:00 to 23:59, an end may be 24:00",
             ),
             (
@@ -798,7 +798,7 @@ BAD_VALUES = [
             ),
             (
                 "maintenance-windows: 25:00-26:00",
-                "maintenance-windows: '25:00-26:00' has a time that no clock shows; "
+                "maintenance-windows: '25:00-26:00' has an invalid time; "
                 "times run from 00:00 to 23:59, an end may be 24:00",
             ),
             (

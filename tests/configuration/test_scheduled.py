@@ -129,7 +129,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     ),
     "weekday": (
         schedule("when: Mo 10:00-12:00", "min-provisioned-reads: 5"),
-        ["4: [schedule: s table: t] when: 'mo' in 'mo 10:00-12:00' is no weekday; did you mean Mon?"],
+        ["4: [schedule: s table: t] when: 'mo' in 'mo 10:00-12:00' is not a weekday; did you mean Mon?"],
     ),
     "never holds": (
         schedule("when: 2026-03-08 02:10 - 2026-03-08 02:50", "time-zone: America/New_York", "reads-burst-credit: 5"),

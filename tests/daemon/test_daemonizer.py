@@ -191,7 +191,7 @@ def test_a_relative_folder_means_the_users(place: Place) -> None:
     [
         ("fail-daemon", ["the moon is in the wrong house"]),
         ("fail-config", ["first problem", "second problem: schön"]),
-        ("fail-unforeseen", ["unforeseen error: ValueError: nobody thought of this in two lines"]),
+        ("fail-unforeseen", ["unexpected error: ValueError: nobody thought of this in two lines"]),
         ("fail-exit", ["the daemon exited with code 5 before it was ready"]),
         ("return", ["the daemon exited with code 0 before it was ready"]),
         ("die", ["the daemon died before it was ready"]),
@@ -319,7 +319,7 @@ def test_an_uncaught_error_reaches_the_log(place: Place, command: str) -> None:
     assert done.returncode == (0 if command == "start" else 1)
     until(lambda: "KeyError: 'a late surprise'" in (place.notes / "log").read_text())
     text = (place.notes / "log").read_text()
-    assert text.startswith("ERROR:dynamic-dynamodb:ended by an unforeseen error\nTraceback")
+    assert text.startswith("ERROR:dynamic-dynamodb:ended by an unexpected error\nTraceback")
     assert done.stderr == ""
 
 

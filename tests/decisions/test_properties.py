@@ -416,7 +416,7 @@ NO_MORE_DECREASES = "LimitExceededException: decreases are limited within a give
 # The model's day begins at midnight; most of its checks are made in the morning.
 INSTANT = START + timedelta(hours=10, minutes=15)
 NAMES_AN_INSTANT = "Next decrease can be made at Monday, January 5, 2026 at 10:15:00 AM Coordinated Universal Time"
-REFUSED = r"^({}(?: - GSI: \S+)?) - decrease refused by DynamoDB, asked for again (.*?)(?=;)"
+REFUSED = r"^({}(?: - GSI: \S+)?) - decrease refused by DynamoDB, retried (.*?)(?=;)"
 LOST, REPEATED = "made, and its answer lost", "made, its answer lost, and repeated"
 QUOTA = "LimitExceededException: Table-level quota exceeded"
 REFUSALS = (
@@ -541,7 +541,7 @@ class Story:
             assert seen.ok
         for text in seen.texts(logging.DEBUG):
             assert "\n" not in text
-            assert "unforeseen" not in text
+            assert "unexpected error" not in text
             assert "ValidationException" not in text
 
     def _check_calls(self, step: Next, seen: Seen, before: Mapping[str, Units]) -> None:

@@ -199,7 +199,7 @@ STAY: list[tuple[str, Policy, Situation, str]] = [
         "soon after an increase",
         policy(),
         seen(100, of(9), last_increase=NOW - 19),
-        "reads 9.0 a second of 100: stays, increased 19 min ago, and lowered 20 min after an increase at the earliest",
+        "reads 9.0 a second of 100: stays, increased 19 min ago; a decrease waits 20 min after an increase",
     ),
     (
         "throttled",
@@ -236,7 +236,7 @@ STAY: list[tuple[str, Policy, Situation, str]] = [
         "throttling not asked for",
         policy(),
         seen(100, of(9), throttling_known=False),
-        "reads 9.0 a second of 100: stays, 10 needed, but whether anything was throttled is known after a later check",
+        "reads 9.0 a second of 100: stays, 10 needed, but it is not known yet whether anything was throttled",
     ),
     (
         "no down-scaling",

@@ -84,7 +84,7 @@ def test_what_is_no_window(text: str) -> None:
     "text", ["24:00-01:00", "24:00-24:00", "25:00-26:00", "08:60-09:00", "08:00-09:60", "08:00-24:01", "08:00-99:99"]
 )
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match=f"^'{text}' has a time that no clock shows; .*an end may be 24:00"):
+    with pytest.raises(ValueError, match=f"^'{text}' has an invalid time; .*an end may be 24:00"):
         parse(text)
 
 

@@ -390,7 +390,7 @@ def test_a_description_with_a_field_missing(
     done = check()
     assert done.returncode == 1
     (error,) = errors(done.stderr)
-    assert error == f"table-2 - DescribeTable failed: bad answer: no usable {field} in it"
+    assert error == f"table-2 - DescribeTable failed: bad answer: no usable {field}"
     assert reads(server) == [150, 100, 150]
 
 
@@ -444,7 +444,7 @@ def test_a_timestamp_that_is_none_spoils_its_metric_alone(check: Check, server: 
     server.faults.append(always("GetMetricData", MutateFault(spoil)))
     done = check()
     (error,) = errors(done.stderr)
-    assert error == "table-2 - GetMetricData failed: bad answer: no usable timestamp in it"
+    assert error == "table-2 - GetMetricData failed: bad answer: no usable timestamp"
     assert reads(server) == [150, 100, 150]
 
 
@@ -458,7 +458,7 @@ def test_a_timestamp_that_is_none_spoils_its_description_alone(check: Check, ser
     server.faults.append(always("DescribeTable", MutateFault(spoil)))
     done = check()
     (error,) = errors(done.stderr)
-    assert error == "table-2 - DescribeTable failed: bad answer: no usable LastIncreaseDateTime in it"
+    assert error == "table-2 - DescribeTable failed: bad answer: no usable LastIncreaseDateTime"
     assert reads(server) == [150, 100, 150]
 
 
@@ -488,7 +488,7 @@ def test_no_table_matches(run: Run, server: AwsServer, env: dict[str, str]) -> N
     done = run("--table-name", "other-", "--run-once", env=env)
     assert done.returncode == 1
     (error,) = errors(done.stderr)
-    assert error == "there is no table that the configuration matches; there are: table-1, table-2, table-3"
+    assert error == "no table matches the configuration; existing tables: table-1, table-2, table-3"
     assert len(re.findall(r"WARNING - .*other-.* matches nothing", done.stderr)) == 1
     assert not server.world.updates
 
@@ -504,7 +504,7 @@ def test_there_is_no_table_at_all(run: Run, region: dict[str, str], where: str) 
     with AwsServer() as empty:
         done = run(*ONCE, env={**CREDENTIALS, **region, "AWS_ENDPOINT_URL": empty.url})
     assert done.returncode == 1
-    assert errors(done.stderr) == [f"there is no table that the configuration matches; no tables in {where}"]
+    assert errors(done.stderr) == [f"no table matches the configuration; no tables in {where}"]
 
 
 # Files
@@ -650,7 +650,7 @@ def test_an_unforeseen_error_in_a_check_is_a_failure(run: Run, tmp_path: Path) -
     boom = "from dynamic_dynamodb.checks import check\ndef boom(self):\n    raise ZeroDivisionError('boom')\n"
     done = run(*ONCE, env=before_all(tmp_path, "sitecustomize", boom + "check.Scaler.check = boom\n"))
     assert done.returncode == 1
-    assert "ERROR - the check failed on something unforeseen" in done.stderr
+    assert "ERROR - the check failed: unexpected error" in done.stderr
     assert "ZeroDivisionError: boom" in done.stderr
 
 

@@ -780,9 +780,9 @@ import logging
 class Trap(logging.FileHandler):
     def emit(self, record):
         super().emit(record)
-        if "reads 50.0 %" in record.getMessage() or "unforeseen" in record.getMessage() and not record.args == ():
+        if "reads 50.0 %" in record.getMessage() or "unexpected error" in record.getMessage() and not record.args == ():
             raise RuntimeError("a handler of the user's")
-        if record.getMessage() == "the check failed on something unforeseen":
+        if record.getMessage() == "the check failed: unexpected error":
             raise RuntimeError("a handler of the user's, again")
 """
 
@@ -796,13 +796,13 @@ def test_an_uncaught_error_reaches_the_log(place: Place, spawn: Spawn) -> None:
     place.configure(logging=f"log-config-file: {config}")
     attached = spawn(*place.flags("foreground"), "--config", str(place.conf), env=place.env(**env))
     assert attached.process.wait(LONG) == 1
-    assert "ERROR ended by an unforeseen error" in place.text()
+    assert "ERROR ended by an unexpected error" in place.text()
     assert "RuntimeError: a handler of the user's, again" in place.text()
     assert not place.pid_file().exists()
 
     before = len(place.text())
     assert place.run("start", env=env).returncode == 0
-    until(lambda: "ended by an unforeseen error" in place.text()[before:])
+    until(lambda: "ended by an unexpected error" in place.text()[before:])
     until(lambda: place.run("status").returncode == 3)
     assert not place.pid_file().exists()
     assert "RuntimeError" in place.text()[before:]

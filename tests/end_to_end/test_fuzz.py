@@ -614,4 +614,4 @@ def check_lines(lines: list[Line]) -> None:
         assert line.isprintable(), line
         assert len(line) < 5000
         assert "Traceback" not in line
-        assert "unforeseen" not in line
+        assert "unexpected error" not in line

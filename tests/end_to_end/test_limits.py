@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits of L
 
 GIGABYTE = 2**30
 TABLES = [f"table-{number}" for number in range(40)]
-NO_THREAD = "the system starts no thread for it; raise the limit (TasksMax=, --pids-limit, ulimit -u), or free memory"
+NO_THREAD = "the system cannot start a thread; raise the limit (TasksMax=, --pids-limit, ulimit -u), or free memory"
 
 
 def room_for(gigabytes: float) -> Callable[[], None]:
@@ -84,7 +84,7 @@ def test_a_check_without_a_thread_fails_and_the_next_one_does_not(spawn: Callabl
     with AwsServer(world) as server:
         env = {**ACCOUNT, "AWS_ENDPOINT_URL": server.url}
         program = spawn("--table-name", "table-", "--check-interval", "1", env=env, preexec_fn=room_for(1.6))
-        program.wait_for(f"the check failed: ListTables failed: not asked: {re.escape(NO_THREAD)}")
+        program.wait_for(f"the check failed: ListTables failed: not sent: {re.escape(NO_THREAD)}")
         resource.prlimit(program.process.pid, resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS))
         program.wait_until(lambda: {world.provisioned(Target(name)).reads for name in TABLES} == {150})
 
@@ -108,4 +108,4 @@ def test_where_all_threads_hang_the_rest_has_an_end() -> None:
     )
     hung = done.stdout.count("no answer - given up after 0 s\n")
     assert 1 <= hung <= 3
-    assert done.stdout.count(f"not asked - {NO_THREAD}\n") == 10 - hung
+    assert done.stdout.count(f"not sent - {NO_THREAD}\n") == 10 - hung

@@ -789,7 +789,7 @@ def test_012_missing_table(run: Run, server: AwsServer, env: dict[str, str]) -> 
     """0.3.5: "Handle missing table exceptions" (#12)."""
     done = run("--table-name", "not-there", "--run-once", env=env)
     assert done.returncode == 1
-    assert "ERROR - there is no table that the configuration matches" in done.stderr
+    assert "ERROR - no table matches the configuration" in done.stderr
     assert "Traceback" not in done.stderr
     assert server.world.updates == []
 

@@ -219,7 +219,9 @@ def logs_are_whole(texts: list[str], least: int, most: int | None, answers: Coun
     """No line is lost, torn or of something that nobody foresaw."""
     lines = "".join(texts).splitlines()
     assert [text for text in texts if not text.endswith("\n")] == []
-    strange = re.compile(r"(?!\d{4}-\d\d-\d\d [\d:,]{12} - dynamic-dynamodb - [A-Z]+ - )|.*(Traceback|unforeseen)")
+    strange = re.compile(
+        r"(?!\d{4}-\d\d-\d\d [\d:,]{12} - dynamic-dynamodb - [A-Z]+ - )|.*(Traceback|unexpected error)"
+    )
     assert [line for line in lines if strange.match(line)] == []
     assert {answer: sum(answer in line for line in lines) for answer in answers} == answers
     told = re.compile(r".* - INFO - check \d+( failed)?: ")

@@ -138,7 +138,7 @@ def test_a_decrease_that_was_refused_waits(place: Place, runs: Runs) -> None:
     place.server.faults.append(always("UpdateTable", fault))
     assert "decrease refused by DynamoDB" in runs()
     calls = place.server.calls["UpdateTable"]
-    assert "decreases have run out: asked for again from" in runs()
+    assert "decreases have run out: retried from" in runs()
     assert place.server.calls["UpdateTable"] == calls
 
 
@@ -174,7 +174,7 @@ def test_streaks_of_long_ago_count_no_more(runs: Runs) -> None:
     runs()
     runs.edit(lambda document: age(document, began="2026-01-01T00:00:00.000Z", ended="2026-01-01T00:00:01.000Z"))
     said = runs()
-    assert "consecutive checks are counted from the start" in said
+    assert "consecutive checks are counted from 0 again" in said
     assert "hold, check 1 of 3" in said
 
 

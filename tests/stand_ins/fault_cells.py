@@ -176,15 +176,15 @@ CAUSES: dict[str, str] = {
     "reset-before": "ConnectionClosedError: Connection was closed before we received a valid response",
     "reset-performed": "ConnectionClosedError: Connection was closed before we received a valid response",
     "reset-middle": "ConnectionClosedError: Connection was closed before we received a valid response",
-    "truncated": "bad answer: no usable {field} in it",
-    "no-json": "bad answer: no usable {field} in it",
-    "half-json": "bad answer: no usable {field} in it",
+    "truncated": "bad answer: no usable {field}",
+    "no-json": "bad answer: no usable {field}",
+    "half-json": "bad answer: no usable {field}",
     "list": "bad answer: boto3 cannot read it (AttributeError: 'list' object has no attribute 'get')",
-    "no-body": "bad answer: no usable {field} in it",
-    "no-fields": "bad answer: no usable {field} in it",
-    "null-fields": "bad answer: no usable {null} in it",
-    "wrong-types": "bad answer: no usable {wrong} in it",
-    "going-round": "bad answer: no usable end of its pages in it",
+    "no-body": "bad answer: no usable {field}",
+    "no-fields": "bad answer: no usable {field}",
+    "null-fields": "bad answer: no usable {null}",
+    "wrong-types": "bad answer: no usable {wrong}",
+    "going-round": "bad answer: no usable end of pages",
     "silent": "ReadTimeoutError: Read timeout on endpoint URL",
     "trickle": "no answer: given up after 45 s (check the region, --endpoint-url and the network)",
 }
@@ -192,20 +192,20 @@ CAUSES: dict[str, str] = {
 # The words in braces above, in the order of OPERATIONS.
 SERVICES = ("dynamodb", "dynamodb", "cloudwatch", "cloudwatch", "dynamodb", "sns")
 FIELDS = ("TableNames", "Table", "MetricDataResults", "Datapoints", "TableDescription", "")
-WRONGS = ("TableNames", "TableStatus", "result for a metric asked for", "timestamp", "", "")
-NULLS = ("TableNames", "TableStatus", "result for a metric asked for", "Datapoints[].Timestamp", "", "")
+WRONGS = ("TableNames", "TableStatus", "result for a requested metric", "timestamp", "", "")
+NULLS = ("TableNames", "TableStatus", "result for a requested metric", "Datapoints[].Timestamp", "", "")
 
 # Where the line is another one than CAUSES has it.
 LINES: dict[tuple[str, str], str] = {
     ("ListTables", "denied"): "ListTables failed: AccessDeniedException: not for you (the IAM policy must allow "
-    "dynamodb:ListTables); using the table names of the configuration as they stand",
+    "dynamodb:ListTables); using the table names in the configuration instead",
     ("DescribeTable", "unknown-words"): "status SLEEPING: not changed in this check, nor are its indexes",
     ("GetMetricData", "denied"): "GetMetricData failed: AccessDeniedException: not for you (the IAM policy must allow "
-    "cloudwatch:GetMetricData); using GetMetricStatistics instead, one call a metric",
+    "cloudwatch:GetMetricData); using GetMetricStatistics instead, one call per metric",
     ("GetMetricData", "unknown-words"): "GetMetricData failed: SLEEPING: the metric is not complete",
     ("GetMetricStatistics", "denied"): "GetMetricData failed: AccessDenied: injected (the IAM policy must allow "
     "cloudwatch:GetMetricData)",  # the better one to ask for
-    ("UpdateTable", "decreases"): "decrease refused by DynamoDB, asked for again from",
+    ("UpdateTable", "decreases"): "decrease refused by DynamoDB, retried from",
     ("Publish", "truncated"): "Publish failed: ResponseParserError: Unable to parse response",
     ("Publish", "no-json"): "Publish failed: bad answer: boto3 cannot read it (KeyError: 'PublishResult')",
     ("Publish", "half-json"): "Publish failed: ResponseParserError: Unable to parse response",
