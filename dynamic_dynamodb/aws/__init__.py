@@ -1,8 +1,8 @@
-"""The one wall around AWS: nothing of boto3, and no error of its, gets past it.
+"""The boundary to AWS: neither boto3 nor its errors are visible outside.
 
 May import: decisions, output.
 
-Hands out: what to call (dynamodb, cloudwatch, sns), calls side by side with an end to those that hang (calls), their
-errors (errors), the clients (clients; connection makes them, credentials signs with what sources finds), the least
+Provides: the operations (dynamodb, cloudwatch, sns), parallel calls that are given up when they hang (calls), errors
+(errors), the clients (clients; connection creates them, credentials signs with what sources finds), and the minimal
 policy (iam).
 """

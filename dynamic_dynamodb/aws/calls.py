@@ -1,4 +1,4 @@
-"""Calls side by side: a way out of them when the program is told to end, and an end to those without an answer."""
+"""Parallel calls. They are abandoned when the program stops, and given up when they get no answer."""
 
 from __future__ import annotations
 
@@ -17,68 +17,66 @@ from dynamic_dynamodb.errors import DynamicDynamoDBError
 T = TypeVar("T")
 R = TypeVar("R")
 
-# More bring nothing: one process tops out near 700 calls a second, of the
-# client's CPU time.
+# More do not help: the client's CPU time limits one process to about 700 calls per second.
 THREADS = 16
 
-# A call of so many seconds hangs. It needs a thread, but no CPU time, so that
-# others are started beside it: no table waits for the time-outs of another.
-HANGS = 2.0
-_FOR_EACH = 4  # that hangs: the threads catch up within seconds, however many hang
+# A call that takes longer than this hangs. It needs a thread but no CPU time, so more threads are started:
+# no table waits for the time-outs of another.
+HANGS = 2.0  # seconds
+_FOR_EACH = 4  # threads to start for each call that hangs: the others catch up within seconds, however many hang
 MOST_THREADS = 256
 
-# One item's calls are given up after so many seconds: longer than three
-# attempts of 3 + 10 s and the pauses between them. boto3's time-out is for each
-# read from the socket, and a peer that sends a byte now and then meets none.
-PATIENCE = 45.0
+# The calls of one item are given up after this time, which is longer than three attempts of 3 + 10 s with their pauses.
+# boto3's time-out applies to each read from the socket, so a peer that sends a byte now and then never reaches it.
+PATIENCE = 45.0  # seconds
 
 _NO_THREAD: str = (
     "the system cannot start a thread; raise the limit (TasksMax=, --pids-limit, ulimit -u), or free memory"
 )
 
-# Of one step of a check: when so many calls got no answer, the rest is not asked, so that waiting has an end
-# however many there are. The next check begins with that rest.
+# In one step of a check, no more calls are sent once this many got no answer, so that the wait is bounded.
+# The next check begins with the remaining calls.
 MOST_UNANSWERED = MOST_THREADS
 
-# How often a wait looks whether the program shall end, in seconds. Signal
-# handlers only set a flag, so this is what "within seconds" rests on.
+# How often a wait checks whether the program must stop, in seconds. Signal
+# handlers only set a flag, so the promise "within seconds" depends on this.
 _LOOK = 0.1
 
-# A thread that has done its work counts against the limit until it has ended, so one that is refused is tried once more
-# after so many seconds.
-_ENDING = 0.5
+# A finished thread counts against the limit until it has ended, so a thread that the system refuses is tried once more
+# after this time.
+_ENDING = 0.5  # seconds
 
 
-NOT_ASKED = "not sent"  # the code of an item's error where too many calls before it got no answer
+NOT_ASKED = "not sent"  # the code of an item's error if too many earlier calls got no answer
 
 
 class StoppedError(DynamicDynamoDBError):
-    """The program was told to end while calls were under way."""
+    """The program must stop, and calls are in flight."""
 
 
-_own = threading.local()  # of a thread that makes calls: `end`, on the monotonic clock, and `outdated`
+_own = threading.local()  # of each thread that makes calls: `end`, on the monotonic clock, and `outdated`
 
 
 def seconds_left() -> float:
-    """How long the call that this thread makes may still take; below 0 when it has been given up."""
+    """How long the call of this thread may still take; below 0 if it has been given up."""
     return float(getattr(_own, "end", math.inf) - time.monotonic())
 
 
 def given_up() -> bool:
-    """Whether the call that this thread makes has been given up: nothing may be sent for it any more.
+    """Whether the call of this thread has been given up. Nothing may be sent for it any more.
 
-    A change that is sent late, when nobody counts on it, could undo one that a later check has made.
+    A late change could undo a change from a later check.
     """
     return seconds_left() < 0
 
 
 def _nobody() -> None:
-    """For programs that nobody watches."""
+    """For a program without a watchdog."""
 
 
 @contextlib.contextmanager
 def not_repeated_once(outdated: Callable[[], bool]) -> Iterator[None]:
-    """While this thread makes a call that botocore may send again by itself, unless it is `outdated` by then."""
+    """For a call of this thread that botocore may retry, but not once it is `outdated`."""
     _own.outdated = outdated
     try:
         yield
@@ -87,15 +85,15 @@ def not_repeated_once(outdated: Callable[[], bool]) -> Iterator[None]:
 
 
 def outdated() -> bool:
-    """Whether the call that this thread makes may not be sent again."""
+    """Whether the call of this thread must not be sent again."""
     return hasattr(_own, "outdated") and bool(_own.outdated())
 
 
 class Workers:
-    """Threads that make calls. `stopping` tells whether the program shall end; `patience` is in seconds.
+    """Threads that make calls. `stopping` returns whether the program must stop; `patience` is in seconds.
 
-    `alive` is called by the thread that waits for calls, time and again while they end or are given up; not while it
-    waits for something that is never given up.
+    The thread that waits for calls calls `alive` again and again, as long as calls end or are given up. It does not
+    call it while it waits for something that is never given up.
     """
 
     def __init__(
@@ -110,26 +108,25 @@ class Workers:
         self._threads = threads
         self._patience = patience
         self._alone = ThreadPoolExecutor(1, thread_name_prefix="worker")
-        self._next: dict[str, int] = {}  # by name of calls: the first item that the step before left out
-        self._abandoned: list[Callable[[], bool]] = []  # of each that nobody waits for: whether it is still at work
+        self._next: dict[str, int] = {}  # by operation: the first item that the previous step left out
+        self._abandoned: list[Callable[[], bool]] = []  # of each abandoned call: whether it is still running
 
     @property
     def abandoned(self) -> bool:
-        """Whether calls are still under way that nobody waits for."""
+        """Whether abandoned calls are still running."""
         return any(at_work() for at_work in self._abandoned)
 
     def go_on(self) -> None:
-        """To be called between steps of work that takes its time. Raises StoppedError when the program shall end."""
+        """To be called between the steps of slow work. Raises StoppedError if the program must stop."""
         self._alive()
         if self._stopping():
             raise StoppedError
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """The function's results for all items, in their order; by one thread, always the same.
+        """The function's results for all items, in their order, from one thread that is always the same.
 
-        Raises StoppedError, at once and without waiting for the function, when
-        the program shall end; whatever the function raises; and
-        DynamicDynamoDBError where the thread cannot be had.
+        Raises StoppedError if the program must stop, at once and without waiting for the function; whatever the
+        function raises; and DynamicDynamoDBError if the thread cannot be started.
         """
         try:
             futures = [self._alone.submit(function, item) for item in items]
@@ -153,17 +150,16 @@ class Workers:
         hangs: float = HANGS,
         give_up: Callable[[T], None] = lambda _: None,
     ) -> list[R | AwsError]:
-        """The function's results for all items, in their order, side by side; an AwsError that it raises is one.
+        """The function's results for all items, in their order, from parallel calls; an AwsError that it raises is one.
 
-        Raises StoppedError, at once and without waiting for the calls, when
-        the program shall end; and whatever else the function raises.
+        Raises StoppedError if the program must stop, at once and without waiting for the calls; and whatever else the
+        function raises.
 
-        Takes the greatest patience, the time for the calls that are answered
-        and a few seconds at the most, however many are not. The result of a
-        call that was given up, or not begun because too many others were not
-        answered, is an AwsError. `patience` is an item's own, in seconds; beside
-        a call of more than `hangs` seconds others are begun; `give_up` is
-        called with an item that was given up, and may hang up.
+        However many calls get no answer, this takes no longer than the greatest patience, plus the time for the calls
+        that are answered, plus a few seconds. The result of a call that was given up, or not started because too many
+        others got no answer, is an AwsError. `patience` returns the seconds for an item. If a call takes more than
+        `hangs` seconds, others are started beside it. `give_up` is called with each item that was given up, and may
+        close its connection.
         """
         step = _Step(operation, function, list(items), patience or (lambda _: self._patience), hangs, give_up)
         return self._run(step, self._stopping)
@@ -177,11 +173,10 @@ class Workers:
         begin_all: bool = False,
         in_order: bool = False,
     ) -> list[R | AwsError | None]:
-        """Like read, but what has begun is waited for also when the program shall end.
+        """Like read, but calls that have started are waited for even if the program must stop.
 
-        When the program shall end nothing more is begun, unless `begin_all`;
-        the result of an item that was not begun is None. `in_order`: they are
-        begun in the order in which they are given, whatever the step before left out.
+        In that case no more calls are started, unless `begin_all`; the result of an item whose call was not started is
+        None. `in_order`: the calls start in the order of the items, whatever the previous step left out.
         """
 
         def unless_stopping(item: T) -> R | None:
@@ -193,11 +188,11 @@ class Workers:
         return self._run(step, lambda: False)
 
     def close(self) -> None:
-        """Begin nothing more; waits unless calls were abandoned."""
+        """Start no more calls; waits unless calls were abandoned."""
         self._alone.shutdown(wait=not self.abandoned, cancel_futures=True)
 
     def _run(self, step: _Step[T, R], stopping: Callable[[], bool]) -> list[R | AwsError]:
-        """Have the calls of a step made, by as many threads as it takes, and look now and then how they fare."""
+        """Make the calls of a step with as many threads as needed, and watch their progress."""
         step.begin_with(self._next.pop(step.operation, 0))
         threads: list[threading.Thread] = []
         try:
@@ -224,7 +219,7 @@ class Workers:
             if thread is None and not _at_work(threads, step):
                 time.sleep(_ENDING)
                 thread = _started(step.work)
-            if thread is None:  # the system's limit: those at work do it alone, if there are any
+            if thread is None:  # the system's limit: the running threads do all the work, if there are any
                 if not _at_work(threads, step):
                     step.refuse(_NO_THREAD)
                 return
@@ -232,8 +227,8 @@ class Workers:
 
 
 def _started(work: Callable[[], None]) -> threading.Thread | None:
-    """A thread, or None where the system starts none."""
-    thread = threading.Thread(target=work, name="call", daemon=True)  # no exit waits for it
+    """A thread, or None if the system cannot start one."""
+    thread = threading.Thread(target=work, name="call", daemon=True)  # the exit does not wait for it
     try:
         thread.start()
     except RuntimeError:
@@ -246,7 +241,7 @@ def _at_work(threads: Sequence[threading.Thread], step: _Step[T, R]) -> bool:
 
 
 class _Step(Generic[T, R]):
-    """Calls of one kind in one check: each thread at work takes the next until none is left."""
+    """Calls of one operation in one check. Each thread takes the next one until none is left."""
 
     def __init__(
         self,
@@ -262,21 +257,21 @@ class _Step(Generic[T, R]):
         self._items = items
         self._patience = patience
         self._hangs = hangs
-        self._tell = tell  # who is told of an item that was given up
+        self._tell = tell  # called with an item that was given up
         self._left = deque(range(len(items)))
         self.first_not_asked: int | None = None
-        self._begun: dict[int, float] = {}  # when, on the monotonic clock; of the calls under way
-        self._stuck: set[int] = set()  # given up, and still under way
+        self._begun: dict[int, float] = {}  # start times of the calls in flight, on the monotonic clock
+        self._stuck: set[int] = set()  # given up, and still in flight
         self._results: dict[int, R | AwsError] = {}
         self._silent = 0  # how many got no answer
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
     def begin_with(self, number: int) -> None:
-        """Item number so and so, if there are so many: one that was not asked for the last time."""
+        """Start with this item, which the previous step left out."""
         self._left.rotate(-number)
 
-    # For the threads at work
+    # For the threads that make calls
 
     def work(self) -> None:
         """Make calls until none is left."""
@@ -285,7 +280,7 @@ class _Step(Generic[T, R]):
                 self._end(number, self._function(self._items[number]))
             except AwsError as error:
                 self._end(number, error)
-            except BaseException as error:  # noqa: BLE001 - raised again by the one that waits
+            except BaseException as error:  # noqa: BLE001 - the waiting thread raises it again
                 self._fail(error)
 
     def _take(self) -> int | None:
@@ -300,7 +295,7 @@ class _Step(Generic[T, R]):
     def _end(self, number: int, result: R | AwsError) -> None:
         with self._changed:
             self._stuck.discard(number)
-            if self._begun.pop(number, None) is not None:  # else it was given up, and is too late
+            if self._begun.pop(number, None) is not None:  # otherwise it was given up, and the result is too late
                 self._results[number] = result
                 self._silent += isinstance(result, AwsError) and result.silent
                 if not self.unfinished:
@@ -311,7 +306,7 @@ class _Step(Generic[T, R]):
             self._error = error
             self._changed.notify()
 
-    # For the one that waits
+    # For the thread that waits
 
     @property
     def unfinished(self) -> bool:
@@ -319,30 +314,30 @@ class _Step(Generic[T, R]):
 
     @property
     def left(self) -> int:
-        """How many calls nobody has begun."""
+        """How many calls have not started."""
         return len(self._left)
 
     @property
     def stuck(self) -> int:
-        """How many calls hold a thread and are waited for by nobody."""
+        """How many calls were given up but still occupy a thread."""
         return len(self._stuck)
 
     @property
     def hanging(self) -> int:
-        """How many calls hold a thread and do not get on."""
+        """How many calls occupy a thread and make no progress."""
         with self._changed:
             late = time.monotonic() - self._hangs
             return self.stuck + sum(begun < late for begun in self._begun.values())
 
     def wait(self, seconds: float) -> None:
-        """Until all calls have a result, or so long. Raises what a call has raised."""
+        """Wait until all calls have a result, or this long. Raises what a call has raised."""
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or not self.unfinished, seconds)
             if self._error is not None:
                 raise self._error
 
     def give_up(self) -> None:
-        """Give up the calls that take too long, and the rest where too many got no answer."""
+        """Give up the calls that take too long, and all remaining ones if too many got no answer."""
         now = time.monotonic()
         with self._changed:
             for number, begun in list(self._begun.items()):
@@ -362,16 +357,16 @@ class _Step(Generic[T, R]):
         self._tell(self._items[number])
 
     def refuse(self, why: str) -> None:
-        """Make none of the calls that are left."""
+        """Make none of the remaining calls."""
         with self._changed:
             if self._left:
                 self.first_not_asked = self._left[0]
-                # Never sent, so that nothing can have come of it: that much is known without an answer.
+                # They were never sent, so they had no effect: that is known without an answer.
                 self._results.update(dict.fromkeys(self._left, AwsError(self.operation, NOT_ASKED, why)))
                 self._left.clear()
 
     def drop(self) -> None:
-        """Begin nothing more, and let go of what is under way."""
+        """Start no more calls, and abandon those in flight."""
         with self._changed:
             self._left.clear()
             for number in list(self._begun):

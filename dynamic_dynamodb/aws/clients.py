@@ -1,4 +1,4 @@
-"""The clients that everything here talks to AWS through; connection.py makes boto3's."""
+"""The clients for all calls to AWS; connection.py creates those of boto3."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def _nothing() -> None:
-    """Of clients that need it, it is something else."""
+    """For clients that need no such call."""
 
 
 @dataclass(frozen=True)
 class Clients:
-    """boto3's clients, or the simulation's, which have the same methods.
+    """boto3's clients, or those of the simulation, which have the same methods.
 
-    `next_check` is called before each check: from then on credentials may be looked for afresh. `end` ends look-ups.
+    `next_check` is called before each check: after it, credentials may be looked up again. `end` ends look-ups.
     """
 
     dynamodb: Any
@@ -25,7 +25,7 @@ class Clients:
     end: Callable[[], None] = _nothing
 
     def close(self) -> None:
-        """No call may be under way, or it fails."""
+        """A call in flight fails."""
         self.end()
         for client in (self.dynamodb, self.cloudwatch, self.sns):
             client.close()

@@ -1,12 +1,11 @@
 """CloudWatch -> Usage: what was consumed and throttled in the look-back window.
 
-The metrics (namespace AWS/DynamoDB) are 1-minute sums; CloudWatch publishes
-nothing for a minute without traffic, so no datapoint means nothing consumed.
+The metrics (namespace AWS/DynamoDB) are 1-minute sums. CloudWatch publishes nothing for a minute without traffic, so a
+missing datapoint means that nothing was consumed.
 
-Consumption over a day or more is asked for in longer steps: a fortnight of
-minutes of hundreds of tables is tens of millions of datapoints. Throttled
-events keep their minutes, since the last increase parts those it has answered
-from the others; only minutes with throttling have any.
+Consumption over a day or more is read in longer steps: two weeks of minutes for hundreds of tables are tens of millions
+of datapoints. Throttled events are always read by the minute, because those before the last increase do not count. Only
+minutes with throttling have a datapoint.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ log = logging.getLogger("dynamic-dynamodb")
 
 CONSUMED: dict[Axis, str] = {"reads": "ConsumedReadCapacityUnits", "writes": "ConsumedWriteCapacityUnits"}
 THROTTLED: dict[Axis, str] = {"reads": "ReadThrottleEvents", "writes": "WriteThrottleEvents"}
-# Those of them that a partition's own limit throttled: no capacity cures these.
+# The part of them that was throttled by the limit of a partition: more capacity does not help.
 KEY_RANGE: dict[Axis, str] = {
     "reads": "ReadKeyRangeThroughputThrottleEvents",
     "writes": "WriteKeyRangeThroughputThrottleEvents",
@@ -43,10 +42,10 @@ class Request:
     start: int  # the window begins this many minutes before now
     period: int  # and is this long
     throttled: tuple[Axis, ...] = ()
-    increased: Mapping[Axis, datetime] = field(default_factory=dict)  # by us; where DescribeTable tells of no increase
+    increased: Mapping[Axis, datetime] = field(default_factory=dict)  # by this program; used if DescribeTable has none
 
     def answered(self, axis: Axis) -> datetime | None:
-        """When the last increase began to answer what was throttled before it."""
+        """The time of the last increase. It has answered the events before it."""
         return self.resource.last_increase or self.increased.get(axis)
 
     @property
@@ -54,14 +53,14 @@ class Request:
         return (*CONSUMED.values(), *(THROTTLED[axis] for axis in self.throttled))
 
     def queries(self, minute: int) -> list[Query]:
-        """Its metrics over its window, which begins so many minutes before this one."""
+        """Its metrics over its window, counted back from this minute."""
         step = _step(self.period)
         window = self._window(minute, step)
         consumed = [Query(self.resource.target, metric, *window, step) for metric in CONSUMED.values()]
         return [*consumed, *self.throttled_queries(minute).values()]
 
     def throttled_queries(self, minute: int) -> dict[Axis, Query]:
-        """Throttled events alone."""
+        """Only the throttled events."""
         window = self._window(minute)
         return {axis: Query(self.resource.target, THROTTLED[axis], *window) for axis in self.throttled}
 
@@ -71,31 +70,31 @@ class Request:
         return 60 * (end - start)
 
     def _window(self, minute: int, step: int = 1) -> tuple[int, int]:
-        """Both ends, rounded down to whole steps: CloudWatch gives sums of these."""
+        """Both ends, rounded down to whole steps, because CloudWatch sums over whole steps."""
         start = minute - self.start
         end = start + self.period
         return start - start % step, end - end % step
 
 
-_LONG = 24 * 60  # minutes: a window from which on longer steps are taken
+_LONG = 24 * 60  # minutes; a window of this length or more is read in longer steps
 _STEPS = (1, 5, 6, 10, 12, 15, 20, 30, 60)  # minutes; all of them divide an hour
 
 
 def _step(period: int) -> int:
-    """So many minutes a sum that a window of a day or more has at least 288 of them, as a day of five minutes has."""
+    """Minutes per sum: 1 for less than a day, otherwise the longest step that gives at least 288 sums (a day: 5)."""
     return 1 if period < _LONG else max(step for step in _STEPS if step * 288 <= period)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What CloudWatch tells of one target. What that means depends on what is provisioned, and since when."""
+    """What CloudWatch reports about one target. Its meaning depends on what is provisioned, and since when."""
 
     request: Request
     series: Mapping[str, Series]
     seconds: int  # the length of the window that consumption is summed over
 
     def described(self, resource: Resource) -> Measured:
-        """The same of a target that has been described anew."""
+        """The same for a target that has been described again."""
         return replace(self, request=replace(self.request, resource=resource))
 
     @cached_property
@@ -106,17 +105,17 @@ class Measured:
 
 
 class Statistics:
-    """What CloudWatch's metrics tell of the targets' usage."""
+    """Reads the targets' usage from CloudWatch's metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def measure(self, requests: Sequence[Request], now: datetime) -> dict[Target, Measured | AwsError]:
-        """What there is of each target, or the error that kept it from being measured."""
+        """The measurement of each target, or the error that prevented it."""
         minute = minute_of(now)
         wanted = [(request, request.queries(minute)) for request in requests]
         found = self._metrics.read([query for _, queries in wanted for query in queries], now)
-        # Where nothing was throttled no key range was too hot: that need not be asked, or paid.
+        # If nothing was throttled, no key range was too hot, so that query (and its price) can be saved.
         hot = [
             query._replace(metric=_KEY_RANGE[query.metric])
             for query, series in found.items()
@@ -132,7 +131,7 @@ class Statistics:
         }
 
     def throttled(self, requests: Sequence[Request], now: datetime) -> dict[Target, dict[Axis, Fraction]]:
-        """Throttled events alone, whatever throttled them; what cannot be read is left out, and no failure."""
+        """Only the throttled events, whatever throttled them. What cannot be read is left out and is not a failure."""
         minute = minute_of(now)
         wanted = {request.resource.target: request.throttled_queries(minute) for request in requests}
         found = self._metrics.read([query for queries in wanted.values() for query in queries.values()], now)
@@ -146,7 +145,7 @@ class Statistics:
 
 
 def dollars_a_month(metrics: int, interval: int) -> float:
-    """What AWS charges for so many metrics every so many seconds, in 30 days."""
+    """What AWS charges in 30 days for this many metrics every `interval` seconds."""
     return metrics * DOLLARS_A_METRIC * 30 * 86_400 / interval
 
 
@@ -162,11 +161,11 @@ def _measured(request: Request, series: Mapping[str, Series | AwsError], seconds
 def _usage(request: Request, axis: Axis, series: Mapping[str, Series], seconds: int) -> Usage:
     events = series.get(THROTTLED[axis], _NOTHING)
     consumed, provisioned = series[CONSUMED[axis]].total(), getattr(request.resource.provisioned, axis)
-    if not events:  # mostly, and then there is nothing to be worked out
+    if not events:  # the usual case, in which nothing has to be computed
         return Usage(provisioned, consumed, _ZERO, seconds)
     hot = _hot(events, series.get(KEY_RANGE[axis], _NOTHING))
     curable = events.total() - hot.total()
-    # What was throttled before the last increase has been answered by it.
+    # The last increase has answered the events before it.
     first = _first_minute_after(request.answered(axis))
     throttled = events.total(first) - hot.total(first)
     return Usage(
@@ -184,13 +183,13 @@ _NOTHING, _ZERO = Series({}), Fraction(0)
 
 
 def _hot(events: Series, key_range: Series) -> Series:
-    """Which of the throttled events were a hot key range's; never more in a minute than there were."""
+    """The throttled events of hot key ranges; in no minute more than all throttled events."""
     ranges = dict(key_range)
     return Series({minute: min(number, ranges[minute]) for minute, number in events if minute in ranges})
 
 
 def _first_minute_after(moment: datetime | None) -> int | None:
-    """The first minute that began at that instant or later."""
+    """The first minute that began at that moment or later."""
     if moment is None:
         return None
     return minute_of(moment) + (moment.second > 0 or moment.microsecond > 0)

@@ -37,17 +37,16 @@ def connect(
 ) -> Clients:
     """One session for all clients, from the [global] part of the config dict.
 
-    Time-outs and attempts are bounded, so that no dead endpoint hangs a check;
-    `stopping` tells whether the program shall end: no call is repeated then.
-    `patience`: how many seconds credentials are waited for.
-    Raises ConfigError where the AWS configuration (profile, region, files) cannot be used.
+    Time-outs and attempts are bounded, so that a dead endpoint does not block a check. `stopping` returns whether the
+    program must stop: then no call is retried. `patience`: how many seconds to wait for credentials.
+    Raises ConfigError if the AWS configuration (profile, region, files) cannot be used.
     """
     settings = Config(
         connect_timeout=3,
         read_timeout=10,
         retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=MOST_THREADS,  # or urllib3 complains of connections that it cannot keep
-        parameter_validation=False,  # the service checks, too, and 500 queries take it 11 ms
+        max_pool_connections=MOST_THREADS,  # or urllib3 warns about connections that it cannot keep
+        parameter_validation=False,  # the service validates too, and here 500 queries take 11 ms
         user_agent_extra=f"dynamic-dynamodb/{__version__}",
     )
     keys = Keys(partial(_search, general), patience)
@@ -70,7 +69,7 @@ def connect(
 
 
 def _client(session: boto3.Session, service: str, **more: Any) -> Any:
-    """Raises ValueError where the environment or the profile names an endpoint that could not be asked."""
+    """Raises ValueError if the environment or the profile names an unusable endpoint."""
     client = session.client(service, **more)
     url = client.meta.endpoint_url
     try:
@@ -79,19 +78,19 @@ def _client(session: boto3.Session, service: str, **more: Any) -> Any:
     except ValueError:  # a bad port
         valid = False
     if not valid:
-        raise ValueError(f"Invalid endpoint: {mask_url(url)}")  # botocore's own words for others
+        raise ValueError(f"Invalid endpoint: {mask_url(url)}")  # the same words as botocore's
     return client
 
 
 def _check_region(region: str) -> None:
-    """Raises ValueError for what would be part of no host name; botocore takes one with a line break at its end."""
+    """Raises ValueError if it cannot be part of a host name; botocore accepts one that ends with a line break."""
     if not _REGION.fullmatch(region):
         names = [name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name) == region]
         raise ValueError(f"{names[0] if names else 'the region'}: {region!r} is not a region, like eu-west-1")
 
 
 def _check_bundle(session: botocore.session.Session) -> None:
-    """Raises ValueError where the certificates that TLS is to be checked by cannot be read."""
+    """Raises ValueError if the certificates for TLS cannot be read."""
     path = session.get_config_variable("ca_bundle")
     if path:
         try:
@@ -101,16 +100,16 @@ def _check_bundle(session: botocore.session.Session) -> None:
 
 
 def _search(general: Mapping[str, Any]) -> Search:
-    """A look-up for credentials: a pair in the options beats everything else."""
+    """A look-up for credentials. A key pair in the options has precedence over everything else."""
     if general["aws_access_key_id"] is not None:
         return Pair(general["aws_access_key_id"], general["aws_secret_access_key"])
     return Chain(general["profile"], general["region"])
 
 
 def profile_region(profile: str | None) -> tuple[str | None, str]:
-    """The region that AWS's configuration files name for the profile, or the one in use, and that profile's name.
+    """The region in AWS's configuration files for this profile or, if None, for the profile in use; and its name.
 
-    Raises ConfigError where they cannot be used.
+    Raises ConfigError if the files cannot be used.
     """
     session = botocore.session.Session(profile=profile)
     try:
@@ -120,7 +119,7 @@ def profile_region(profile: str | None) -> tuple[str | None, str]:
 
 
 def known_regions() -> frozenset[str]:
-    """All regions of all partitions that have DynamoDB, as far as this boto3 knows."""
+    """All regions with DynamoDB, in all partitions, that this boto3 knows."""
     session = botocore.session.Session()
     return frozenset(
         region
@@ -130,12 +129,12 @@ def known_regions() -> frozenset[str]:
 
 
 def sets_endpoint(profile: str | None) -> bool:
-    """Whether AWS's configuration files set an endpoint, of any service; also where they cannot be read."""
+    """Whether AWS's configuration files set an endpoint for any service. True also if they cannot be read."""
     session = botocore.session.Session(profile=profile)
     try:
         own = session.get_scoped_config()
         services = session.full_config.get("services", {}).get(own.get("services"), {})
-    except botocore.exceptions.BotoCoreError:  # told when they are needed
+    except botocore.exceptions.BotoCoreError:  # reported when they are needed
         return True
     return any("endpoint_url" in settings for settings in (own, *services.values()) if isinstance(settings, dict))
 
@@ -150,23 +149,23 @@ def _config_error(error: Exception) -> ConfigError:
 
 
 def _do_not_send(stopping: Callable[[], bool], request: Any, **_: Any) -> None:
-    """Refuse to send what has been given up, and botocore's second and third attempts where they come too late."""
+    """Do not send a call that was given up, nor botocore's second and third attempts if they come too late."""
     if given_up():
         raise StoppedError("given up meanwhile")
     if request.headers.get("amz-sdk-request", b"attempt=1").startswith(b"attempt=1"):
         return
     if stopping():
-        raise StoppedError("the program was told to end")
+        raise StoppedError("the program is stopping")
     if outdated():
         raise OutdatedError("an attempt failed, and the table's description is too old to send another")
 
 
 def _do_not_repeat(parsed_response: Any, exception: Any, event_name: str, **_: Any) -> None:
-    """Raise LimitExceededException at once: botocore takes it for throttling, and repeats it after pauses.
+    """Raise LimitExceededException at once: botocore takes it for throttling, and retries after pauses.
 
-    DynamoDB says with it that something is used up: decreases, a quota, the tables that may be changed at once.
-    Raised here, it costs none of the repetitions that botocore grants a client for errors that pass. So is what kept an
-    answer from coming where the call may not be sent again: that tells more than that it was not.
+    DynamoDB uses it when something has run out: decreases, a quota, or the tables that can be changed at once. Raised
+    here, it uses none of the retries that botocore allows a client for transient errors. The cause of a missing answer
+    is raised too if the call must not be sent again, because it says more than the fact that it was not sent.
     """
     if exception is not None and outdated():
         raise exception
@@ -176,11 +175,11 @@ def _do_not_repeat(parsed_response: Any, exception: Any, event_name: str, **_: A
 
 
 def _session(general: Mapping[str, Any], keys: Keys) -> botocore.session.Session:
-    """A session of botocore's that signs with these keys. Where the options have a pair, AWS_PROFILE does not count."""
+    """A botocore session that signs with these keys. If the options have a key pair, AWS_PROFILE does not count."""
     pair = general["aws_access_key_id"] is not None
     without_environment: dict[str, Any] | None = {"profile": (None, [], None, None)} if pair else None
     session = botocore.session.Session(without_environment, profile=None if pair else general["profile"])
-    session.full_config  # noqa: B018 - read here, so that a bad file is told before anything else
+    session.full_config  # noqa: B018 - read here, so that a bad file is reported before anything else
     _check_bundle(session)
     if not pair:
         sources.check(session)
@@ -190,10 +189,10 @@ def _session(general: Mapping[str, Any], keys: Keys) -> botocore.session.Session
 
 
 def _moment(value: Any) -> Any:
-    """A timestamp of an answer; datapoints have thousands, and botocore's way over the local time zone is slow.
+    """A timestamp in an answer. There are thousands of datapoints, and botocore's detour over local time is slow.
 
-    What is none, or is beyond the calendar, is left as it is: an error here would spoil the whole answer. Whoever reads
-    the field finds that it cannot be used, and nothing else is lost.
+    A value that is not a timestamp, or is beyond the calendar, is returned unchanged: an error here would lose the
+    whole answer. The code that reads the field finds that it is unusable, and nothing else is lost.
     """
     try:
         return datetime.fromtimestamp(value, timezone.utc) if type(value) in (int, float) else parse_timestamp(value)

@@ -1,4 +1,4 @@
-"""The credentials that all clients sign with: looked for when a call needs them, and no longer than 20 seconds."""
+"""The credentials of all clients. They are looked up when a call needs them, for at most 20 seconds."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ import botocore.exceptions
 from dynamic_dynamodb.aws.errors import RENEWABLE, UnsignedError
 from dynamic_dynamodb.output.masking import hide
 
-# A look-up is given up after so many seconds: a credential_process may wait for a person, a metadata service
-# may send a byte now and then.
-PATIENCE = 20.0
+# A look-up is given up after this time: a credential_process may wait for a person, and a metadata service may send a
+# byte now and then.
+PATIENCE = 20.0  # seconds
 
 _NONE = UnsignedError("NoCredentialsError", "Unable to locate credentials")
-_CODE = "CredentialRetrievalError"  # botocore's own for most of what goes wrong here
+_CODE = "CredentialRetrievalError"  # botocore uses it for most of these errors
 
 
 class Search(Protocol):
-    """One look-up along the places where credentials may be. `place` is the present one, and in the end theirs."""
+    """One look-up in all places that may have credentials. `place` is the current one, and at the end their source."""
 
     @property
     def place(self) -> str: ...
 
     def find(self) -> Any:
-        """Credentials of botocore's, or None where there are none."""
+        """Credentials of botocore's type, or None if there are none."""
 
     def kill(self) -> None:
-        """End the processes that the look-up has started, with their children."""
+        """End the processes that the look-up started, with their children."""
 
 
 class _Found(NamedTuple):
     credentials: Any  # botocore's
-    frozen: Any  # one reading of them, which belongs together
+    frozen: Any  # one consistent reading of them
     place: str
 
     def expires_within(self, seconds: int | None = None) -> bool:
-        """By default: within the time in which botocore would renew them."""
+        """By default: within the time at which botocore renews them."""
         refresh_needed = getattr(self.credentials, "refresh_needed", None)
         return refresh_needed is not None and bool(refresh_needed(seconds))
 
@@ -49,9 +49,9 @@ class _Found(NamedTuple):
 class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore has no types
     """The credentials of a session.
 
-    botocore looks for credentials once, when a client is built, and takes "none" for an answer for good. Here the
-    first call that needs them looks. They are looked for afresh, from the files on, before they expire; in the check
-    after AWS has refused them; and, where there are none, once in each check. All threads wait for the same look-up.
+    botocore looks for credentials once, when a client is created, and if there are none it never looks again. Here the
+    first call that needs them starts a look-up. They are looked up again, including the files, before they expire; in
+    the check after AWS refused them; and once per check if there are none. All threads wait for the same look-up.
     """
 
     def __init__(self, search: Callable[[], Search], patience: float = PATIENCE) -> None:
@@ -66,18 +66,18 @@ class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore 
         self._refused = False
 
     def load_credentials(self) -> Keys:
-        """What botocore asks of the component that finds credentials."""
+        """The interface that botocore expects of a component that finds credentials."""
         return self
 
     def next_check(self) -> None:
-        """From now on a look-up that has failed may be tried again, and what was refused is no longer used."""
+        """Allow a new look-up after a failed one, and stop using credentials that were refused."""
         with self._lock:
             self._looked, self._error = False, None
             if self._refused:
                 self._found, self._refused = None, False
 
     def note_refusal(self, parsed: Any, **_: Any) -> None:
-        """Botocore's after-call event: an answer which says that these credentials are no good names their source."""
+        """Botocore's after-call event: add the source of the credentials to an answer that refuses them."""
         refusal = parsed.get("Error") if isinstance(parsed, dict) else None
         if isinstance(refusal, dict) and refusal.get("Code") in RENEWABLE:
             with self._lock:
@@ -85,7 +85,7 @@ class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore 
                 refusal["Source"] = self._found.place if self._found else ""
 
     def close(self) -> None:
-        """End what a look-up under way has started."""
+        """End the processes of a running look-up."""
         with self._lock:
             running = self._running
         if running is not None:
@@ -97,7 +97,7 @@ class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore 
         return self._present().frozen
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
-        """What DynamoDB's endpoint is made of where it has the account's number in it."""
+        """For DynamoDB endpoints that contain the account number."""
         return lambda: getattr(self._present().frozen, property_name, None)
 
     def _present(self) -> _Found:
@@ -110,7 +110,7 @@ class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore 
         running.start()
         running.wait()
         with self._lock:
-            if self._running is running:  # the first of those who waited
+            if self._running is running:  # the first thread that waited
                 self._running, self._looked = None, True
                 self._found, self._error = running.found or self._found, running.error
             return self._usable()
@@ -121,17 +121,17 @@ class Keys(botocore.credentials.Credentials):  # type: ignore[misc]  # botocore 
         return not self._looked and self._found.expires_within()
 
     def _usable(self) -> _Found:
-        """Raises UnsignedError where there is nothing else; what has not expired yet is used as it stands."""
+        """Raises UnsignedError if there are no usable ones. Credentials that have not expired yet are usable."""
         if self._found is not None and (self._error is None or not self._found.expires_within(0)):
             return self._found
         error = self._error or _NONE
-        raise UnsignedError(error.code, str(error))  # a new one: each raise adds a traceback to what it raises
+        raise UnsignedError(error.code, str(error))  # a new object, because each raise adds a traceback to it
 
 
 class _LookUp:
-    """One look-up, in a thread of its own, which nobody waits for any longer than `patience` seconds.
+    """One look-up in a separate thread, which is given up after `patience` seconds.
 
-    Where the system starts no thread for it the caller's does it, for as long as that takes.
+    If the system cannot start a thread, the caller's thread does the look-up, however long that takes.
     """
 
     def __init__(self, search: Search, patience: float) -> None:
@@ -144,13 +144,13 @@ class _LookUp:
         self._started = False
 
     def start(self) -> None:
-        """Unless it was started before."""
+        """Start it, unless it has been started."""
         with self._lock:
             if self._started:
                 return
             self._started = True
         try:
-            # A daemon thread: Python does not wait for it when the program ends.
+            # A daemon thread, so Python does not wait for it at exit.
             threading.Thread(target=self._run, name="credentials", daemon=True).start()
         except RuntimeError:  # the system's limit
             self._run()
@@ -183,7 +183,7 @@ class _LookUp:
         if credentials is None:
             return _NONE
         frozen = credentials.get_frozen_credentials()
-        # An error may quote them: AWS shows what it would have signed, http.client a header that it cannot send.
+        # An error may quote them: AWS shows the string that it signed, http.client a header that it cannot send.
         hide("the secret key that signs", frozen.secret_key or "")
         hide("the session token", frozen.token or "")
         _check(frozen, of_environment=getattr(credentials, "method", None) == "env")
@@ -191,7 +191,7 @@ class _LookUp:
 
     def _finish(self, outcome: _Found | UnsignedError) -> None:
         with self._lock:
-            if not self._ended.is_set():  # else it was given up, and is too late
+            if not self._ended.is_set():  # otherwise it was given up, and the result is too late
                 self._outcome = outcome
                 self._ended.set()
 
@@ -207,7 +207,7 @@ _VARIABLES = {
 
 
 def _check(frozen: Any, *, of_environment: bool) -> None:
-    """Raises ValueError for what no key has. In a header, and so in an error, it would be a riddle."""
+    """Raises ValueError for characters that keys do not have. The error from a header with them would be a riddle."""
     for part, name in _PARTS.items():
         value = getattr(frozen, part) or ""
         if not (value.isascii() and value.isprintable() and " " not in value):
@@ -224,7 +224,7 @@ def _unsigned(place: str, error: Exception) -> UnsignedError:
 
 
 def _text(error: Exception) -> str:
-    if isinstance(error, botocore.exceptions.ClientError):  # of STS or SSO: none of the calls that are ours
+    if isinstance(error, botocore.exceptions.ClientError):  # from STS or SSO, which botocore calls by itself
         refusal = error.response.get("Error", {})
         return f"{error.operation_name} was refused: {refusal.get('Code')}: {refusal.get('Message')}"
     if isinstance(error, OSError) and error.strerror:

@@ -15,7 +15,7 @@ _LIST, DESCRIBE = "ListTables", "DescribeTable"
 UPDATING = "UPDATING"
 ACTIVE = "ACTIVE"  # the only status in which a table or index can be changed
 
-# What DynamoDB cannot have named is a bad answer, and as long as it likes.
+# Any other name is a bad answer, and could have any length.
 _NAME = re.compile("[A-Za-z0-9_.-]{3,255}")  # of a table or an index
 _ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]*:(\d{12}):")
 _STATUS = re.compile("[A-Za-z_]{1,50}")
@@ -27,7 +27,7 @@ _MOST_PAGES = 1000  # of names; ten times as many tables as AWS allows
 
 
 def list_tables(dynamodb: Any) -> list[str]:
-    """All table names of the region, 100 a call. Raises AwsError."""
+    """All table names of the region, 100 per call. Raises AwsError."""
     names: dict[str, None] = {}
     arguments: dict[str, Any] = {}
     for _page in range(_MOST_PAGES):
@@ -40,7 +40,7 @@ def list_tables(dynamodb: Any) -> list[str]:
         last = answer.get("LastEvaluatedTableName")
         if not last:
             return list(names)
-        if len(names) == known:  # a page without a new name: the service goes round in circles
+        if len(names) == known:  # a page without a new name: the pages repeat
             break
         arguments = {"ExclusiveStartTableName": last}
     raise BadAnswerError(_LIST, "end of pages")
@@ -51,7 +51,7 @@ def describe(dynamodb: Any, name: str) -> Table:
     answer = call(DESCRIBE, dynamodb.describe_table, TableName=name)
     table = _field(answer, DESCRIBE, dict, "Table")
     status = _text(table, "TableStatus", _STATUS)
-    billing = table.get("BillingModeSummary")  # missing where the table was never on demand
+    billing = table.get("BillingModeSummary")  # missing if the table was never on demand
     on_demand = isinstance(billing, dict) and billing.get("BillingMode") == "PAY_PER_REQUEST"
     replicated = bool(table.get("Replicas"))
     account = _account(table)
@@ -60,7 +60,7 @@ def describe(dynamodb: Any, name: str) -> Table:
     table_class = _table_class(table)
     resources = [_resource(Target(name), status, table, table_class)]
     problems: list[tuple[Target, Exception]] = []
-    indexes = {"GlobalSecondaryIndexes": [], **table}  # missing where there are none
+    indexes = {"GlobalSecondaryIndexes": [], **table}  # missing if there are none
     for index in _field(indexes, DESCRIBE, list, "GlobalSecondaryIndexes"):
         target = Target(name, "(unnamed)")
         try:
@@ -72,20 +72,20 @@ def describe(dynamodb: Any, name: str) -> Table:
 
 
 def _account(table: Mapping[str, Any]) -> str:
-    """The number of the account, from the table's ARN; nothing depends on it."""
+    """The account number from the table's ARN. Nothing depends on it."""
     found = _ARN.match(str(table.get("TableArn")))
     return found[1] if found else ""
 
 
 def _table_class(table: Mapping[str, Any]) -> str:
-    """What it costs goes by it; missing where it was never set."""
+    """The price depends on it. DescribeTable omits it if it was never set."""
     summary = table.get("TableClassSummary")
     found = summary.get("TableClass") if isinstance(summary, dict) else None
     return found if isinstance(found, str) else STANDARD
 
 
 def _resource(target: Target, status: str, description: Mapping[str, Any], table_class: str) -> Resource:
-    if status != ACTIVE:  # it is left alone, and may have no units, or 0: while CREATING or DELETING, ARCHIVED for good
+    if status != ACTIVE:  # it is skipped, and may have no units or 0: while CREATING or DELETING, or when ARCHIVED
         return Resource(target, status, Throughput(0, 0))
     granted = _field(description, DESCRIBE, dict, "ProvisionedThroughput")
     return Resource(
@@ -115,7 +115,7 @@ def _text(description: Any, name: str, form: re.Pattern[str]) -> str:
 
 def _units(granted: Mapping[str, Any], name: str) -> int:
     units = _field(granted, DESCRIBE, int, name)
-    if units < 1:  # 0 is what an on-demand table shows, and nothing can be measured against it
+    if units < 1:  # an on-demand table shows 0, and a percentage of 0 has no meaning
         raise BadAnswerError(DESCRIBE, name)
     return int(units)
 

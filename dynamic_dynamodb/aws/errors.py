@@ -1,7 +1,7 @@
-"""What can go wrong with a call to AWS, with a sentence for the person who reads the log.
+"""The errors of calls to AWS, with hints for the reader of the log.
 
-Errors of boto3 are turned into [AwsError][] at the place of the call, so that
-no other room needs to know botocore's classes.
+boto3's errors are converted to [AwsError][] where the call is made, so that no other package needs to know botocore's
+classes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _NETWORK = "check the region, --endpoint-url and the network"
 _EXPIRED = "the temporary credentials have expired; renew them"
 _LOG_IN = "log in again: aws sso login"
 _CLOCK = "check the clock of this machine"
-_SKEWED = ("Signature expired", "Signature not yet current")  # the code is that of any bad signature
+_SKEWED = ("Signature expired", "Signature not yet current")  # AWS uses the same code for any bad signature
 
-# The answers after which credentials are looked for afresh: others may have taken their place.
+# After these answers, credentials are looked up again: there may be new ones.
 _OUT_OF_DATE = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 _NOT_KNOWN = frozenset(
     {
@@ -43,8 +43,8 @@ _NOT_KNOWN = frozenset(
 )
 RENEWABLE = _OUT_OF_DATE | _NOT_KNOWN
 
-# What to do about the errors that the reader can mend, by AWS's code or, for
-# errors raised before an answer came, by the name of botocore's class.
+# What to do about the errors that the reader can fix, by AWS's code or, for errors without an answer, by the name of
+# botocore's class.
 _HINTS = {
     "NoCredentialsError": "boto3 looked in the options, the environment, ~/.aws, SSO and the instance or task role; "
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or use --profile",
@@ -77,10 +77,10 @@ OPERATIONS = tuple(_SERVICES)
 OUTCOMES = (SUCCEEDED, REFUSED, UNANSWERED) = ("succeeded", "refused", "unanswered")
 
 
-LIMIT_EXCEEDED = "LimitExceededException"  # of DynamoDB; what is used up, only its text tells
+LIMIT_EXCEEDED = "LimitExceededException"  # of DynamoDB; only its text says what has run out
 
 _NAME = re.compile(r"[\w.-]+")
-# What stands before a name in AWS's texts: table/NAME, Table: NAME, 'NAME', index NAME.
+# What precedes a name in AWS's texts: table/NAME, Table: NAME, 'NAME', index NAME.
 _MARKS = ("/", ":", "'", '"', "[", "(", ": ", "= ", "table ", "Table ", "index ", "Index ")
 
 _BAD = "bad answer"
@@ -91,17 +91,16 @@ _UNREADABLE = (
     LookupError,
     TypeError,
     ValueError,
-)  # what botocore's parsers let through
+)  # botocore's parsers do not catch these
 
 
 class AwsError(DynamicDynamoDBError):
-    """A call to AWS that failed, whatever the reason: refused, unanswered, or answered with nonsense.
+    """A call to AWS that failed for any reason: refused, not answered, or with a bad answer.
 
-    `operation` is AWS's name of it ("DescribeTable"), `code` AWS's error code
-    or the name of botocore's exception, `message` AWS's text. `answered`: AWS
-    has said what became of it; otherwise it may have done what was asked all the same.
-    `repeated`: botocore has made the call more than once. `source`: of the credentials, where they are no good.
-    `names`: of the tables and indexes that the call was about. `request_id`: AWS's name for the call.
+    `operation` is AWS's name for it ("DescribeTable"), `code` AWS's error code or the name of botocore's exception,
+    `message` AWS's text. `answered`: whether AWS reported the outcome; if not, the call may have had an effect.
+    `repeated`: whether botocore made the call more than once. `source`: where the credentials come from, if AWS refused
+    them. `names`: the tables and indexes in the call. `request_id`: AWS's ID of the call.
     """
 
     def __init__(
@@ -142,14 +141,14 @@ class AwsError(DynamicDynamoDBError):
 
     @property
     def wording(self) -> str:
-        """AWS's text without the names of tables and indexes, in which any word may occur: what can be read from it."""
-        # By one pattern for all names: Python would keep 512 of those that it was given.
+        """AWS's text without the names of tables and indexes, which may contain any word."""
+        # One pattern for all names: Python would cache 512 patterns of single names.
         return _NAME.sub(self._unless_a_name, self.message) if self._names else self.message
 
     def _unless_a_name(self, found: re.Match[str]) -> str:
-        """The word, or else only the full stop behind it."""
+        """The word, unless it is a name; of a name, only the full stop after it."""
         name = found[0] if found[0] in self._names else found[0].rstrip(".")
-        # One that could be any word, such as `account`, is a name where it is marked as one.
+        # A name that could be any word, such as `account`, counts as a name only after one of the marks.
         if name not in self._names or (name.isalpha() and not found.string.endswith(_MARKS, 0, found.start())):
             return found[0]
         return found[0].removeprefix(name)
@@ -161,7 +160,7 @@ class AwsError(DynamicDynamoDBError):
 
     @property
     def silent(self) -> bool:
-        """Whether nothing came back, not even nonsense."""
+        """Whether there was no answer at all, not even a bad one."""
         return not self.answered and self.code != _BAD
 
     @property
@@ -171,14 +170,14 @@ class AwsError(DynamicDynamoDBError):
 
 
 class BadAnswerError(AwsError):
-    """An answer of AWS that lacks a field or has one of the wrong kind."""
+    """An answer from AWS in which a field is missing or has the wrong type."""
 
     def __init__(self, operation: str, field: str) -> None:
         super().__init__(operation, _BAD, f"no usable {field}", answered=False)
 
 
 class UnsignedError(DynamicDynamoDBError):
-    """A call that was not sent, because the look-up for credentials to sign it with has failed."""
+    """A call that was not sent because the look-up for credentials failed."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -186,11 +185,11 @@ class UnsignedError(DynamicDynamoDBError):
 
 
 class OutdatedError(DynamicDynamoDBError):
-    """A call that botocore did not send again, because by then it could have undone what somebody else had done."""
+    """A call that botocore did not retry, because by then it could have undone a change by somebody else."""
 
 
 class Calls:
-    """How many calls to AWS were made since the process began, by operation and outcome, whichever thread made them."""
+    """The number of calls to AWS since the process started, by operation and outcome, from all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -211,9 +210,8 @@ CALLS = Calls()
 def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
     """Call one method of a boto3 client.
 
-    Raises AwsError, and nothing else, whatever the client raises: botocore's
-    parsers let AttributeError, KeyError and the like through when an answer
-    is malformed, and one bad answer must not be more than one failed call.
+    Raises only AwsError, whatever the client raises: botocore's parsers do not catch AttributeError, KeyError and
+    similar errors from a malformed answer, and one bad answer must not be more than one failed call.
     """
     try:
         answer = method(**arguments)
@@ -227,7 +225,7 @@ def call(operation: str, method: Callable[..., T], **arguments: Any) -> T:
 
 
 def _names(arguments: Any) -> Iterator[str]:
-    """Of the tables and indexes in the arguments of a call."""
+    """The tables and indexes in the arguments of a call."""
     if isinstance(arguments, dict):
         for key, value in arguments.items():
             if key in ("TableName", "IndexName"):
@@ -240,9 +238,9 @@ def _names(arguments: Any) -> Iterator[str]:
 
 
 def _aws_error(operation: str, error: Exception, names: frozenset[str]) -> AwsError:
-    if isinstance(error, UnsignedError):  # never sent, so that nothing can have come of it
+    if isinstance(error, UnsignedError):  # never sent, so it had no effect
         return AwsError(operation, error.code, str(error))
-    if isinstance(error, OutdatedError):  # what became of the attempt before is not known
+    if isinstance(error, OutdatedError):  # the outcome of the attempt before is not known
         return AwsError(operation, "not retried", str(error), answered=False)
     code, message = type(error).__name__, str(error)
     response = getattr(error, "response", None)  # botocore's ClientError: the service answered and refused
@@ -260,14 +258,14 @@ def _aws_error(operation: str, error: Exception, names: frozenset[str]) -> AwsEr
 
 
 def request_id(answer: object) -> str:
-    """AWS's name for the call that this answers; empty where it gives none."""
+    """AWS's ID of the call with this answer; empty if there is none."""
     about = answer.get("ResponseMetadata") if isinstance(answer, dict) else None
     found = about.get("RequestId") if isinstance(about, dict) else None
     return found if isinstance(found, str) and _REQUEST_ID.fullmatch(found) else ""
 
 
 def facts(error: Exception) -> dict[str, Any]:
-    """Of a failure, for a log that programs read."""
+    """The fields of a failure for a log in JSON."""
     if not isinstance(error, AwsError):
         return {"code": type(error).__name__}
     of_call = {"request_id": error.request_id} if error.request_id else {}

@@ -1,4 +1,4 @@
-"""The least IAM policy that a configuration needs. Pure."""
+"""The minimal IAM policy for a configuration. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from dynamic_dynamodb.decisions.matching import named_in_full, plain_name, wildcards
 
-# Of regions, by how their names begin; all others are in "aws". From botocore's list of endpoints.
+# The partition of a region, by the start of its name; all others are in "aws". From botocore's list of endpoints.
 _PARTITIONS = (
     ("cn-", "aws-cn"),
     ("us-gov-", "aws-us-gov"),
@@ -22,10 +22,9 @@ _PARTITIONS = (
 def policy(config: Mapping[str, Any]) -> dict[str, Any]:
     """The policy document for a config dict.
 
-    An expression stands for all names that begin as it does, and needs
-    ListTables, which cannot be narrowed. The account is not known here, nor
-    perhaps the region: `*` stands for them, since a role reaches its own
-    account alone.
+    An expression gets a wildcard for all names that start as it does. It also needs ListTables, which cannot be
+    restricted. The account is not known here, and the region perhaps not either. They become `*`, which is safe because
+    a role reaches only its own account.
     """
     tables = config["tables"]
     names = dict.fromkeys(name for expression in tables for name in _names(expression))
@@ -43,12 +42,12 @@ def policy(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def narrowed(config: Mapping[str, Any]) -> list[str]:
-    """The expressions that may match more tables than the policy lets them: names without an end."""
+    """The expressions that may match more tables than the policy allows: names without `$`."""
     return [expression for expression in config["tables"] if plain_name(expression) and not named_in_full(expression)]
 
 
 def _names(expression: str) -> list[str]:
-    """What a policy says for the names of an expression: the one name, or how they begin."""
+    """An expression's names in a policy: the one name, or wildcards."""
     name = plain_name(expression)
     return wildcards(expression) if name is None else [name]
 
@@ -64,7 +63,7 @@ def _table_arn(region: str | None, name: str) -> str:
 
 
 def _topics(sections: Iterable[Mapping[str, Any]]) -> Iterable[str | None]:
-    """The topics that something is sent to: without message types, nothing is. A schedule may set either."""
+    """The topics that are used. Without message types nothing is sent. A schedule may set topic or types."""
     for section in sections:
         layers = [section, *section.get("schedules", {}).values()]
         if any(layer.get("sns_message_types") for layer in layers):

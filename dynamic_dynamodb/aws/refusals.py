@@ -1,4 +1,4 @@
-"""What a refused UpdateTable means. LimitExceededException stands for several things, and only its text tells which."""
+"""The meaning of a refused UpdateTable. LimitExceededException has several, and only its text says which."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from datetime import datetime, timezone
 from dynamic_dynamodb.aws.errors import LIMIT_EXCEEDED, AwsError
 
 _AT_ONCE = re.compile(r"simultaneous|concurrent|at (once|a time|the same time)|too many operations", re.I)
-# As a ValidationException: that something exceeds a limit. The advice to look
-# up "current limits" stands in other refusals as well.
+# In a ValidationException: something exceeds a limit. Other refusals also refer to "current limits".
 _BEYOND = re.compile(
     r"(limit|quota|maximum).*exceed|(exceed|above|(greater|more) than).*(limit|quota|maximum)", re.I | re.S
 )
-# As a LimitExceededException: that it is a matter of capacity.
+# In a LimitExceededException: the limit is about capacity.
 _CAPACITY = re.compile(r"quota|maximum|capacity|throughput|\bunits\b|account", re.I)
 # Which quota it is. "above the per-table maximum for account 123456789012" is not the account's.
 _OF_ACCOUNT = re.compile(r"(per|each)[- ]account|account[- ](level|limit|quota|maximum)", re.I)
@@ -23,12 +22,12 @@ _OF_RESOURCE = re.compile(
 
 
 def decreases_ran_out(error: AwsError) -> bool:
-    """Whether the call was refused because a table or index has no decrease left for now."""
+    """Whether the call was refused because a table or index has no decreases left for now."""
     return error.code == LIMIT_EXCEEDED and "decrease" in error.wording.lower()
 
 
-# "Next decrease can be made at Tuesday, July 25, 2017 at 11:48:28 PM Coordinated Universal Time"; the month by its
-# first letters, which are the same in its short form. strptime would go by the locale.
+# "Next decrease can be made at Tuesday, July 25, 2017 at 11:48:28 PM Coordinated Universal Time". The month is read by
+# its first three letters, as in the short form. strptime depends on the locale.
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NEXT_DECREASE = re.compile(
     r"next decrease can be made at:?\s+(?:[a-z]+,?\s+)?"
@@ -40,7 +39,7 @@ _NEXT_DECREASE = re.compile(
 
 
 def next_decrease(error: AwsError) -> datetime | None:
-    """When AWS's text says that the next decrease can be made; None where it names no instant in UTC."""
+    """When AWS's text says that the next decrease can be made; None if it names no time in UTC."""
     found = _NEXT_DECREASE.search(" ".join(error.wording.split()))
     if found is None:
         return None
@@ -53,7 +52,7 @@ def next_decrease(error: AwsError) -> datetime | None:
         month = _MONTHS.index(found["month"].lower()) + 1
         day = (int(found["year"]), month, int(found["day"]))
         return datetime(*day, hour, int(found["minute"]), int(found["second"] or 0), tzinfo=timezone.utc)
-    except ValueError:  # a month or a day that no calendar has
+    except ValueError:  # not a valid month or day
         return None
 
 
@@ -74,13 +73,13 @@ def over_quota(error: AwsError) -> bool:
 
 
 def of_account(error: AwsError) -> bool:
-    """Whether the quota that a call was refused for is the account's, and not that of one table or index."""
+    """Whether the exceeded quota is the account's, and not that of one table or index."""
     text = error.wording
     return bool(_OF_ACCOUNT.search(text)) or ("account" in text.lower() and not _OF_RESOURCE.search(text))
 
 
 def quota(error: AwsError) -> str:
-    """The quota that an increase was refused for, in words; empty where it was something else, or is not known."""
+    """The quota that an increase exceeds, in words; empty if the refusal has another reason, or an unknown one."""
     if not over_quota(error):
         return ""
     if of_account(error):

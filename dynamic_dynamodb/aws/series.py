@@ -1,7 +1,7 @@
-"""CloudWatch's metrics as series: which metric of which target over which minutes, asked once for all of them.
+"""CloudWatch's metrics as time series, read in as few calls as possible.
 
-Whoever measures says what it wants as queries and gets a series for each, or the error that kept it from being read.
-What is made of the numbers is not decided here.
+The caller passes queries (metric, target, minutes), and gets a series for each, or the error that prevented it. This
+module does not interpret the numbers.
 """
 
 from __future__ import annotations
@@ -23,35 +23,36 @@ from dynamic_dynamodb.decisions.model import Target, minute_of, moment_of
 log = logging.getLogger("dynamic-dynamodb")
 
 QUERIES_A_CALL = 500  # GetMetricData's limit
-# Of one GetMetricData, however many it could give: so many take half a second and some 10 MB, with 16 calls at a time.
+# Per GetMetricData, which could return more: this many take half a second and about 10 MB, with 16 calls in parallel.
 _POINTS_A_CALL = 50_000
-_POINTS_OF_STATISTICS = 1_440  # GetMetricStatistics's limit, of one call
-_MOST_PAGES = 1000  # of one call; a service that never stops paging is a failure
+_POINTS_OF_STATISTICS = 1_440  # GetMetricStatistics's limit per call
+_MOST_PAGES = 1000  # per call; a service that never stops paging is a failure
 _DATA, _STATISTICS = "GetMetricData", "GetMetricStatistics"
 _ASK_AGAIN = timedelta(hours=1)  # for GetMetricData, while it is denied and GetMetricStatistics is not
 _PASSING = frozenset({"InternalError", "PartialData"})  # of a metric's StatusCodes
-# One query that CloudWatch does not take fails the whole call, which may be 250 tables and indexes.
+# One query that CloudWatch refuses fails the whole call, which may be 250 tables and indexes.
 _INVALID = frozenset(
     f"{code}{ending}"
     for code in ("Validation", "InvalidParameterValue", "InvalidParameterCombination")
     for ending in ("", "Error", "Exception")
 )
-# Calls with a half of another one's queries, in all: seven queries among 500, and an end where nothing is taken.
+# The total number of calls with half of another call's queries: this finds seven bad queries among 500, and it ends if
+# CloudWatch refuses everything.
 _MOST_HALVES = 128
 
 
 class Query(NamedTuple):
-    """One metric of one target, as sums of so many minutes each, over the minutes that begin in [start, end)."""
+    """One metric of one target, as sums over `step` minutes each, for the minutes that begin in [start, end)."""
 
     target: Target
     metric: str
-    start: int  # in minutes since 1970, as `end`; with longer steps, a whole number of them
+    start: int  # in minutes since 1970, as `end`; a multiple of `step`
     end: int
-    step: int = 1  # minutes a sum
+    step: int = 1  # minutes per sum
 
     @property
     def points(self) -> int:
-        """How many sums there are at most."""
+        """The greatest possible number of sums."""
         return -(-(self.end - self.start) // self.step)
 
     @property
@@ -62,7 +63,7 @@ class Query(NamedTuple):
         return dimensions
 
     def parts(self, points: int) -> Iterator[Query]:
-        """The same in windows of at most so many points, oldest first."""
+        """The same query in windows of at most this many points, oldest first."""
         start = self.start
         while start < self.end:
             end = min(start + points * self.step, self.end)
@@ -71,9 +72,9 @@ class Query(NamedTuple):
 
 
 class Series:
-    """The sums of one metric, by the minute that they begin with, oldest first. A minute without traffic has none.
+    """The sums of one metric by their first minute, oldest first. A minute without traffic has none.
 
-    In arrays: as objects the points would take ten times the memory, and there can be millions.
+    They are in arrays: there can be millions of points, and as objects they would take ten times the memory.
     """
 
     def __init__(self, sums: Mapping[int, float]) -> None:
@@ -92,12 +93,12 @@ class Series:
         return len(self.minutes)
 
     def total(self, first: int | None = None) -> Fraction:
-        """The exact sum, of all or from a minute on: a datapoint is the decimal number that its JSON shows."""
+        """The exact sum, of all or from a minute on. A datapoint counts as the decimal number in its JSON."""
         return exact(self.sums if first is None else self.sums[bisect_left(self.minutes, first) :])
 
 
 class _Points:
-    """The datapoints of one query as they come in: one a step, of two the greater; none from outside the window."""
+    """Collects the datapoints of one query: one per step, the greater of two, and none from outside the window."""
 
     def __init__(self, query: Query, operation: str) -> None:
         self._step = query.step
@@ -106,7 +107,7 @@ class _Points:
         self._sums: dict[int, float] = {}
 
     def add(self, moment: Any, value: Any) -> None:
-        """Raises BadAnswerError where it is no datapoint."""
+        """Raises BadAnswerError if it is not a datapoint."""
         if not isinstance(moment, datetime) or moment.tzinfo is None:
             raise BadAnswerError(self._operation, "timestamp")
         minute = minute_of(moment)
@@ -118,7 +119,7 @@ class _Points:
 
     def _amount(self, value: Any) -> float:
         try:
-            if type(value) in (int, float) and 0 <= value < math.inf:  # nor NaN, which is on no side of anything
+            if type(value) in (int, float) and 0 <= value < math.inf:  # false for NaN, too
                 return float(value)
         except OverflowError:  # an integer of hundreds of digits
             pass
@@ -129,7 +130,7 @@ class _Points:
 
 
 class _IncompleteError(AwsError):
-    """All pages are read, and CloudWatch does not call the metric complete."""
+    """All pages were read, but CloudWatch does not report the metric as complete."""
 
     @property
     def passes(self) -> bool:
@@ -138,7 +139,7 @@ class _IncompleteError(AwsError):
 
 
 class _Found:
-    """What the pages of GetMetricData say of one metric. A bad result spoils its own metric only."""
+    """What the pages of GetMetricData contain for one metric. A bad result affects only its own metric."""
 
     def __init__(self, query: Query) -> None:
         self._points = _Points(query, _DATA)
@@ -165,17 +166,17 @@ class _Found:
 
 
 class Metrics:
-    """Reads them, in as few calls as there are; by the older GetMetricStatistics while GetMetricData is denied."""
+    """Reads metrics in as few calls as possible; with the older GetMetricStatistics while GetMetricData is denied."""
 
     def __init__(self, cloudwatch: Any, workers: Workers) -> None:
         self._cloudwatch = cloudwatch
         self._workers = workers
-        self._denied: AwsError | None = None  # GetMetricData's last answer, if it was a denial
+        self._denied: AwsError | None = None  # GetMetricData's last answer, if it was denied
         self._denied_at = datetime.min.replace(tzinfo=timezone.utc)
         self._both_denied = False
 
     def read(self, queries: Sequence[Query], now: datetime) -> dict[Query, Series | AwsError]:
-        """A series for each query, or the error that kept it from being read."""
+        """A series for each query, or the error that prevented it."""
         found: dict[Query, Series | AwsError] = {}
         if queries and self._may_ask(now):
             found = self._ask(queries)
@@ -189,12 +190,12 @@ class Metrics:
         return found
 
     def _may_ask(self, now: datetime) -> bool:
-        """Whether to try GetMetricData: a policy may be seconds late, and may be mended at any time."""
+        """Whether to try GetMetricData: a new policy takes effect after seconds, and may be fixed at any time."""
         waited = now - self._denied_at
         return self._denied is None or self._both_denied or not timedelta(0) <= waited < _ASK_AGAIN
 
     def _note_denial(self, answers: Iterable[Series | AwsError], now: datetime) -> None:
-        """Remember whether GetMetricData is denied, and say so when that begins and ends."""
+        """Remember whether GetMetricData is denied, and log when that begins and ends."""
         errors = (answer for answer in answers if isinstance(answer, AwsError))
         before, self._denied = self._denied, next((error for error in errors if error.denied), None)
         self._both_denied = False
@@ -206,7 +207,7 @@ class Metrics:
             log.info("GetMetricData is no longer denied: it is used again")
 
     def _ask_older(self, queries: Sequence[Query], denied: AwsError) -> dict[Query, Series | AwsError]:
-        """By GetMetricStatistics; where that is denied too, the permission to ask for is the better one."""
+        """Read with GetMetricStatistics. If it is denied too, the error names GetMetricData, the better permission."""
         parts = [(query, part) for query in queries for part in query.parts(_POINTS_OF_STATISTICS)]
         answers = self._workers.read(_STATISTICS, self._get_statistics, [part for _, part in parts])
         found: dict[Query, Series | AwsError] = {}
@@ -220,7 +221,7 @@ class Metrics:
         return found
 
     def _ask(self, queries: Sequence[Query]) -> dict[Query, Series | AwsError]:
-        """By GetMetricData, once; a call that CloudWatch does not take again in halves, until the bad one is alone."""
+        """Read with GetMetricData, once. A call that CloudWatch refuses is split until the bad query is alone."""
         found: dict[Query, Series | AwsError] = {}
         batches, left = list(_batches(queries)), _MOST_HALVES
         while batches:
@@ -247,7 +248,7 @@ class Metrics:
         for _page in range(_MOST_PAGES):
             answer = call(_DATA, self._cloudwatch.get_metric_data, **arguments)
             for result in _list(answer, _DATA, "MetricDataResults"):
-                # Whatever the service says of something that was not asked for is its own affair.
+                # Results that were not requested are ignored.
                 key = result.get("Id") if isinstance(result, dict) else None
                 if isinstance(key, str) and key in found:
                     found[key].add(result)
@@ -279,7 +280,7 @@ class Metrics:
 
 
 def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
-    """As many queries a batch as a call takes; the queries of one call share their window."""
+    """As many queries per batch as a call takes; the queries of one call share their window."""
     windows: dict[tuple[int, int, int], list[Query]] = {}
     for query in queries:
         windows.setdefault((query.start, query.end, query.step), []).append(query)
@@ -290,7 +291,7 @@ def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
 
 
 def _halves(batch: Sequence[Query]) -> list[list[Query]]:
-    """Two of the same kind, each with half of the tables and indexes; nothing where there is only one of them."""
+    """Two batches, each with half of the tables and indexes; none if there is only one table or index."""
     targets = list(dict.fromkeys(query.target for query in batch))
     first = set(targets[: len(targets) // 2])
     return [[one for one in batch if (one.target in first) is half] for half in (True, False)] if first else []

@@ -1,4 +1,4 @@
-"""SNS: one message to one topic, within its limits, in the topic's region."""
+"""SNS: publish one message to one topic, within SNS's limits, in the topic's region."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from dynamic_dynamodb.aws.errors import call
 
 _LONGEST_SUBJECT = 100  # SNS's limit; printable ASCII only
-_LONGEST_GROUP = 128  # the same; a table's name may have 255
+_LONGEST_GROUP = 128  # SNS's limit; a table's name may have 255 characters
 
 
 def fit_subject(head: str, name: str) -> str:
-    """At most 100 printable ASCII characters, as SNS demands; long names are shortened in the middle."""
+    """At most 100 printable ASCII characters, as SNS requires. Long names are shortened in the middle."""
     name = "".join(letter if " " <= letter <= "~" else "?" for letter in name)
     room = _LONGEST_SUBJECT - len(head)
     if len(name) > room:
@@ -28,9 +28,9 @@ def fit_subject(head: str, name: str) -> str:
 def publish(sns: Any, topic: str, subject: str, text: str, *, group: str, at: datetime) -> None:
     """Send one message to the topic with this ARN. Raises AwsError.
 
-    A FIFO topic (its name ends in .fifo) keeps the messages of a `group` in order, and drops one that it has had
-    in the last five minutes. It tells them by an id of their content and of `at`, when the message was made: the
-    same for each attempt to send it, and another for the same words in a later check.
+    A FIFO topic (its name ends with .fifo) keeps the messages of a `group` in order, and drops a message whose ID it
+    has seen in the last five minutes. The ID is a digest of the content and of `at`, the time of the message: the same
+    for each attempt to send it, but different for the same words in a later check.
     """
     order = {}
     if topic.endswith(".fifo"):
@@ -48,9 +48,9 @@ def _digest(text: str) -> str:
 
 
 class Topics:
-    """SNS in all regions, as one client: the region of a topic is in its ARN.
+    """One client for SNS in all regions: the region of a topic is in its ARN.
 
-    `make` makes the client of a region when the first message goes there; `clients` are there already.
+    `make` creates the client for a region when the first message goes there; `clients` exist already.
     """
 
     def __init__(self, make: Callable[[str], Any], clients: Mapping[str, Any] | None = None) -> None:
@@ -59,7 +59,7 @@ class Topics:
         self._lock = threading.Lock()
 
     def publish(self, **message: Any) -> Any:
-        """What boto3's client has; without a region in the ARN nothing is sent."""
+        """As boto3's client has it. Without a region in the ARN nothing is sent."""
         return self.client(message["TopicArn"].split(":")[3]).publish(**message)
 
     def close(self) -> None:
@@ -73,10 +73,10 @@ class Topics:
             return self._clients[region]
 
     def _made(self, region: str) -> Any:
-        """By a thread that ends: each thread that makes clients keeps the memory for it (see process.py)."""
+        """Create it in a thread that ends: each thread that creates a client keeps the memory (see process.py)."""
         with ThreadPoolExecutor(1) as apart:
             try:
                 made = apart.submit(self._make, region)
-            except RuntimeError:  # the system starts no thread for it
+            except RuntimeError:  # the system cannot start a thread
                 return self._make(region)
             return made.result()

@@ -1,4 +1,4 @@
-"""Where credentials come from: botocore's chain, read afresh for each look-up, and a name for each of its links."""
+"""Where credentials come from: botocore's chain, read again for each look-up, and a name for each of its links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dynamic_dynamodb.output.masking import hide, mask_url
 
 
 def check(session: Any) -> None:
-    """Raises ValueError, or an error of botocore's, where a setting of the look-up cannot be used."""
+    """Raises ValueError, or one of botocore's errors, if a setting of the look-up cannot be used."""
     for variable in ("metadata_service_timeout", "metadata_service_num_attempts"):
         try:
             session.get_config_variable(variable)
@@ -32,7 +32,7 @@ def check(session: Any) -> None:
 
 
 class Pair:
-    """The key pair of the options."""
+    """The key pair in the options."""
 
     place = "the options aws-access-key-id and aws-secret-access-key-id"
 
@@ -49,7 +49,7 @@ class Pair:
 class Chain:
     """One look-up along botocore's chain of providers.
 
-    A session of its own reads all files anew; a session keeps what it has read, and what roles have given it, for good.
+    It uses a new session, because a session never reads a file twice and never drops the credentials of a role.
     """
 
     def __init__(self, profile: str | None, region: str) -> None:
@@ -79,7 +79,7 @@ class Chain:
         self._helpers.kill()
 
     def _providers(self, session: Any) -> list[Any]:
-        """botocore's, with two changes: helpers can be ended, and nobody is asked for a code that nobody can type."""
+        """The providers of botocore, with two changes: helpers can be killed, and a prompt for an MFA code fails."""
         chain = botocore.credentials.create_credential_resolver(session, region_name=self._region)
         for provider in chain.providers:
             if isinstance(provider, botocore.credentials.ProcessProvider):
@@ -91,13 +91,13 @@ class Chain:
 
 
 def _check_readable(path: Path) -> None:
-    """Raises OSError: botocore takes what it cannot read for a file that is not there."""
+    """Raises OSError if the file cannot be read: botocore treats such a file as missing."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         path.open("rb").close()
 
 
 class _Profiles(botocore.credentials.ProfileProviderBuilder):  # type: ignore[misc]  # botocore has no types
-    """What the source_profile of a role is looked for with."""
+    """The look-up for the source_profile of a role."""
 
     def __init__(self, session: Any, helpers: _Helpers, region: str) -> None:
         super().__init__(session, region_name=region)
@@ -118,17 +118,17 @@ def _refuse_to_type(_prompt: str) -> NoReturn:
 
 
 class _Helper:
-    """A credential_process, apart from our terminal: what asks a person there gets no answer, and so does not wait."""
+    """A credential_process, detached from the terminal: if it prompts a person, it gets no input and does not wait."""
 
     def __init__(self, command: list[str]) -> None:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(  # noqa: S603 - a command of the user's, as boto3 starts it
+        self._process = subprocess.Popen(  # noqa: S603 - the user's command, as boto3 starts it
             command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
         )
         self.returncode = 0
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """Raises ValueError with the rest of a sentence where botocore would stumble."""
+        """Raises ValueError, with the rest of a sentence, if botocore would fail on the output."""
         output, complaint = self._process.communicate()
         if code := self._process.returncode:
             text = complaint.decode(errors="replace").strip() or "it printed nothing on stderr"
@@ -138,7 +138,7 @@ class _Helper:
         return output, complaint
 
     def kill(self) -> None:
-        """With its children, which are in its process group."""
+        """Kill it with its children, which are in its process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -151,7 +151,7 @@ def _is_object(output: bytes) -> bool:
 
 
 class _Helpers:
-    """The processes that one look-up has started; only one runs at a time."""
+    """The processes that one look-up starts; only one runs at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -160,7 +160,7 @@ class _Helpers:
         self.named = ""  # the last one, with a comma before it
 
     def start(self, command: list[str], **_: Any) -> _Helper:
-        """What subprocess.Popen is to botocore."""
+        """Replaces subprocess.Popen for botocore."""
         self.named = f", credential_process {command[0]}" if command else ""  # an argument may be a secret
         with self._lock:
             if self._killed:
@@ -179,7 +179,7 @@ class _Helpers:
 
 
 def _place(session: Any, method: str) -> str:
-    """What a provider asks, for a person who has to find it."""
+    """The place that a provider looks in, named so that a person can find it."""
     profile = session.get_config_variable("profile") or "default"
     if method == "shared-credentials-file":
         return f"profile {profile} in {session.get_config_variable('credentials_file')}"
@@ -211,14 +211,14 @@ _OTHERS = {
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """Its path is a secret where every process of the machine could ask for it."""
+    """The path is kept secret, because every process on the machine could request it."""
     relative, full = (environ.get(f"AWS_CONTAINER_CREDENTIALS_{kind}_URI", "") for kind in ("RELATIVE", "FULL"))
     hide("the path of the container's credentials", relative)
     return "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" if relative else mask_url(full)
 
 
 def _file(session: Any, profile: str) -> str:
-    """The file that has this profile; one may add to what the other has."""
+    """The file with this profile. Both files may have parts of it."""
     path = str(session.get_config_variable("config_file"))
     try:
         named = botocore.configloader.load_config(path).get("profiles", {})

@@ -1,7 +1,7 @@
-"""UpdateTable: send one table's changes, and make what can be made of them where DynamoDB refuses the call.
+"""UpdateTable: send the changes of one table, and if DynamoDB refuses the call, make as many of them as possible.
 
-A call is accepted or refused as a whole, and once one is accepted the table is
-UPDATING and takes no other. So it is repeated with less, until it is accepted.
+DynamoDB accepts or refuses a call as a whole. Once it accepts one, the table is UPDATING and accepts no other. So a
+refused call is sent again with less, until one is accepted.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from dynamic_dynamodb.decisions.model import AXES, Axis, Change, Target, Through
 
 UPDATE = "UpdateTable"
 
-# Capacity units of one axis of a table or index, each on its own: what AWS grants without being asked for more.
+# Capacity units for each axis of each table and index: AWS's default quota.
 DEFAULT_QUOTA = 40_000
 
-_MOST_DROPPED = 3  # growths, one after the other
+_MOST_DROPPED = 3  # increases to drop, one after the other
 
 _REFUSED = "refused by DynamoDB"
 _INVALID = "ValidationException"
-# Refusals that are a matter of one index where their text names it.
+# These refusals are about one index if their text names it.
 _OF_ONE = frozenset({_INVALID, "ResourceNotFoundException", "ResourceInUseException"})
-_OF_TABLE = re.compile("billing ?mode|PAY_PER_REQUEST", re.I)  # no part of the call would be accepted
+_OF_TABLE = re.compile("billing ?mode|PAY_PER_REQUEST", re.I)  # then no part of the call can be accepted
 
-# An axis in AWS's texts. Not "already", "thread", "read-models".
+# How AWS's texts name an axis. Does not match "already", "thread", "read-models".
 _NAMES: dict[Axis, re.Pattern[str]] = {
     "reads": re.compile(r"(?<![\w.-])(ReadCapacityUnits|reads?)(?![\w-])", re.I),
     "writes": re.compile(r"(?<![\w.-])(WriteCapacityUnits|writes?)(?![\w-])", re.I),
@@ -39,13 +39,12 @@ _NAMES: dict[Axis, re.Pattern[str]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one table's changes.
+    """The outcome of one table's changes.
 
-    `made` are the changes that DynamoDB accepted, as they were sent; `refused`
-    those whose decreases it refused because they had run out for now, with `ran_out`.
-    `errors` are the other refusals, one of a kind, and `why` says of what was
-    not made, or not in full, what kept it. Of `unknown` nobody knows whether it was made;
-    `late` was not asked for again, since by then its description was too old.
+    `made`: the changes that DynamoDB accepted, as they were sent. `refused`: those whose decreases it refused because
+    they had run out, with the error in `ran_out`. `errors`: the other refusals, one of each kind. `why`: the reason for
+    each change that was not made in full. `unknown`: changes of which it is not known whether they were made. `late`:
+    changes that were not sent again, because their description was too old by then.
     """
 
     made: tuple[Change, ...] = ()
@@ -72,18 +71,17 @@ def arguments(changes: Sequence[Change]) -> dict[str, Any]:
 
 
 def apply(dynamodb: Any, changes: Sequence[Change], is_old: Callable[[], bool] = lambda: False) -> Outcome:
-    """Send one table's changes in one call; where DynamoDB refuses it, again with what it may accept.
+    """Send one table's changes in one call; if DynamoDB refuses it, send again what it may accept.
 
-    Decreases that have run out keep no increase from being made, and no table
-    or index keeps its siblings from it: not by a quota, and not by a change
-    that DynamoDB does not take. Nothing is sent again, also not by botocore, once `is_old`, which tells whether
-    somebody may have changed the table since it was described. Does not raise: the outcome tells.
+    Decreases that have run out do not prevent increases. A quota, or a change that DynamoDB refuses, does not prevent
+    the changes of the other targets in the call. `is_old` returns whether somebody may have changed the table since it
+    was described; if so, nothing is sent again, not even by botocore. Does not raise: errors are in the outcome.
     """
     return _Sending(dynamodb, changes, is_old).outcome()
 
 
 class _Growth(NamedTuple):
-    """One axis of one target that goes up."""
+    """An increase of one axis of one target."""
 
     target: Target
     axis: Axis
@@ -92,10 +90,10 @@ class _Growth(NamedTuple):
 
 
 class _Sending:
-    """One table's changes on their way.
+    """The calls for one table's changes.
 
-    `_asked` is what is asked for by now, `_selections` which targets the next calls carry, one call each,
-    until one is accepted. Each refusal makes less of the one or of the other, so that there is an end.
+    `_asked` are the changes that are still requested. `_selections` are the targets of the next calls, one selection
+    per call, until one is accepted. Each refusal reduces one of the two, so the loop ends.
     """
 
     def __init__(self, dynamodb: Any, changes: Sequence[Change], is_old: Callable[[], bool]) -> None:
@@ -109,8 +107,8 @@ class _Sending:
         self._errors: dict[str, AwsError] = {}
         self._why: dict[Target, str] = {}
         self._tried: set[tuple[Target, ...]] = set()
-        self._blamed: set[Target] = set()  # named by AWS's text
-        self._each_alone = False  # whether the targets are being asked for apart
+        self._blamed: set[Target] = set()  # named in AWS's text
+        self._each_alone = False  # whether the targets are being sent separately
         self._capped = False
         self._dropped = 0
         self._bounded: set[Target] = set()
@@ -137,7 +135,7 @@ class _Sending:
         return self._outcome(())
 
     def _left(self) -> set[Target]:
-        """What the next calls would ask for."""
+        """The targets of the next calls."""
         return {target for selection in self._selections for target in selection if self._asked[target].changes}
 
     def _outcome(
@@ -154,7 +152,7 @@ class _Sending:
         )
 
     def _less(self, error: AwsError, changes: Sequence[Change]) -> bool:
-        """Ask for less after a refusal. Returns whether there is anything to be asked for."""
+        """Reduce the request after a refusal. Returns whether anything is left."""
         if decreases_ran_out(error) and any(change.decreases for change in changes):
             self._ran_out = error
             self._without_decreases(changes)
@@ -177,12 +175,12 @@ class _Sending:
     # Quotas
 
     def _with_less_growth(self, error: AwsError, changes: Sequence[Change]) -> bool:
-        """Less, in the order of what is most likely to be accepted; False: there is nothing more to try."""
+        """Reduce the increases, the most promising way first. Returns False if there is nothing left to try."""
         growths = _growths(changes)
         above = [one for one in growths if one.then > DEFAULT_QUOTA]
         if above and not self._capped and not (over_quota(error) and of_account(error)):
             self._capped = True
-            # What is provisioned may be more: then that quota has been raised, and to how much is not known.
+            # A table with more than this has a raised quota. The new quota is not known.
             self._bound(above, DEFAULT_QUOTA)
         elif self._dropped < _MOST_DROPPED and growths:
             self._dropped += 1
@@ -192,16 +190,16 @@ class _Sending:
         return bool(growths)
 
     def _bound(self, growths: Iterable[_Growth], units: int = 0) -> None:
-        """Ask for no more than so many units, nor for less than is provisioned."""
+        """Request at most this many units, but no less than is provisioned."""
         for growth in growths:
             change, least = self._asked[growth.target], max(units, growth.now)
             self._asked[growth.target] = replace(change, desired=change.desired._replace(**{growth.axis: least}))
             self._bounded.add(growth.target)
 
-    # One of them is not taken
+    # A change that DynamoDB refuses
 
     def _apart(self, error: AwsError, changes: Sequence[Change]) -> bool:
-        """Leave out what the call was refused for: what AWS's text names, else one after the other, else each alone."""
+        """Leave out the targets that AWS's text names; otherwise each target in turn, and at last all but one."""
         selection = self._selections.popleft()
         self._tried.add(selection)
         named = _named(error, changes)
@@ -217,7 +215,7 @@ class _Sending:
         return bool(self._selections)
 
     def _tell_left(self) -> None:
-        """Say of what the accepted call did not carry whether it is to blame."""
+        """Record for each target that the accepted call left out whether it was at fault."""
         left = self._asked.keys() - set(self._selections[0])
         for target in left:
             blamed = len(left) == 1 or target in self._blamed or (target,) in self._tried
@@ -225,7 +223,7 @@ class _Sending:
 
 
 def _apart(selection: tuple[Target, ...]) -> list[tuple[Target, ...]]:
-    """First all but one, which serves where one is to blame; then each alone, since only one call can be accepted."""
+    """First all but one, which works if a single one is at fault; then each alone, since only one call is accepted."""
     if len(selection) == 1:
         return []
     all_but_one = [tuple(target for target in selection if target != one) for one in selection]
@@ -233,13 +231,13 @@ def _apart(selection: tuple[Target, ...]) -> list[tuple[Target, ...]]:
 
 
 def _named(error: AwsError, changes: Iterable[Change]) -> set[Target]:
-    """The indexes that AWS's text speaks of."""
+    """The indexes that AWS's text names."""
     words = set(re.findall(r"[a-zA-Z0-9_.-]+", error.message)) | set(re.findall(r"[a-zA-Z0-9_-]+", error.message))
     return {change.target for change in changes if change.target.index in words}
 
 
 def _limit_unknown(error: AwsError) -> bool:
-    """Whether something is used up that our list of AWS's texts does not know; it may be a quota."""
+    """Whether a limit is exceeded that none of the known texts describes; it may be a quota."""
     known = decreases_ran_out(error) or too_many_at_once(error) or over_quota(error)
     return error.code == LIMIT_EXCEEDED and not known
 
@@ -254,13 +252,13 @@ def _growths(changes: Iterable[Change]) -> list[_Growth]:
 
 
 def _concerned(growths: Sequence[_Growth], error: AwsError) -> Sequence[_Growth]:
-    """Those of the axis that AWS's text names; all of them where it names none, or both."""
+    """The increases of the axis that AWS's text names; all of them if it names none or both."""
     axes = {axis for axis, name in _NAMES.items() if name.search(error.wording)}
     return [one for one in growths if one.axis in axes] or growths
 
 
 def _explained(change: Change, wanted: Change) -> Change:
-    """The same change; where an axis goes up less far than was wanted, its reason says so."""
+    """The same change. If an axis is increased less than wanted, its reason adds that."""
     reads, writes = (
         f"{reason}; {_less_far(axis, got, then)}" if now < got < then else reason
         for axis, now, got, then, reason in zip(
@@ -275,7 +273,7 @@ def _less_far(axis: Axis, got: int, then: int) -> str:
 
 
 def _in_full(wanted: Change, made: Throughput) -> str:
-    """What was not increased, or not as far as was wanted."""
+    """The axes that were not increased, or not as far as wanted."""
     return "; ".join(
         f"{axis} not increased, {_REFUSED}" if got <= now else _less_far(axis, got, then)
         for axis, now, then, got in zip(AXES, wanted.current, wanted.desired, made, strict=True)
@@ -284,15 +282,15 @@ def _in_full(wanted: Change, made: Throughput) -> str:
 
 
 def _update(dynamodb: Any, changes: Sequence[Change]) -> str:
-    """Send one call. Returns the id of the request.
+    """Send one call. Returns the ID of the request.
 
-    Raises AwsError when it was not accepted: that takes an answer which says so.
+    Raises AwsError unless an answer confirms that DynamoDB accepted it.
     """
     try:
         answer = call(UPDATE, dynamodb.update_table, **arguments(changes))
     except AwsError as error:
-        # The answer to the first attempt was lost, and botocore's next one has met the change that the
-        # first has begun, or made: the table was ACTIVE, and another, when it was described a moment ago.
+        # The answer to the first attempt was lost, and botocore's next attempt failed because the first one has begun
+        # or finished the change: a moment ago the table was ACTIVE and had other values.
         made = error.code == "ResourceInUseException" or "will not change" in error.wording
         if not (error.repeated and made):
             raise

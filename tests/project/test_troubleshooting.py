@@ -203,5 +203,5 @@ def test_lines_that_are_shown(page: str) -> None:
 def test_hints() -> None:
     codes = [(text, re.search("Codes?: (.*)", explanation)) for text, explanation in entries()]
     shown = {(code, plain(text)) for text, found in codes if found for code in pages.spans(found[1])}
-    denied = {(code, plain("the IAM policy must allow *SERVICE:OPERATION*")) for code in errors._DENIED}
+    denied = {(code, plain("the IAM policy must allow *SERVICE*:*OPERATION*")) for code in errors._DENIED}
     assert shown == set(errors._HINTS.items()) | denied
