@@ -1,8 +1,8 @@
-"""One check over all tables, and the schedule of checks.
+"""One check over all tables, and the loop that repeats it.
 
 May import: aws, configuration, decisions, output.
 
-Hands out: the schedule (loop) and one check (check). A check asks `inventory` what
-there is, `guards` and `breaker` what may be changed, tells `notifier` what was, counts it in `tally`,
-and leaves in `state` what the next one needs.
+Provides: the loop (loop) and one check (check). A check gets the tables from `inventory`, asks `guards` and `breaker`
+what may be changed, reports changes to `notifier`, counts them in `tally`, and leaves in `state` what the next check
+needs.
 """

@@ -1,4 +1,4 @@
-"""Reads the days that CloudWatch keeps, for loads that recur, beside the checks and without holding them up."""
+"""Reads the days that CloudWatch keeps, to find recurring loads, in parallel to the checks."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from dynamic_dynamodb.output.wording import count
 
 log = logging.getLogger("dynamic-dynamodb")
 
-_DAYS = 15  # CloudWatch keeps 1-minute sums for so long
+_DAYS = 15  # CloudWatch keeps 1-minute sums for this long
 _AGAIN = 3600.0  # seconds
-_REST = 3.0  # times the CPU time that was spent: a quarter of one core at most
+_REST = 3.0  # times the CPU time that was spent: at most a quarter of one core
 
 
 class Wanted(NamedTuple):
-    """A target whose past is wanted, up to a minute; the least comes first."""
+    """A target whose past is wanted, up to a minute; the smallest comes first."""
 
-    coolness: float  # the hottest first: less the units it consumed last
+    coolness: float  # minus the units that it consumed last, so that the hottest comes first
     target: Target
     end: int  # minute since the epoch
-    credit: Mapping[Axis, float]  # of each axis that follows its load: minutes that burst credit is counted on for
+    credit: Mapping[Axis, float]  # of each axis with target tracking: the minutes of burst credit to count on
 
     def __lt__(self, other: Wanted) -> bool:  # type: ignore[override]  # a dict has no order
         return self.coolness < other.coolness
 
 
 class Past(NamedTuple):
-    """What the past of one axis was like."""
+    """The past of one axis."""
 
     target: Target
     axis: Axis
@@ -47,14 +47,14 @@ class Past(NamedTuple):
 
 
 class Backfill:
-    """One target after another, in a thread that ends when there is nothing more to read."""
+    """Reads one target after another, in a thread that ends when nothing is left to read."""
 
     def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
         self._stopping = stopping
         self._workers = Workers(stopping, threads=1)
         self._queue: list[Wanted] = []
-        self._not_before: dict[Target, float] = {}  # on the monotonic clock; of what was read, or waits to be: never
-        self._told: set[Target] = set()  # whose past could not be read
+        self._not_before: dict[Target, float] = {}  # on the monotonic clock; never again: read, or in the queue
+        self._told: set[Target] = set()  # whose past could not be read, and the log has said so
         self._closed = False
         self._found: list[Past] = []
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class Backfill:
         self._metrics = Metrics(cloudwatch, self._workers)
 
     def want(self, targets: Iterable[Wanted]) -> None:
-        """Have the past of these targets read, each once; what failed is read again an hour later."""
+        """Read the past of these targets, each once. What failed is read again an hour later."""
         now = time.monotonic()
         with self._lock:
             for one in targets:
@@ -79,7 +79,7 @@ class Backfill:
         thread = threading.Thread(target=self._work, name="backfill", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # a limit on threads: the checks need them more
+        except RuntimeError as error:  # a limit on threads, which the checks need more
             log.debug("the last %d days are not read yet: %s", _DAYS, error)
         else:
             self._thread = thread
@@ -102,7 +102,7 @@ class Backfill:
                 found = list(self._read(one))
             except StoppedError:
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others are read
+            except Exception as error:  # noqa: BLE001 - no error keeps the others from being read
                 self._failed(one, error)
             else:
                 with self._lock:

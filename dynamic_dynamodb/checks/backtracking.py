@@ -1,7 +1,7 @@
-"""An end to a match that takes too long: `^(a+)+$` tries all ways through a name, twice as many with each letter.
+"""Ends matches that take too long: `^(a+)+$` tries all ways through a name, and each letter doubles their number.
 
-Only a signal can end it. A thread cannot: re keeps the interpreter's lock until it has an answer, but looks for signals
-meanwhile (measured on Python 3.10 to 3.13).
+Only a signal can end such a match. A thread cannot: re holds the interpreter's lock until it has an answer, but checks
+for signals (measured on Python 3.10 to 3.13).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dynamic_dynamodb.decisions.matching import TriedBrieflyError
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 
 PATIENCE = 2.0  # seconds; other matches take microseconds
-_BRIEFLY = 0.01  # of processor time, for further names: a busy machine does not use it up
+_BRIEFLY = 0.01  # seconds of processor time for further names, so that a busy machine does not use it up
 _SIGNALS = {signal.ITIMER_REAL: signal.SIGALRM, signal.ITIMER_VIRTUAL: signal.SIGVTALRM}
 
 
 class BacktrackingError(DynamicDynamoDBError):
-    """It cannot be told whether a section's expression matches a name."""
+    """It is not known whether a section's expression matches a name."""
 
     def __init__(self, shown: str) -> None:
         super().__init__(
@@ -30,13 +30,13 @@ class BacktrackingError(DynamicDynamoDBError):
 
 
 class Patience:
-    """Matches names. An expression that takes too long once has no more patience: thousands of names may follow."""
+    """Matches names. After an expression was slow once, it gets little time, because thousands of names may follow."""
 
     def __init__(self) -> None:
         self._slow: set[re.Pattern[str]] = set()
 
     def matches(self, pattern: re.Pattern[str], name: str) -> bool:
-        """Like matches. Raises TriedBrieflyError, a TimeoutError, where the expression has been slow before."""
+        """As the function matches. Raises TriedBrieflyError, a TimeoutError, if the expression has been slow before."""
         if pattern in self._slow:
             return self._briefly(pattern, name)
         try:
@@ -56,9 +56,9 @@ class Patience:
 def matches(
     pattern: re.Pattern[str], name: str, patience: float | None = None, timer: int = signal.ITIMER_REAL
 ) -> bool:
-    """Whether the pattern matches from the start of the name. Raises TimeoutError where that cannot be told in time.
+    """Whether the pattern matches from the start of the name. Raises TimeoutError if this takes too long.
 
-    Signals are the main thread's: in another one a match takes as long as it takes.
+    Only the main thread gets signals. In another thread there is no time limit.
     """
     if threading.current_thread() is not threading.main_thread():
         return pattern.match(name) is not None

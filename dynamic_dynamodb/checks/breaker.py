@@ -1,12 +1,11 @@
-"""The circuit breaker: a URL that says whether a table or an index may be scaled now.
+"""The circuit breaker: a URL that decides whether a table or an index may be scaled now.
 
-HTTP 2xx means closed: go on. Everything else means open: leave the resource
-alone. So whatever goes wrong here is a reason, never an exception.
+HTTP 2xx means closed: scale. Anything else means open: skip the resource. So every failure here is a reason, never an
+exception.
 
-The time-out is for the whole exchange, name lookup and redirects included.
-urllib3 has one for each read: a server that sends a byte now and then would
-hold it for ever, and no library can interrupt the system's name lookup. Hence
-an exchange is a call that the workers give up at the end of its time.
+The time-out covers the whole exchange, including name look-up and redirects. urllib3's time-out applies to each read: a
+server that sends a byte now and then could keep the connection open for ever, and no library can interrupt the system's
+name look-up. So an exchange is a call that the workers give up at the end of its time.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _MAX_TIMEOUT = 86_400.0  # seconds; sockets refuse numbers above 24 days
-_HANGS = 0.1  # seconds; a sound service has answered by then, and many dead ones shall not wait for each other
+_HANGS = 0.1  # seconds; a healthy service has answered by then, and dead ones must not wait for each other
 
 
 @dataclass(frozen=True)
@@ -46,27 +45,26 @@ class Breaker:
     """The circuit breaker of one resource."""
 
     target: Target
-    url: str  # http or https; may hold user:password@, percent-encoded where need be
+    url: str  # http or https; may contain user:password@, percent-encoded if necessary
     timeout: float  # seconds, for the whole exchange
 
     def __repr__(self) -> str:
-        """Without the password: this text ends up in logs and tracebacks."""
+        """Without the password, because this text gets into logs and tracebacks."""
         return f"Breaker(target={self.target!r}, url={mask_url(self.url)!r}, timeout={self.timeout!r})"
 
 
 def poll(breakers: Iterable[Breaker], workers: Workers) -> dict[Target, str]:
-    """Ask all breakers, side by side; the open ones, each with its reason in a few words.
+    """Ask all breakers in parallel. Returns the open ones, each with its reason in a few words.
 
-    One request per breaker, none repeated. Each URL is first asked for one of
-    its breakers; where that has timed out, its other breakers are open without
-    being asked. So dead URLs cost the greatest of their time-outs, and one
-    request each. No reason holds a password.
+    There is one request per breaker, without retries. Each URL is first asked for one of its breakers. If that request
+    times out, the other breakers of the URL are open without a request. So dead URLs cost one request each, and all of
+    them together the greatest of their time-outs. No reason contains a password.
 
-    Raises what `workers.run` raises of itself; whatever goes wrong with a breaker is a reason.
+    Raises what `workers.read` itself raises. A failure of a breaker is a reason.
     """
     first: dict[str, Breaker] = {}
     rest: list[Breaker] = []
-    for breaker in sorted(breakers, key=lambda breaker: -breaker.timeout):  # the most patient one speaks for all
+    for breaker in sorted(breakers, key=lambda breaker: -breaker.timeout):  # the most patient breaker goes first
         if first.setdefault(breaker.url, breaker) is not breaker:
             rest.append(breaker)
     ask = _Poll(workers).ask
@@ -74,11 +72,11 @@ def poll(breakers: Iterable[Breaker], workers: Workers) -> dict[Target, str]:
 
 
 class _Poll:
-    """What the requests of one call of poll() share."""
+    """The state that the requests of one poll() share."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
-        self._dead: dict[str, str] = {}  # URLs that timed out or were not asked, and what to say of them
+        self._dead: dict[str, str] = {}  # URLs that timed out or were not asked, each with its reason
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
@@ -103,13 +101,13 @@ class _Poll:
         return opened
 
     def _ask(self, exchange: _Exchange) -> str | None:
-        """Why a breaker is open, or None when it is closed. Raises AwsError where time was lost."""
+        """Why a breaker is open, or None if it is closed. Raises AwsError after a time-out."""
         breaker = exchange.breaker
         if breaker.url in self._dead:
             return self._dead[breaker.url]
         try:
             return exchange.verdict()
-        except Exception as raised:  # noqa: BLE001 - an answer that we cannot make out means open, too
+        except Exception as raised:  # noqa: BLE001 - an unreadable answer means open, too
             error = _cause(raised)
             of_proxy = isinstance(raised, _PROXY_ERRORS)
         reason = _reason(error, breaker.timeout)
@@ -129,7 +127,7 @@ class _Poll:
         self._dead[exchange.breaker.url] = f"{reason} when asked about {exchange.breaker.target}"
 
     def _tls(self) -> ssl.SSLContext:
-        """The system's trust store, or SSL_CERT_FILE and SSL_CERT_DIR; read anew in each poll, but once."""
+        """The system's trust store, or SSL_CERT_FILE and SSL_CERT_DIR; read once per poll."""
         with self._lock:
             if self._context is None:
                 self._context = ssl.create_default_context()
@@ -137,22 +135,21 @@ class _Poll:
 
 
 class _UnusableProxyError(ValueError):
-    """The URL of a proxy in the environment is none, or not of http or https."""
+    """The proxy in the environment is not a valid http or https URL."""
 
 
 _PROXY_ERRORS = (urllib3.exceptions.ProxyError, _UnusableProxyError)
 
 
 def _timed_out(error: Exception) -> bool:
-    """Whether time was lost that would be lost again; EAI_AGAIN: the name servers did not answer."""
+    """Whether it was a time-out that another request would meet again; EAI_AGAIN: no answer from the name servers."""
     return isinstance(error, TimeoutError) or (
         isinstance(error, socket.gaierror) and error.errno == getattr(socket, "EAI_AGAIN", None)
     )
 
 
-# The first that fits counts. The text of an exception may quote the URL or
-# what the server sent, so only what the operating system and OpenSSL say is
-# passed on. (A bad certificate is a ValueError as well, a missing answer an OSError.)
+# The first match counts. The text of an exception may quote the URL or the server's answer, so only the words of the
+# operating system and of OpenSSL are used. (A bad certificate is also a ValueError, a missing answer an OSError.)
 _REASONS: tuple[tuple[type[Exception], Callable[[Any], str]], ...] = (
     (ssl.SSLCertVerificationError, lambda error: f"certificate not trusted: {error.verify_message}"),
     (ssl.SSLError, lambda error: f"TLS failed: {error.reason or error.strerror}"),
@@ -166,14 +163,14 @@ _REASONS: tuple[tuple[type[Exception], Callable[[Any], str]], ...] = (
 
 
 def _reason(error: Exception, timeout: float) -> str:
-    """An error in a few words; `timeout` in seconds."""
+    """The reason for an error, in a few words; `timeout` is in seconds."""
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout:g} s"
     return next(words(error) for kind, words in _REASONS if isinstance(error, kind))
 
 
 def _refused_tunnel(error: OSError) -> str:
-    """The status with which a proxy refuses a tunnel; http.client has it in the text alone."""
+    """The status with which a proxy refuses a tunnel; http.client has it only in the text."""
     status = re.match("Tunnel connection failed: ([0-9]{3})", str(error))
     return f"HTTP {status[1]}" if status else ""
 
@@ -183,7 +180,7 @@ def _uncapitalized(text: str) -> str:
 
 
 class _Url(NamedTuple):
-    """Where to send a request; no user and no password in it."""
+    """Where to send a request; without user and password."""
 
     scheme: str
     host: str
@@ -192,7 +189,7 @@ class _Url(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The Host header: IPv6 in brackets, the port unless it is the scheme's own."""
+        """The Host header: IPv6 in brackets, the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -201,18 +198,18 @@ class _Url(NamedTuple):
         return f"{self.scheme}://{self.authority}"
 
     def joined(self, location: str) -> _Url:
-        """Where a redirect from here leads. Raises ValueError when that is no http(s) URL."""
-        # http.client hands out the bytes of a header as Latin-1.
+        """The target of a redirect from here. Raises ValueError if it is not an http(s) URL."""
+        # http.client decodes the bytes of a header as Latin-1.
         return _parse(urljoin(f"{self.origin}{self.path}", _quote(location, "latin-1")))
 
 
 def _quote(text: str, encoding: str = "utf-8") -> str:
-    """Percent-encode what must not stand in a request line, and nothing else."""
+    """Percent-encode only the characters that are not allowed in a request line."""
     return quote(text, safe=string.punctuation, encoding=encoding)
 
 
 def _parse(url: str) -> _Url:
-    """Take a URL apart, without its user and password. Raises ValueError when it is no http(s) URL."""
+    """Parse a URL, and drop user and password. Raises ValueError if it is not an http(s) URL."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError
@@ -223,8 +220,8 @@ def _parse(url: str) -> _Url:
 
 
 def _authorization(url: str) -> dict[str, str]:
-    """The header for the user and password of a URL; empty when there are none."""
-    # Not urllib3.make_headers: it encodes in Latin-1, which has not all characters.
+    """The header for the user and password of a URL; empty if there are none."""
+    # Not urllib3.make_headers: it encodes in Latin-1, which lacks many characters.
     begin, end = user_information(url)
     userinfo = url[begin:end]
     if not userinfo:
@@ -242,23 +239,23 @@ class _Exchange:
         self._headers = {"x-table-name": breaker.target.table, "User-Agent": "dynamic-dynamodb"}
         if breaker.target.index is not None:
             self._headers["x-gsi-name"] = breaker.target.index
-        self.late = ""  # what to say where it got no answer in time
+        self.late = ""  # the reason if there was no answer in time
         self._tls = tls
         self._connection: Any = None  # urllib3's, while one is open
 
     def hang_up(self) -> None:
-        """Wake the thread, if it is reading; a name lookup ends when the system's resolver gives up."""
+        """Wake the thread if it is reading. A name look-up ends when the system's resolver gives up."""
         sock = getattr(self._connection, "sock", None)
         if sock is not None:
             with contextlib.suppress(OSError):  # it has been closed meanwhile
                 sock.shutdown(socket.SHUT_RDWR)
 
     def verdict(self) -> str | None:
-        """Why the breaker is open, or None when it is closed. Raises TimeoutError at the end of its time, and more."""
+        """Why the breaker is open, or None if it is closed. Raises TimeoutError at the end of its time, and others."""
         first = url = _parse(self.breaker.url)
         authorization = _authorization(self.breaker.url)
         for _ in range(1 + _MAX_REDIRECTS):
-            # To the same host only, and never in the clear after TLS, which urllib3's own redirects do not see to.
+            # Credentials are sent only to the same host, and never in the clear after TLS. urllib3 does not ensure this.
             trusted = url.host == first.host and (url.scheme, first.scheme) != ("http", "https")
             status, location = self._get(url, self._headers | authorization if trusted else self._headers)
             if status not in _REDIRECTS or location is None:
@@ -270,15 +267,15 @@ class _Exchange:
         return f"more than {_MAX_REDIRECTS} redirects"
 
     def _get(self, url: _Url, headers: dict[str, str]) -> tuple[int, str | None]:
-        """One request on a connection of its own: the status and, if there is one, the Location.
+        """Make one request on a new connection. Returns the status and, if there is one, the Location.
 
-        The body is not read: the status says all, and the connection is closed.
+        The body is not read, because the status is enough. The connection is closed.
         """
         left = min(seconds_left(), _MAX_TIMEOUT)
         if left <= 0:
             raise TimeoutError
         with self._pool(url) as pool:
-            # A proxy is told the whole URL; to https there is a tunnel through it, in which it hears nothing.
+            # A proxy needs the whole URL. For https it only provides a tunnel.
             proxied = pool.proxy is not None and url.scheme == "http"
             response = pool.urlopen(
                 "GET",
@@ -304,7 +301,7 @@ class _Exchange:
             self._connection = connect(*arguments, **options)
             return self._connection
 
-        pool.ConnectionCls = remembered  # type: ignore[assignment]  # a callable is all that urllib3 needs
+        pool.ConnectionCls = remembered  # type: ignore[assignment]  # urllib3 needs only a callable
         return pool
 
     def _manager(self, url: _Url) -> urllib3.PoolManager:
@@ -321,9 +318,9 @@ class _Exchange:
 
 
 def _cause(error: Exception) -> Exception:
-    """The error of the socket, of TLS or of http.client that one of urllib3's wraps."""
+    """The error of the socket, of TLS or of http.client that an error of urllib3 wraps."""
     while isinstance(error, urllib3.exceptions.HTTPError):
-        refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # which urllib3 counts as a time-out
+        refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # urllib3 counts it as a time-out
         if isinstance(error, urllib3.exceptions.TimeoutError) and not refused:
             return TimeoutError()
         wrapped = [*(argument for argument in error.args if isinstance(argument, Exception)), error.__cause__]
@@ -335,7 +332,7 @@ def _cause(error: Exception) -> Exception:
 
 
 def _verdict(status: int, *, withheld: bool) -> str | None:
-    """What a final status means; `withheld`: the credentials were not sent there."""
+    """Why a final status means open, or None for closed; `withheld`: the credentials were not sent there."""
     if 200 <= status < 300:
         return None
     if status == http.client.UNAUTHORIZED and withheld:

@@ -33,7 +33,7 @@ log = logging.getLogger("dynamic-dynamodb")
 
 
 class Scaler:
-    """Looks at every table and index once a check."""
+    """Looks at every table and index once per check."""
 
     def __init__(
         self,
@@ -49,11 +49,10 @@ class Scaler:
         backfill: Backfill | None = None,
         state: State | None = None,
     ) -> None:
-        """`lookout`: warn of throttled events that the configuration ignores; that is for whoever checks on and on.
+        """`lookout`: warn about throttled events that the configuration ignores; for programs that run in a loop.
 
-        `once`: there is no check before this one that has said anything, and none to come.
-        `watch` is told of each change that DynamoDB accepted. `backfill` reads, beside the checks, what CloudWatch
-        keeps of the past. `state`: what an earlier process remembered.
+        `once`: this is the only check, so each line is new. `watch` is called with each change that DynamoDB accepted.
+        `backfill` reads CloudWatch's past in parallel to the checks. `state`: what an earlier process remembered.
         """
         self._backfill = backfill
         self._workers = workers
@@ -70,7 +69,7 @@ class Scaler:
         self.reconfigure(config, clients)
 
     def reconfigure(self, config: Mapping[str, Any], clients: Clients) -> None:
-        """Work by another config dict from the next check on. Streaks and the like of targets that stay are kept."""
+        """Use another config dict from the next check on. Targets that remain keep their streaks and other state."""
         self.interval: int = config["global"]["check_interval"]  # seconds between two checks
         self._state.tell_again(Episode.COST_TOLD, Episode.LIST_TABLES_DENIED)
         self._clients = clients
@@ -95,12 +94,12 @@ class Scaler:
         self._lookout.begin_anew()
 
     def close(self) -> None:
-        """Begin nothing more beside the checks."""
+        """Start nothing more in parallel to the checks."""
         if self._backfill is not None:
             self._backfill.close()
 
     def check(self) -> bool:
-        """One check. Returns whether every resource was handled; raises StoppedError when told to end."""
+        """One check. Returns whether every resource was handled; raises StoppedError if the program must stop."""
         self._state.tally = Tally()
         self._number += 1
         events.share(check=self._number)
@@ -128,7 +127,7 @@ class Scaler:
         return self.checked(0).handled
 
     def checked(self, took: float, error: str = "") -> Checked:
-        """How the last check ended, after so many seconds; `error` is what it failed on that nobody foresaw."""
+        """How the last check ended, after this many seconds; `error`: the unexpected error that it failed on."""
         now, tally = self._clock(), self._state.tally
         tally.error = tally.error or error
         return tally.checked(self._number, self._checked or now, now, took)
@@ -142,7 +141,7 @@ class Scaler:
         return self._inventory.topics(kind, self._clock())
 
     def publish(self, kind: str, topics: Collection[str], about: str, text: str) -> list[str]:
-        """Publish a message that is about no one target. Returns the topics that took it."""
+        """Publish a message that is not about a single target. Returns the topics that accepted it."""
         return self._notifier.publish(kind, topics, about, text)
 
     def _free(self, verdicts: Sequence[Verdict]) -> None:
@@ -152,17 +151,17 @@ class Scaler:
             self._tracker.free(verdict.job, verdict.decisions, self._clock())
 
     def took(self, seconds: float) -> None:
-        """Say when checks begin to take longer than the interval, and when they no longer do."""
+        """Log when checks begin to take longer than the interval, and when that ends."""
         too_long = seconds > self.interval
         if self._state.changes(Episode.OVERRUN, too_long):
             level, side = (logging.WARNING, "longer than") if too_long else (logging.INFO, "again within")
             log.log(level, "the check took %.0f s, %s check-interval (%d s)", seconds, side, self.interval)
 
     def pause(self, slept: float = 0.0) -> float:
-        """How many seconds are left until the next check, so many after the end of the last one.
+        """How many seconds are left until the next check; `slept`: seconds since the end of the last one.
 
-        It comes after the interval, or else when a schedule begins, by the wall clock; one that has begun while the
-        last check was under way was not seen by it.
+        It is due after the interval or when a schedule begins (by the wall clock), whichever comes first. A schedule
+        that began during the last check was not seen by it, and counts too.
         """
         left = self.interval - slept
         begins = self._begins()
@@ -174,7 +173,7 @@ class Scaler:
         return self._inventory.next_beginning(min(self._checked or now, now))
 
     def next_check(self) -> str:
-        """When the next check begins, for the line that a check ends with."""
+        """When the next check begins, for the last line of a check."""
         left = max(0, round(self.pause()))
         why = ", when a schedule begins" if left < self.interval else ""
         return f"next in {left} s{why}"
@@ -203,20 +202,20 @@ class Scaler:
                 self._state.tally.looked_at.add(job.target)
                 verdicts.append(self._judge(job, found, dict(self._state.memory(job.target).streaks)))
                 self._tell_maximum(job, verdicts[-1].decisions)
-            except Exception:  # whatever it is, the other tables and indexes go on
+            except Exception:  # no error affects the other tables and indexes
                 self._state.tally.failed.add(job.target)
                 unforeseen = events.about("failure", job.target)
                 log.exception("%s - unexpected error", job.target, extra=unforeseen)
         return verdicts
 
     def _decide_again(self, table: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
-        """By what the table has now, from the same measurements and streaks. Says what somebody has changed meanwhile.
+        """Decide from the table's current values, with the same measurements and streaks. Logs what somebody changed.
 
-        For the thread of a call. Raises AwsError.
+        Runs in the thread of a call. Raises AwsError.
         """
         targets = {verdict.job.target for verdict in verdicts}
         jobs = {job.target: job for job in self._inventory.look_again(table, targets)}
-        if given_up():  # a later check may be under way
+        if given_up():  # a later check may have started
             raise AwsError("DescribeTable", "no answer", "given up meanwhile", answered=False)
         again = []
         for verdict in verdicts:
@@ -230,7 +229,7 @@ class Scaler:
         return again
 
     def _leave(self, verdict: Verdict) -> None:
-        """As if the target had been seen so in the first place."""
+        """Treat the target as if its first description had been like this."""
         about = events.about("left-alone", verdict.job.target)
         log.warning(
             "%s - its state has changed since it was described: not changed in this check",
@@ -284,7 +283,7 @@ class Scaler:
             self._notifier.at_maximum(job.section.values, job.target, axes, memory)
 
     def _judge(self, job: Job, measured: Measured | Followed, streaks: Mapping[Axis, int]) -> Verdict:
-        """What is to be made of a target now, from the streaks before this check."""
+        """The verdict on a target now, from the streaks before this check."""
         return self._guards.let_through(self._verdict(job, measured, streaks), self._clock())
 
     def _verdict(self, job: Job, measured: Measured | Followed, streaks: Mapping[Axis, int]) -> Verdict:
@@ -303,7 +302,7 @@ class Scaler:
             (policies[0].axis in known, policies[1].axis in known),
             decisions,
         )
-        # What AWS manages is neither asked nor waited for.
+        # An axis that AWS manages is not waited for.
         if job.section.values["always_decrease_rw_together"] and not job.writes_managed:
             decisions = calculator.join(decisions, policies, usages)
         decisions = tell_throttling(self._state, job.target, usages, decisions, self._throttled)
@@ -313,7 +312,7 @@ class Scaler:
         return Verdict(job, measured, streaks, decisions, self._change(job, decisions, used), notes=notes)
 
     def _both(self, job: Job, usages: tuple[Usage, Usage], streaks: Mapping[Axis, int]) -> tuple[Decision, Decision]:
-        """Each axis by its scaling policy. One decrease call serves both, so that a small saving joins a large one."""
+        """Decide each axis by its scaling policy. One call decreases both, so a small saving joins a large one."""
         reads, writes = (
             self._one(job, policy, usage, streaks) for policy, usage in zip(job.section.policies, usages, strict=True)
         )
@@ -338,7 +337,7 @@ class Scaler:
 
     @staticmethod
     def _change(job: Job, decisions: tuple[Decision, Decision], used: str) -> Change:
-        """What changes nothing is told to nobody, and needs no reasons."""
+        """A change without a difference is not reported, so it needs no reasons."""
         present, desired = job.resource.provisioned, Throughput(decisions[0].units, decisions[1].units)
         if desired == present:
             return Change(job.target, present, desired, ("", ""))
@@ -365,7 +364,7 @@ def _tell_usage(target: Target, policy: Policy, usage: Usage, streak: int) -> No
 
 
 def _difference(before: Job, now: Job) -> str:
-    """What a target has now that it had not when it was described before."""
+    """What has changed between two descriptions of a target."""
     units = zip(AXES, before.resource.provisioned, now.resource.provisioned, strict=True)
     changed = [f"{axis} {old} -> {new}" for axis, old, new in units if old != new]
     if now.writes_managed and not before.writes_managed:

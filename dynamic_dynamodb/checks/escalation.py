@@ -1,4 +1,4 @@
-"""Failed checks in a row: the log says it louder the longer they last, and topics are told of it."""
+"""Failed checks in a row: the log reports them again as they last, and topics get a message."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ CHECK_FAILED = "check-failed"
 
 
 class Audience(Protocol):
-    """Who is told. Asked after each check, since a schedule or a new configuration may name others."""
+    """Who is notified. Asked after each check, because a schedule or a new configuration may name other topics."""
 
     def topics(self, kind: str) -> Collection[str]:
         """The topics that any section subscribes to messages of this kind now."""
 
     def publish(self, kind: str, topics: Collection[str], about: str, text: str) -> Collection[str]:
-        """Publish a message that is about no one table. Returns the topics that took it."""
+        """Publish a message that is not about a single table. Returns the topics that accepted it."""
 
 
 class Escalation:
     """An episode begins with the first failed check and ends with the next success.
 
-    A message that could not be published is tried again after the next check.
+    A message that could not be published is sent again after the next check.
     """
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._over = ""  # what is still to be told of an episode that has ended,
-        self._not_told: set[str] = set()  # and to whom
+        self._over = ""  # the message about the end of an episode,
+        self._not_told: set[str] = set()  # and the topics that have not got it yet
 
     def note(self, checked: Checked, threshold: int, where: str, audience: Audience) -> None:
-        """Count a check that has ended, and say what there is to say; to topics after `threshold` failures in a row.
+        """Count a check that has ended, and report failures; to topics after `threshold` failures in a row.
 
-        `where`: which of several programs this is, for whoever reads a message far away.
+        `where`: which of several programs this is, for the reader of a message.
         """
         before = replace(self._record)
         self._record.note(checked)
@@ -53,14 +53,14 @@ class Escalation:
             self._tell_failing(checked, where, audience)
 
     def _tell_log(self, now: datetime) -> None:
-        """At each power of two: a week of failures is a dozen lines. The first failure has lines of its own."""
+        """Log at each power of two: a week of failures is a dozen lines. The first failure has its own lines."""
         failures, last = self._record.failures, self._record.last_success
         if failures > 1 and failures & (failures - 1) == 0:
             since = "no success yet" if last is None else f"last success {_local(last, now)}"
             log.error("%s failed check in a row, %s", ordinal(failures), since)
 
     def _tell_failing(self, checked: Checked, where: str, audience: Audience) -> None:
-        self._not_told = set()  # another episode has begun before they could be told that the last one is over
+        self._not_told = set()  # a new episode has begun before these topics could learn that the last one is over
         failed = f"{count(self._record.failures, 'check')} in a row failed"
         why = checked.error or f"{count(checked.failed, 'table or index', 'tables and indexes')} failed"
         last = _last("The last success", self._record.last_success)
@@ -69,7 +69,7 @@ class Escalation:
         self._record.told |= set(audience.publish(CHECK_FAILED, topics, failed, text))
 
     def _end(self, before: Record, threshold: int, where: str, audience: Audience) -> None:
-        """After a success: say what there is to say of the failures before it."""
+        """After a success: report the end of the failures before it."""
         failed = count(before.failures, "failed check")
         if before.failures > 1:
             log.warning("the check succeeded after %s in a row", failed)
@@ -84,7 +84,7 @@ class Escalation:
 
 
 def _local(moment: datetime, now: datetime) -> str:
-    """As the log has its times; with the date where that is another."""
+    """Local time, as in the log; with the date if it differs."""
     there, here = moment.astimezone(), now.astimezone()
     return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
 

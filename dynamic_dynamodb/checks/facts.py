@@ -1,4 +1,4 @@
-"""What the lines about tables and indexes say, as data: for a log in JSON."""
+"""The lines about tables and indexes as data, for a log in JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DYNAMODB = "dynamodb"  # holds what it refuses
 
 
 class Became(NamedTuple):
-    """What became of a verdict."""
+    """The outcome of a verdict."""
 
     event: Event
     after: Throughput  # what the target has from now on
@@ -23,14 +23,14 @@ class Became(NamedTuple):
 
     @classmethod
     def of(cls, verdict: Verdict) -> Became:
-        """Where nothing was sent: a dry run, or there was nothing to be sent."""
+        """The outcome if nothing was sent: in a dry run, or because there was nothing to send."""
         if verdict.change.changes:
             return cls("change", verdict.change.desired)
         return cls("left-alone" if verdict.held else "decision", verdict.change.current)
 
 
 def of_verdict(verdict: Verdict, became: Became, held: Sequence[str] = ()) -> dict[str, Any] | None:
-    """For the line of a verdict; `held` is what DynamoDB has not done."""
+    """The data for the line of a verdict; `held`: what DynamoDB did not do."""
     return about(became.event, verdict.job.target, partial(_verdict, verdict, became, held))
 
 

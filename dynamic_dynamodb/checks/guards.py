@@ -1,4 +1,4 @@
-"""What keeps a change from being made: circuit breakers, maintenance windows, decreases that have run out."""
+"""The guards that hold a change: circuit breakers, maintenance windows, decreases that have run out."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from dynamic_dynamodb.output.wording import clock_time
 
 log = logging.getLogger("dynamic-dynamodb")
 
-# A table or index that has made fewer decreases in a UTC day than the day begins with can hardly have run out of
-# them: so many more become available, one each hour, that there are never more than these. It is AWS's default.
+# AWS's default: each UTC day begins with 4 decreases, and one more becomes available each hour, up to 4 at a time. So a
+# table or index that has made fewer than 4 today can hardly have run out of them.
 _AT_ONCE = 4
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
-# The guards that hold a change, by the names that the log has for them in JSON.
+# The guards that hold a change, by their names in the JSON log.
 _WINDOW, _RUN_OUT = "maintenance-window", "decreases-run-out"
 
 
 class Held(NamedTuple):
-    """Why not all of what was decided is sent."""
+    """Why a decision is not sent in full."""
 
-    by: str  # which guard
+    by: str  # the guard
     text: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided for a target, and the change that is to be sent."""
+    """The decision for a target, and the change to send."""
 
     job: Job
     measured: Measured | Followed
@@ -49,41 +49,41 @@ class Verdict:
     decisions: tuple[Decision, Decision]
     change: Change
     held: tuple[Held, ...] = ()
-    notes: tuple[str, ...] = ()  # what the reasons do not tell: decreases used
-    grave: bool = False  # by the verdict that this one took the place of, which was never logged
+    notes: tuple[str, ...] = ()  # what the reasons do not contain: the decreases used
+    grave: bool = False  # whether the verdict that this one replaces, which was never logged, was a warning
 
     def line(self, *held: str) -> str:
-        """Both axes with their reasons, in one line; what is not done is said first, lest it be read as done."""
+        """Both axes with their reasons, in one line. What is not done comes first, so that nobody reads it as done."""
         guards = (one.text for one in self.held)
         return "; ".join([*guards, *held, *(str(decision.reason) for decision in self.decisions), *self.notes])
 
     @property
     def kind(self) -> str:
-        """What the line says but for its numbers."""
+        """What the line says, apart from its numbers."""
         axes = (f"{axis} {decision.kind}" for axis, decision in zip(AXES, self.decisions, strict=True))
         return "; ".join([*axes, *(f"held by {one.by}" for one in self.held)])
 
     @property
     def level(self) -> int:
-        """Of its line, where it says something that the last check's did not say."""
+        """The level of a line that is new."""
         return max(logging.INFO, self.repeated)
 
     @property
     def repeated(self) -> int:
-        """Of its line, where the last check's was of the same kind."""
+        """The level of a line of the same kind as in the last check."""
         warn = self.grave or any(decision.warn for decision in self.decisions)
         return logging.WARNING if warn else logging.DEBUG
 
 
 def decreases_used(resource: Resource) -> str:
-    """What DescribeTable says of the decreases of this UTC day; they are few."""
+    """The decreases of this UTC day according to DescribeTable. They are limited."""
     last = resource.last_decrease
     when = f", the last at {last.astimezone(timezone.utc):%Y-%m-%d %H:%M UTC}" if last else ""
     return f"decreases today so far: {resource.decreases_today}{when}"
 
 
 class Guards:
-    """Each guard says once that it closes, and remembers it."""
+    """Each guard logs once that it closes, and remembers it."""
 
     def __init__(self, state: State, workers: Workers) -> None:
         self._state = state
@@ -115,7 +115,7 @@ class Guards:
         return float(job.section.values["circuit_breaker_timeout"]) / 1000
 
     def let_through(self, verdict: Verdict, now: datetime) -> Verdict:
-        """Without what a maintenance window or used-up decreases do not let through."""
+        """The verdict without the changes that a maintenance window or used-up decreases hold."""
         return self._unless_run_out(self._in_window(verdict, now), now)
 
     def _in_window(self, verdict: Verdict, now: datetime) -> Verdict:
@@ -149,16 +149,16 @@ class Guards:
 
     @staticmethod
     def _hold(verdict: Verdict, desired: Throughput, note: Held) -> Verdict:
-        if verdict.change.desired == desired:  # there is nothing to hold
+        if verdict.change.desired == desired:  # nothing to hold
             return verdict
         log.debug("%s - %s", verdict.job.target, note.text, extra=events.about("message", verdict.job.target))
         return replace(verdict, change=replace(verdict.change, desired=desired), held=(*verdict.held, note))
 
     def postpone(self, refused: Sequence[Verdict], error: AwsError, now: datetime) -> dict[Target, str]:
-        """DynamoDB refused these decreases of one call with this answer. Says when each is asked for again.
+        """DynamoDB refused these decreases of one call with this error. Returns when each is retried.
 
-        The answer does not tell which of them has run out: those that have made as many as a day begins with, or,
-        where the quota of decreases is another, all of them.
+        The error does not say which of them has run out. It is assumed to be those that have made as many as a day
+        begins with, or all of them if none has (with another quota of decreases).
         """
         until = _asked_again(error, now)
         used_up = [one for one in refused if one.job.resource.decreases_today >= _AT_ONCE] or refused
@@ -169,7 +169,7 @@ class Guards:
 
 
 def _asked_again(error: AwsError, now: datetime) -> datetime:
-    """The instant that AWS names; where it names none that a day of decreases could wait for, the next full hour."""
+    """The time that AWS names; if it names none, or one more than a day ahead, the next full hour."""
     named = next_decrease(error)
     if named is not None and named - now <= _DAY:
         return named

@@ -1,4 +1,4 @@
-"""Which tables and indexes there are, which section each belongs to, and which of them may be changed now."""
+"""Which tables and indexes exist, which section each belongs to, and which of them may be changed now."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ log = logging.getLogger("dynamic-dynamodb")
 
 
 _A_DAY = timedelta(days=1)
-_A_WHILE = timedelta(minutes=15)  # an update of ours takes less, most of the time
+_A_WHILE = timedelta(minutes=15)  # an update usually takes less
 _SHOWN = 5  # names in a message; a careless expression can match thousands
 
 
 @dataclass(frozen=True)
 class Job:
-    """A target to be measured and decided in this check."""
+    """A target to measure and decide in this check."""
 
     resource: Resource
     section: Section
-    writes_managed: bool  # by AWS, as a global table's are
-    described: datetime  # when DescribeTable was asked for it
-    remembered: bool = False  # whether that was in an earlier check: nothing is sent on the strength of it
+    writes_managed: bool  # by AWS, as for a global table
+    described: datetime  # when DescribeTable was called for it
+    remembered: bool = False  # whether that was in an earlier check; if so, it is described again before a change
 
     @cached_property
     def target(self) -> Target:
@@ -53,18 +53,18 @@ class _Seen(NamedTuple):
 
 
 class _Listing(NamedTuple):
-    """The names of all tables, or None where listing them is not permitted; and when they were asked for."""
+    """The names of all tables, or None if listing them is denied; and when they were listed."""
 
     names: list[str] | None
     at: datetime
 
 
 class _Shape(NamedTuple):
-    """What matters of a table's description to the matching of its indexes."""
+    """The part of a table's description that matters for matching its indexes."""
 
-    targets: tuple[Target, ...]  # the table and its indexes, also those whose description cannot be used
-    indexes: tuple[str, ...]  # those whose description can be used
-    complete: bool  # whether all indexes are among them
+    targets: tuple[Target, ...]  # the table and its indexes, including those with an unusable description
+    indexes: tuple[str, ...]  # those with a usable description
+    complete: bool  # whether these are all indexes
 
     @classmethod
     def of(cls, table: Table) -> _Shape:
@@ -75,14 +75,14 @@ class _Shape(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A table that is remembered: when it was described, and its targets that may be changed, each with its section."""
+    """A remembered table: when it was described, and its targets that may be changed, each with its section."""
 
     at: datetime
     jobs: tuple[tuple[Section, Job], ...]
 
 
 class _Next(NamedTuple):
-    """What was found to be the next beginning of a schedule, and between which moments that is so."""
+    """The next beginning of a schedule, and between which moments that answer is valid."""
 
     since: datetime
     until: datetime
@@ -90,9 +90,9 @@ class _Next(NamedTuple):
 
 
 class Inventory:
-    """Which tables and indexes there are: new ones are picked up, deleted ones dropped.
+    """The tables and indexes: new ones are added, deleted ones dropped.
 
-    What was found is remembered for as long as it was not changed, and nothing was refused, up to refresh-interval.
+    A description is remembered for up to refresh-interval, unless the table is changed or a change is refused.
     """
 
     def __init__(
@@ -112,20 +112,20 @@ class Inventory:
         self._clock = clock
         self._refreshing = Refreshing(self._general["refresh_interval"], self._general["check_interval"])
         self._listing: _Listing | None = None
-        self._names: list[str] | None = None  # of the tables that are matched, where that can be told of all of them
-        self._known: dict[str, _Known] = {}  # by name, the one that was described first comes first
-        self._shapes: dict[str, _Shape] = {}  # by name, of all tables as they were described last
-        self._indexes_matched = False  # whether that can be told of all of them
-        self._moment = clock()  # a check goes by the schedules that hold when it begins
+        self._names: list[str] | None = None  # of the matched tables, if all of them could be decided
+        self._known: dict[str, _Known] = {}  # by name; the table that was described first comes first
+        self._shapes: dict[str, _Shape] = {}  # by name, of all tables as they were last described
+        self._indexes_matched = False  # whether all indexes could be decided
+        self._moment = clock()  # a check uses the schedules that hold when it begins
         self._next = _Next(self._moment, self._moment, None)
         self._patience = backtracking.Patience()
-        self._put_off: dict[str, list[str]] = {}  # by section: names that it was tried with but briefly
+        self._put_off: dict[str, list[str]] = {}  # by section: names that were tried only briefly
         state.keep_sections(set(self._all_shown()))
 
     def take(self, now: datetime) -> list[Job] | None:
-        """The targets that may be changed now; of the others the log says why not. None: there is no table at all.
+        """The targets that may be changed now; the log says why the others may not. None: no table matches.
 
-        Raises AwsError where the tables cannot be listed.
+        Raises AwsError if the tables cannot be listed.
         """
         self._moment = now
         self._try_again()
@@ -141,14 +141,14 @@ class Inventory:
             self._state.tally.matched = False
             about = events.about("failure")
             log.error("no table matches the configuration%s", self._what_there_is(), extra=about)
-            self._listing = None  # somebody may be waiting for the first one
+            self._listing = None  # list again in the next check: somebody may be waiting for the first table
             return None
         self._note_shapes(names, seen)
         jobs = {name: self._keep(one) for name, one in seen.items()}
         return [job for name in names for job in (jobs[name] if name in jobs else self._remembered(name))]
 
     def forget(self, names: Iterable[str]) -> None:
-        """Describe these tables in the next check: they were changed, or a change of theirs was refused."""
+        """Describe these tables in the next check, because a change was made or refused."""
         for name in names:
             self._known.pop(name, None)
 
@@ -171,9 +171,9 @@ class Inventory:
         }
 
     def look_again(self, name: str, targets: Collection[Target]) -> list[Job]:
-        """Those of one table's targets that may be changed now, described afresh; of the others the log says why not.
+        """Describe one table again. Returns its targets that may be changed now; the log says why others may not.
 
-        For a thread of calls: names that are new are not matched there. Raises AwsError.
+        Runs in the thread of a call, which does not match new names. Raises AwsError.
         """
         table, at = self._look(name)
         resources = tuple(resource for resource in table.resources if resource.target in targets)
@@ -181,7 +181,7 @@ class Inventory:
         return list(self._jobs(_Seen(replace(table, resources=resources, problems=problems), at)))
 
     def _what_there_is(self) -> str:
-        """For whoever has mistyped a name, or looks into another region; nothing where it is not known."""
+        """A hint for a mistyped name or a wrong region: the existing tables; empty if they are not known."""
         listed = self._listing and self._listing.names
         if listed is None:
             return ""
@@ -190,14 +190,14 @@ class Inventory:
     # What is remembered
 
     def _due(self, names: Sequence[str]) -> list[str]:
-        """The tables that are described in this check: those not remembered, and those remembered for long enough."""
+        """The tables to describe in this check: those not remembered, and those whose refresh is due."""
         asked = [known.at for known in self._known.values()]
         oldest = list(self._known)[: self._refreshing.due(asked, self._moment)]
         self.forget(oldest)
         return [name for name in names if name not in self._known]
 
     def _keep(self, seen: _Seen) -> list[Job]:
-        """The jobs of a table that was described in this check; remembered where there is nothing to wait for."""
+        """The jobs of a table that was described in this check. They are remembered unless something is pending."""
         jobs = list(self._jobs(seen))
         if self._is_settled(seen.table) and not self._refreshing.in_each_check:
             name = seen.table.name
@@ -207,7 +207,7 @@ class Inventory:
         return jobs
 
     def _is_settled(self, table: Table) -> bool:
-        """Whether it can be told of the whole table what is to be done with it."""
+        """Whether nothing about the table is pending: status, description or matching."""
         _, section = self._section_of(table.name)
         active = all(status == dynamodb.ACTIVE for status in (table.status, *(one.status for one in table.resources)))
         indexes = _Shape.of(table).indexes
@@ -218,13 +218,13 @@ class Inventory:
         )
 
     def _remembered(self, name: str) -> Iterator[Job]:
-        """The jobs of a table that is not described in this check; by the schedules that hold in it."""
+        """The jobs of a table that is not described in this check, with the schedules that hold in this check."""
         for own, job in self._known[name].jobs if name in self._known else ():
             section = own.at(self._moment)
             yield job if section is job.section else replace(job, section=section)
 
     def _note_shapes(self, names: Sequence[str], seen: Mapping[str, _Seen]) -> None:
-        """Match the indexes and tell of it, unless there are the same as in the check before."""
+        """Match the indexes and log the result, unless they are the same as in the check before."""
         shapes = {name: _Shape.of(seen[name].table) for name in seen}
         shapes = {
             name: shapes.get(name) or self._shapes[name] for name in names if name in shapes or name in self._known
@@ -236,24 +236,24 @@ class Inventory:
     # Tables
 
     def _matched_names(self) -> list[str]:
-        """The names of the tables that the configuration matches. Raises AwsError where they cannot be listed."""
+        """The names of the tables that the configuration matches. Raises AwsError if they cannot be listed."""
         if self._listing is None or self._refreshing.is_due(self._listing.at, self._moment):
             before, self._listing = self._listing, None
             listing = _Listing(self._list(), self._moment)
             if before is None or before.names != listing.names:
                 self._names = None
-            if listing.names is not None or self._all_named_in_full():  # else it is waited for the permission
+            if listing.names is not None or self._all_named_in_full():  # otherwise try again until it is allowed
                 self._listing = listing
         self._state.tally.listed = True
         return self._match_tables() if self._names is None else self._names
 
     def _all_named_in_full(self) -> bool:
-        """As with the policy that --print-iam-policy gives for these: ListTables is not needed."""
+        """Whether ListTables is not needed, as in the policy that --print-iam-policy prints for such sections."""
         return all(map(named_in_full, self._sections))
 
     def _list(self) -> list[str] | None:
-        """All tables, or None where listing them is not permitted."""
-        # By a worker, like all reads: one that hangs is abandoned.
+        """All tables, or None if listing them is denied."""
+        # In a worker, like all reads, so that a call that hangs is abandoned.
         (answer,) = self._workers.read("ListTables", dynamodb.list_tables, [self._dynamodb])
         if not isinstance(answer, AwsError):
             return answer
@@ -277,7 +277,7 @@ class Inventory:
         return list(dict.fromkeys(name for name in names.values() if name is not None))
 
     def _match_tables(self) -> list[str]:
-        """Match the tables and tell of it; in each check while it is not known of all of them where they belong."""
+        """Match the tables and log the result. Done in each check until the section of every table is known."""
         listed = self._listing and self._listing.names
         names = self._plain_names() if listed is None else listed
         self._matcher.keep(set(names))
@@ -293,7 +293,7 @@ class Inventory:
         return matched
 
     def _decided(self, matcher: Matcher, target: Target, kind: str, of_table: str = "") -> bool:
-        """Whether it can be told which section the target belongs to; if not, it is left alone. Raises StoppedError."""
+        """Whether the target's section is known; if not, the target is skipped. Raises StoppedError."""
         answer = matcher.ask(target.index or target.table, self._patience.matches)
         if not isinstance(answer, Undecided):
             return True
@@ -302,11 +302,11 @@ class Inventory:
             self._state.fail(target, backtracking.BacktrackingError(shown))
         else:
             self._put_off.setdefault(shown, []).append(str(target))
-        self._workers.go_on()  # it may have taken a while, and there may be many
+        self._workers.go_on()  # it may have taken long, and there may be many
         return False
 
     def _try_again(self) -> None:
-        """Each check has patience for one name more."""
+        """Each check gives the full time to one more name."""
         self._patience = backtracking.Patience()
         self._put_off = {}
         for matcher in (self._matcher, *(section.matcher for section in self._sections.values())):
@@ -318,17 +318,17 @@ class Inventory:
             log.error("%s takes too long with other names too; skipped in this check: %s", shown, _some(names))
 
     def _look(self, name: str) -> _Seen:
-        """Describe one table. The time is taken before: what AWS says may be as old as the call."""
+        """Describe one table. The time is taken before the call, because the answer may be that old."""
         now = self._clock()
         try:
             return _Seen(dynamodb.describe(self._dynamodb, name), now)
         except AwsError as error:
             if error.not_found:
-                self._listing = None  # the table is on it, and gone
+                self._listing = None  # it contains a table that is gone
             raise
 
     def _describe(self, names: Sequence[str]) -> dict[str, _Seen]:
-        """What could be described of these tables; the log tells of the others."""
+        """The descriptions of these tables; errors are logged."""
         tables = {}
         answers = self._workers.read("DescribeTable", self._look, names)
         for name, answer in zip(names, answers, strict=True):
@@ -354,12 +354,12 @@ class Inventory:
     # Indexes
 
     def _match_indexes(self, names: Sequence[str]) -> bool:
-        """Match the indexes and tell of it. Returns whether it can be told of all of them to what section they belong.
+        """Match the indexes and log the result. Returns whether the section of every index is known.
 
-        `names` are those of all tables, also of those that could not be described.
+        `names` are those of all tables, including those that could not be described.
         """
         shapes = self._shapes
-        # What is not shown may exist all the same: indexes of a table on demand, or of one that was not described.
+        # These may have indexes that are not shown: a table on demand, or one that was not described.
         incomplete = {self._section_of(name)[0] for name in names if name not in shapes or not shapes[name].complete}
         found: dict[str, set[str]] = {expression: set() for expression in self._sections}
         undecided = set()
@@ -420,7 +420,7 @@ class Inventory:
         return True
 
     def _active(self, target: Target, status: str, more: str = "") -> bool:
-        """Whether it can be changed by its status; if not, the log says why."""
+        """Whether its status allows a change; if not, the log says why."""
         memory, about = self._state.memory(target), events.about("left-alone", target)
         if status == dynamodb.ACTIVE:
             memory.changed = None
@@ -453,7 +453,7 @@ class Inventory:
             return
         yield Job(resource, own.at(self._moment), seen.table.replicated, seen.at)
 
-    # What the log says of the matching
+    # Log lines about the matching
 
     def _all_shown(self) -> Iterator[str]:
         """All sections, as the log shows them."""
@@ -483,12 +483,12 @@ class Inventory:
         *,
         complete: bool,
     ) -> None:
-        """Warn of sections that match nothing or come too late, and of plain names that match more than themselves.
+        """Warn about sections that match nothing or come too late, and about plain names that match more than one name.
 
-        Whether a section matches nothing is not known unless `names` are complete.
+        If `names` are not complete, it is not known whether a section matches nothing.
         """
         matched: dict[str, list[str]] = {expression: [] for expression in sections}
-        earlier: dict[str, list[str]] = {expression: [] for expression in sections}  # that took what it matches
+        earlier: dict[str, list[str]] = {expression: [] for expression in sections}  # sections that took its names
         for name, match in ((name, matcher.match(name)) for name in names):
             if match is None:
                 continue
@@ -511,7 +511,7 @@ class Inventory:
 
 
 def _own(section: Section, target: Target) -> Section | None:
-    """The section of a table, or of one of its indexes where one of its sections matches that."""
+    """The section of a table or of one of its indexes; None if no section matches the index."""
     if target.index is None:
         return section
     match = section.matcher.match(target.index)

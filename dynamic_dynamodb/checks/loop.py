@@ -1,4 +1,4 @@
-"""The schedule: check, sleep, check, until told to end."""
+"""The loop: check, sleep, check, until the program must stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("dynamic-dynamodb")
 
 
 class Stop(Protocol):
-    """What tells the loop to end."""
+    """Tells the loop to end."""
 
     def stopping(self) -> bool: ...
 
@@ -26,7 +26,7 @@ class Stop(Protocol):
 
 
 def _nobody(_: Checked) -> None:
-    """For those who want to know no more of a check than what the log says."""
+    """For callers that need only the log."""
 
 
 def attempt(scaler: Scaler, timer: Callable[[], float] = time.monotonic) -> Checked:
@@ -48,9 +48,9 @@ def run(
     timer: Callable[[], float] = time.monotonic,
     after: Callable[[Checked], None] = _nobody,
 ) -> None:
-    """Check, sleep, check, until told to end, which StoppedError may tell too. Checks never overlap.
+    """Check, sleep, check, until the program must stop or a check raises StoppedError. Checks never overlap.
 
-    `after` is told how each check ended, before the sleep; its line in the log is for `after` to write, by `tell`.
+    `after` is called after each check, before the sleep, with how it ended. It logs the check's last line with `tell`.
     """
     while not stop.stopping():
         checked = attempt(scaler, timer)
@@ -60,7 +60,7 @@ def run(
 
 
 def tell(checked: Checked, *, dry_run: bool, following: str = "", pause: float | None = None) -> None:
-    """The line that each check ends with; `following` says when the next one begins, after this pause."""
+    """Log the last line of a check; `following` says when the next one begins, after this pause."""
     log.info(
         "check %d%s: %d looked at, %d %s, %d left alone, %d failed, in %.1f s%s",
         checked.number,

@@ -1,4 +1,4 @@
-"""Tells people what was changed, and when consumption crosses an alarm threshold."""
+"""Notifies people about changes and alarms."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ AT_MAXIMUM = "at-maximum"
 
 
 def change_types(change: Change) -> tuple[str, ...]:
-    """The message types that a change has something to say for."""
+    """The message types that apply to a change."""
     return ((UP,) if change.increases else ()) + ((DOWN,) if change.decreases else ())
 
 
 def change_text(change: Change) -> str:
-    """One line an axis that changes: resource, direction, old and new value, reason."""
+    """One line for each axis that changes: resource, direction, old and new value, reason."""
     name = printable(str(change.target))
     lines = [
         f"{name}: {axis} scaled {'up' if then > now else 'down'} from {now} to {then}. {reason}"
@@ -42,7 +42,7 @@ def change_text(change: Change) -> str:
 
 
 def alarm_type(policy: Policy, usage: Usage) -> str | None:
-    """The alarm that one axis is in, or None; thresholds of 0 are off."""
+    """The present alarm of one axis, or None. A threshold of 0 is off."""
     if policy.upper_alarm_threshold and usage.consumed_percent >= policy.upper_alarm_threshold:
         return HIGH
     if policy.lower_alarm_threshold and usage.consumed_percent < policy.lower_alarm_threshold:
@@ -60,16 +60,16 @@ def _alarm_text(kind: str, axis: Axis, policy: Policy, usage: Usage) -> str:
 
 
 def subject(kinds: tuple[str, ...], target: Target) -> str:
-    """What a message is about, in SNS's 100 characters."""
+    """The subject of a message, within SNS's 100 characters."""
     return fit_subject(f"Dynamic DynamoDB: {' and '.join(kinds)}: ", printable(str(target)))
 
 
 @dataclass(frozen=True)
 class _Message:
-    """One message that is to be published."""
+    """A message to publish."""
 
     topic: str
-    name: str  # what it is about, as the log has it
+    name: str  # what it is about, as in the log
     subject: str
     text: str
     group: str  # whose messages stay in order
@@ -77,18 +77,18 @@ class _Message:
 
 
 def ignore(_: Change) -> None:
-    """Of those who need to know of changes, there is nobody."""
+    """For callers that do not need to know about changes."""
 
 
 def _nothing() -> None:
-    """For messages that are of no episode."""
+    """For messages that do not belong to an episode."""
 
 
 class Notifier:
-    """Publishes what a section subscribes to. A failure to publish is logged and stops nothing.
+    """Publishes the messages that a section subscribes to. A failure to publish is logged and stops nothing.
 
-    Messages are collected and sent at the end of a check: a topic that does
-    not answer shall not delay an increase.
+    Messages are collected and sent at the end of a check, so that a topic that does not answer does not delay an
+    increase.
     """
 
     def __init__(
@@ -106,20 +106,20 @@ class Notifier:
         self._clock = clock
         self._dry_run = dry_run
         self._messages: list[_Message] = []
-        self._begun: dict[_Message, Callable[[], None]] = {}  # episodes, and who is called when SNS has taken them
+        self._begun: dict[_Message, Callable[[], None]] = {}  # episodes, and what to call when SNS accepted the message
         self._silent: dict[str, AwsError] = {}  # topics that gave no answer in this check, and how
 
     def changed(self, section: Mapping[str, Any], change: Change) -> None:
-        """Tell of a change that DynamoDB accepted."""
+        """Report a change that DynamoDB accepted."""
         self._watch(change)
         self._add(section, change.target, change_types(change), change_text(change))
 
     def alarm(
         self, section: Mapping[str, Any], target: Target, axes: Mapping[Axis, tuple[Policy, Usage]], memory: Memory
     ) -> None:
-        """Tell of an alarm when it begins: one message a target, and high before low.
+        """Report an alarm when it begins: one message per target, and high before low.
 
-        An alarm that could not be published is tried again by the next check.
+        An alarm that could not be published is sent again in the next check.
         """
         now = {axis: kind for axis, (policy, usage) in axes.items() if (kind := alarm_type(policy, usage))}
         memory.alarmed = {axis: kind for axis, kind in memory.alarmed.items() if now.get(axis) == kind}
@@ -133,9 +133,9 @@ class Notifier:
     def at_maximum(
         self, section: Mapping[str, Any], target: Target, axes: Mapping[Axis, tuple[Policy, int]], memory: Memory
     ) -> None:
-        """Tell when more begins to be asked for than max allows: by which axes, and how many units.
+        """Report when axes begin to need more than their maximum allows: which axes, and how many units.
 
-        As with an alarm, what could not be published is tried again by the next check.
+        As with an alarm, what could not be published is sent again in the next check.
         """
         memory.at_maximum &= axes.keys()
         if axes.keys() - memory.at_maximum:
@@ -145,7 +145,7 @@ class Notifier:
     def _begin(
         self, section: Mapping[str, Any], target: Target, kind: str, texts: Sequence[str], told: Callable[[], None]
     ) -> None:
-        """Log that an episode has begun, and publish it; `told` is called once nobody needs to be told any more."""
+        """Log that an episode has begun, and publish it. `told` is called once the message is accepted or not needed."""
         about = events.about("alarm", target, alarm=kind)
         log.warning("%s - %s: %s", target, kind, "; ".join(texts), extra=about)
         message = self._add(section, target, (kind,), "\n".join(f"{printable(str(target))}: {text}" for text in texts))
@@ -155,20 +155,20 @@ class Notifier:
             self._begun[message] = told
 
     def send(self) -> None:
-        """Publish what was collected, side by side; also when the program shall end: the changes were made."""
+        """Publish the collected messages in parallel, even if the program must stop, because the changes were made."""
         messages, self._messages = self._messages, []
         begun, self._begun = self._begun, {}
         for message in self._taken(messages):
             begun.get(message, _nothing)()
 
     def publish(self, kind: str, topics: Collection[str], about: str, text: str) -> list[str]:
-        """Publish a message that is about no one target. Returns the topics that took it."""
+        """Publish a message that is not about a single target. Returns the topics that accepted it."""
         subject, now = fit_subject(f"Dynamic DynamoDB: {kind}: ", about), self._clock()
         messages = [_Message(topic, kind, subject, text, kind, now) for topic in sorted(topics)]
         return [message.topic for message in self._taken([] if self._dry_run else messages)]
 
     def _taken(self, messages: Sequence[_Message]) -> list[_Message]:
-        """The messages that SNS has taken; of the others the log says why not."""
+        """Publish these. Returns the messages that SNS accepted; errors are logged."""
         self._silent = {}
         errors = self._workers.finish("Publish", self._publish, messages, begin_all=True)
         taken = []
@@ -188,7 +188,7 @@ class Notifier:
         return message
 
     def _publish(self, message: _Message) -> AwsError | None:
-        if message.topic in self._silent:  # a thousand messages shall not each wait for the same dead endpoint
+        if message.topic in self._silent:  # so that a thousand messages do not each wait for the same dead endpoint
             return self._silent[message.topic]
         try:
             publish(self._sns, message.topic, message.subject, message.text, group=message.group, at=message.at)

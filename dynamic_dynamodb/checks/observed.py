@@ -1,4 +1,4 @@
-"""What the checks have seen and done of one target, as metrics show it."""
+"""What the checks have observed and changed of one target, for the metrics."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from dynamic_dynamodb.decisions.model import (
 
 @dataclass
 class Observed:
-    """What was measured holds for the check of that number alone; all else until another check knows better."""
+    """The measured values are valid only for check number `check`; the others until a later check updates them."""
 
     check: int = 0  # the number of the last check that measured it
-    provisioned: Throughput | None = None  # as DynamoDB last told, or accepted; None: it has none
+    provisioned: Throughput | None = None  # as DynamoDB last reported or accepted; None: it has none
     table_class: str = STANDARD
     usages: tuple[Usage, Usage] = ()  # type: ignore[assignment]  # of that check, as are the others
     policies: tuple[Policy, Policy] = ()  # type: ignore[assignment]
     throttled_known: tuple[bool, bool] = (False, False)
-    capped: tuple[bool, bool] = (False, False)  # more was asked for than max allows
-    changes: Counter[tuple[Axis, Direction]] = field(default_factory=Counter)  # since the start, as are the others
+    capped: tuple[bool, bool] = (False, False)  # whether more was needed than max allows
+    changes: Counter[tuple[Axis, Direction]] = field(default_factory=Counter)  # since the start, as is the next
     refused: Counter[Axis] = field(default_factory=Counter)  # decreases that had run out
 
     def see(
@@ -42,23 +42,23 @@ class Observed:
         throttled_known: tuple[bool, bool],
         decisions: tuple[Decision, Decision],
     ) -> None:
-        """What a check has measured and decided."""
+        """Record what a check has measured and decided."""
         self.check, self.provisioned, self.table_class = check, resource.provisioned, resource.table_class
         self.policies, self.usages, self.throttled_known = policies, usages, throttled_known
         self.capped = bool(decisions[0].capped), bool(decisions[1].capped)
 
     def accepted(self, made: Change) -> None:
-        """DynamoDB has accepted this change."""
+        """Record that DynamoDB accepted this change."""
         self.provisioned = made.desired
         for axis, now, then in zip(AXES, made.current, made.desired, strict=True):
             if then != now:
                 self.changes[axis, "up" if then > now else "down"] += 1
 
     def refuse(self, change: Change) -> None:
-        """DynamoDB has refused the decreases of this change, because they had run out."""
+        """Record that DynamoDB refused the decreases of this change, because they had run out."""
         for axis, now, then in zip(AXES, change.current, change.desired, strict=True):
             self.refused[axis] += then < now
 
     def gone(self) -> None:
-        """It has no provisioned capacity any more: it is on demand, or was deleted."""
+        """Record that it no longer has provisioned capacity: it is on demand, or was deleted."""
         self.provisioned = None

@@ -1,4 +1,4 @@
-"""The proxy that the environment names for a URL: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in small letters too."""
+"""The proxy for a URL from the environment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, also in lower case."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dynamic_dynamodb.output.urls import well_formed
 
 
 def proxy_for(scheme: str, authority: str, host: str) -> str | None:
-    """The URL of the proxy for this scheme and host, if one is named; `authority` is the host with its port.
+    """The URL of the proxy for this scheme and host, if one is set; `authority` is the host with its port.
 
-    Raises ValueError where it is not clear where the proxy's user information ends.
+    Raises ValueError if it is not clear where the proxy's user information ends.
     """
     proxies = getproxies_environment()
     proxy = proxies.get(scheme, "").strip()
@@ -23,7 +23,7 @@ def proxy_for(scheme: str, authority: str, host: str) -> str | None:
 
 
 def _covers(entry: str, authority: str, host: str) -> bool:
-    """Whether an entry of NO_PROXY means this host: `*`, a name or the end of one, perhaps with its port, a network."""
+    """Whether an entry of NO_PROXY covers this host: `*`, a name or the end of one (perhaps with a port), a network."""
     name = entry.lstrip("*.")
     return (
         entry == "*"
@@ -33,6 +33,6 @@ def _covers(entry: str, authority: str, host: str) -> bool:
 
 
 def _in_network(host: str, network: str) -> bool:
-    with contextlib.suppress(ValueError):  # a name, or no network
+    with contextlib.suppress(ValueError):  # a name, or not a network
         return ip_address(host) in ip_network(network, strict=False)
     return False

@@ -1,4 +1,4 @@
-"""How the checks have gone so far: what `status`, metrics and messages tell, counted in one place."""
+"""The results of all checks so far, counted in one place for `status`, metrics and messages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dynamic_dynamodb.checks.tally import Checked
 
 @dataclass
 class Record:
-    """Of one process; what is kept beyond it goes on with all but what counts since the start."""
+    """The results of one process. The next process continues with all but the counts since the start."""
 
     failures: int = 0  # failed checks in a row, up to the last one
-    last_success: datetime | None = None  # when the last check ended that succeeded
-    told: set[str] = field(default_factory=set)  # topics that know of these failures
-    outcomes: Counter[bool] = field(default_factory=Counter)  # since the start: checks that succeeded, and did not
-    seconds: float = 0.0  # that they took
+    last_success: datetime | None = None  # when the last successful check ended
+    told: set[str] = field(default_factory=set)  # topics that were notified of these failures
+    outcomes: Counter[bool] = field(default_factory=Counter)  # since the start: how many checks succeeded and failed
+    seconds: float = 0.0  # that they took in all
     changes: int = 0  # tables and indexes changed since the start, each once per check
 
     def note(self, checked: Checked) -> None:

@@ -1,6 +1,6 @@
-"""What is remembered between two processes: from `State` and `Record` to what JSON holds, and back.
+"""What one process remembers for the next: `State` and `Record` as JSON, and back.
 
-What is empty is left out: of most of 2,000 quiet tables nothing is remembered.
+Empty values are left out, so most of 2,000 quiet tables take no space.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dynamic_dynamodb.output.moments import moment, written
 
 _Value = TypeVar("_Value")
 
-# Warnings that last. What is said at info is said by each process once: who starts one wants to read it.
+# Warnings that last. Each process logs lines at info once, because they are wanted after a start.
 _LASTING = {
     one.name.lower().replace("_", "-"): one
     for one in (
@@ -32,14 +32,14 @@ _LASTING = {
     )
 }
 _UNLEARNED = Learned()
-_MOST = 10**9  # of anything that is counted here
-_CLOCKS_DIFFER = timedelta(minutes=5)  # from one process to the next, where the clock was set
+_MOST = 10**9  # the greatest count that is accepted
+_CLOCKS_DIFFER = timedelta(minutes=5)  # between two processes, if the clock was set
 _LONGEST_WAIT = timedelta(days=1) + _CLOCKS_DIFFER  # of a decrease
-_BOUNDS = {"headroom": (1, 2), "trust": (0, 1)}  # of what is learned; the other numbers are counted
+_BOUNDS = {"headroom": (1, 2), "trust": (0, 1)}  # of learned values; the other numbers are counts
 
 
 def plain(state: State, record: Record) -> dict[str, Any]:
-    """As JSON has it."""
+    """The values for JSON."""
     return {
         "began": state.began and written(state.began),
         "ended": state.ended and written(state.ended),
@@ -77,7 +77,7 @@ def _of_memory(memory: Memory) -> Iterator[tuple[str, Any]]:
 
 
 def recall(plain: object, state: State, record: Record, now: datetime) -> None:
-    """Remember what `plain` gave earlier. Raises ValueError where it is anything else; then nothing has changed."""
+    """Restore the result of `plain`. Raises ValueError for anything else, and then changes nothing."""
     kept = _dict(plain)
     began, ended, success = (_optional(moment, kept.get(name)) for name in ("began", "ended", "last_success"))
     rhythm, failures = _number(kept.get("rhythm"), 0, _MOST), _count(kept.get("failures"))
@@ -89,7 +89,7 @@ def recall(plain: object, state: State, record: Record, now: datetime) -> None:
 
 
 def _check_past(now: datetime, moments: Iterable[datetime | None], memories: Iterable[Memory]) -> None:
-    """What is to come would hold for as long as the clock takes to get there: decreases would wait for years."""
+    """Raises ValueError for a future time: it would apply until then, and decreases could wait for years."""
     memories = list(memories)
     past = [*moments, *(at for one in memories for at in (one.changed, *one.increased.values()))]
     if any(at is not None and at - now > _CLOCKS_DIFFER for at in past):
@@ -129,7 +129,7 @@ def _learned_value(name: str, value: object) -> Any:
     return value if isinstance(value, bool) else _count(value)
 
 
-# Each of these takes what it can be, and raises ValueError for all else
+# Each of these accepts only valid values, and raises ValueError for others
 
 
 def _by_axis(kept: Mapping[str, Any], name: str, of: Callable[[object], _Value]) -> dict[Axis, _Value]:

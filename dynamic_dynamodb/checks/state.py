@@ -1,4 +1,4 @@
-"""What one check leaves for the next, target by target, and the tally of the check under way."""
+"""What one check leaves for the next, target by target, and the tally of the present check."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dynamic_dynamodb.output import events
 
 log = logging.getLogger("dynamic-dynamodb")
 
-_PERIODS = 2  # between two checks, for which streaks count
-_LONGEST_RHYTHM = 3600.0  # seconds: who runs it once a day counts no consecutive checks
+_PERIODS = 2  # streaks count if the pause between two checks is no longer than this many periods
+_LONGEST_RHYTHM = 3600.0  # seconds; checks that run once a day are not consecutive
 
 
 class Episode(IntEnum):  # an int, because each check looks up a dozen and other enums hash slowly
-    """What the log tells when it begins, and not again at every check while it lasts."""
+    """Something that is logged when it begins, and not in every check while it lasts."""
 
     BREAKER_OPEN = auto()  # of a target
     OUTSIDE_WINDOWS = auto()
@@ -47,24 +47,24 @@ class Episode(IntEnum):  # an int, because each check looks up a dozen and other
 
 @dataclass
 class Memory:
-    """What is remembered of one target."""
+    """What is remembered about one target."""
 
     streaks: dict[Axis, int] = field(default_factory=lambda: dict.fromkeys(AXES, 0))
-    increased: dict[Axis, datetime] = field(default_factory=dict)  # when DynamoDB last accepted an increase of ours
-    changed: datetime | None = None  # when DynamoDB accepted the update of ours that may not be through yet
+    increased: dict[Axis, datetime] = field(default_factory=dict)  # when DynamoDB last accepted this program's increase
+    changed: datetime | None = None  # when DynamoDB accepted this program's update, which may not be finished
     waits_until: datetime | None = None  # decreases have run out until then
     alarmed: dict[Axis, str] = field(default_factory=dict)  # the alarm that was sent, and lasts
-    at_maximum: set[Axis] = field(default_factory=set)  # more than max allows is asked for; this was sent, and lasts
-    said: set[Episode] = field(default_factory=set)  # what was told, and lasts
-    learned: dict[Axis, Learned] = field(default_factory=dict)  # by an earlier process, from such a history
-    history: History | None = None  # minute by minute, where it follows a target utilization
+    at_maximum: set[Axis] = field(default_factory=set)  # axes that need more than max allows; it was sent, and lasts
+    said: set[Episode] = field(default_factory=set)  # episodes that were logged, and last
+    learned: dict[Axis, Learned] = field(default_factory=dict)  # by an earlier process, from its history
+    history: History | None = None  # minute by minute, with target tracking
     observed: Observed = field(default_factory=Observed)
-    section: str = ""  # the expression that it was last said to be configured by
-    kind: str = ""  # of the last check's verdict: a line of the same kind is no news
+    section: str = ""  # the expression in the last `configured by` line
+    kind: str = ""  # of the last check's verdict: a line of the same kind is not new
 
 
 class State:
-    """All memories, and the tally of the check under way."""
+    """All memories, and the tally of the present check."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -72,25 +72,25 @@ class State:
         self.ended: datetime | None = None  # perhaps of an earlier process
         self.rhythm = 0.0  # with --run-once: seconds between the beginnings of the last two runs
         self._memories: dict[Target, Memory] = {}
-        self._said: dict[str, set[Episode]] = {}  # as in Memory, of sections of the configuration; of no one thing: ""
+        self._said: dict[str, set[Episode]] = {}  # as in Memory, by section of the configuration; "" is the program
 
     def memory(self, target: Target) -> Memory:
-        """What is remembered of this target; nothing yet, the first time."""
+        """What is remembered about this target; empty at first."""
         found = self._memories.get(target)
         if found is None:
             found = self._memories[target] = Memory()
         return found
 
     def memories(self) -> Iterable[tuple[Target, Memory]]:
-        """What is remembered of each target."""
+        """What is remembered about each target."""
         return self._memories.items()
 
     def recall(self, memories: Mapping[Target, Memory]) -> None:
-        """Remember this, of an earlier process, and nothing else."""
+        """Replace all memories by these, of an earlier process."""
         self._memories = dict(memories)
 
     def begin(self, now: datetime, interval: float) -> None:
-        """A check begins. Consecutive means consecutive: streaks of a check that ended long ago count no more."""
+        """Begin a check. If the last one ended too long ago, checks are not consecutive, and streaks are reset."""
         period = max(interval, min(self.rhythm, _LONGEST_RHYTHM))
         gap = 0.0 if self.ended is None else (now - self.ended).total_seconds()
         if gap > _PERIODS * period and any(any(memory.streaks.values()) for memory in self._memories.values()):
@@ -104,13 +104,13 @@ class State:
             self.forget_streaks()
 
     def __len__(self) -> int:
-        """How many targets are remembered."""
+        """The number of remembered targets."""
         return len(self._memories)
 
     def changes(self, what: Episode, holds: bool, of: Target | str = "") -> bool:
-        """Whether this begins or ends now, compared with the last time that it was asked for: time to tell.
+        """Whether this has begun or ended since the last call, so that it should be logged.
 
-        `of`: a target, a section of the configuration, or no one thing.
+        `of`: a target, a section of the configuration, or "" for the program.
         """
         said = self.memory(of).said if isinstance(of, Target) else self._said.setdefault(of, set())
         changes = holds != (what in said)
@@ -118,7 +118,7 @@ class State:
         return changes
 
     def begins(self, what: Episode, holds: bool, of: Target | str = "") -> bool:
-        """Whether this lasts now and did not when it was last asked for."""
+        """Whether this has begun since the last call."""
         return self.changes(what, holds, of) and holds
 
     def once(self, what: Episode, of: Target | str = "") -> bool:
@@ -126,28 +126,28 @@ class State:
         return self.begins(what, True, of)
 
     def was_told(self, what: Episode) -> bool:
-        """Whether this was told, of no one thing."""
+        """Whether this was logged, for the program."""
         return what in self._said.get("", ())
 
     def tell_again(self, *episodes: Episode) -> None:
-        """Forget that these were told, of no one thing: under a new configuration they say something else."""
+        """Forget that these were logged for the program: with a new configuration they may be different."""
         self._said.get("", set()).difference_update(episodes)
 
     def fail(self, target: Target, error: Exception) -> None:
-        """Log what went wrong with a target. It stays its own: the others go on."""
+        """Log a failure of one target, which does not affect the others."""
         self.tally.failed.add(target)
         log.error("%s - %s", target, error, extra=events.about("failure", target, **facts(error)))
 
     def keep_sections(self, sections: Collection[str]) -> None:
-        """Forget what was said of all sections of the configuration but these."""
+        """Forget what was logged about all sections of the configuration except these."""
         self._said = {of: said for of, said in self._said.items() if not of or of in sections}
 
     def keep_tables(self, names: Collection[str]) -> None:
-        """Forget all tables but these."""
+        """Forget all tables except these."""
         self._memories = {target: memory for target, memory in self._memories.items() if target.table in names}
 
     def keep_indexes(self, tables: Collection[str], targets: Collection[Target]) -> None:
-        """Forget the indexes of these tables but for these targets."""
+        """Forget the indexes of these tables, except these targets."""
         self._memories = {
             target: memory
             for target, memory in self._memories.items()
@@ -155,7 +155,7 @@ class State:
         }
 
     def forget_streaks(self, measured: Collection[Target] = ()) -> None:
-        """Consecutive means consecutive: what was not measured in this check begins anew."""
+        """Reset the streaks of all targets that were not measured in this check: they must be consecutive."""
         for target, memory in self._memories.items():
             if target not in measured:
                 memory.streaks = dict.fromkeys(AXES, 0)

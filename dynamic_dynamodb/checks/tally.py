@@ -1,4 +1,4 @@
-"""What a check did, as counts of tables and indexes, and how it ended."""
+"""The result of a check: counts of tables and indexes, and how it ended."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dynamic_dynamodb.decisions.model import Target
 
 @dataclass
 class Tally:
-    """Of the check under way; threads of calls add to it, each an element to a set.
+    """The present check. Threads of calls add elements to the sets.
 
-    A target can be in several sets: one that was changed in part and refused in part has been changed, and failed.
+    A target can be in several sets: one that was changed in part and refused in part is in `changed` and `failed`.
     """
 
     looked_at: set[Target] = field(default_factory=set)  # measured and decided
-    changed: set[Target] = field(default_factory=set)  # by DynamoDB's word; in a dry run, what would be asked for
-    left_alone: set[Target] = field(default_factory=set)  # by its state, a guard, or a refusal that is no failure
+    changed: set[Target] = field(default_factory=set)  # accepted by DynamoDB; in a dry run, what would be sent
+    left_alone: set[Target] = field(default_factory=set)  # for its state, a guard, or a refusal that is not a failure
     failed: set[Target | str] = field(default_factory=set)  # or sections, as the log shows them
-    decided: bool = False  # whether all has been decided, and is being made
-    listed: bool = False  # whether it is known which tables there are
-    matched: bool = True  # whether there is any that the configuration matches
-    error: str = ""  # what the check as a whole failed on
+    decided: bool = False  # whether everything is decided, and changes are being made
+    listed: bool = False  # whether it is known which tables exist
+    matched: bool = True  # whether the configuration matches any of them
+    error: str = ""  # why the check as a whole failed
 
     def checked(self, number: int, began: datetime, ended: datetime, took: float) -> Checked:
-        """How the check ended that this is of."""
+        """How this check ended."""
         left_alone = self.left_alone - self.failed - self.changed
         return Checked(
             number,
@@ -49,16 +49,16 @@ class Checked:
     number: int  # since the process began; the first is 1
     began: datetime
     ended: datetime
-    took: float  # seconds, by a clock that nobody sets
+    took: float  # seconds, on the monotonic clock
     looked_at: int  # tables and indexes, as are the others
     changed: int
     left_alone: int
     failed: int  # tables, indexes, and sections of the configuration
-    error: str  # what the check as a whole failed on; empty: on nothing
-    matched: bool  # whether there was a table that the configuration matches
-    succeeded: bool  # tables were listed, and at least one resource was measured, or there was none to be
+    error: str  # why the check as a whole failed; empty if it did not
+    matched: bool  # whether the configuration matched any table
+    succeeded: bool  # tables were listed, and at least one resource was measured, or there was none to measure
 
     @property
     def handled(self) -> bool:
-        """Whether nothing failed: what the exit code of --run-once tells."""
+        """Whether nothing failed; the exit code of --run-once depends on it."""
         return self.matched and not self.error and not self.failed

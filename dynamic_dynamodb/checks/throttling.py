@@ -1,4 +1,4 @@
-"""Throttled events that no increase of the same axis ends, or that the configuration does not look at."""
+"""Throttled events that an increase of the same axis does not end, or that the configuration ignores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HOT: dict[Axis, Episode] = {"reads": Episode.HOT_READS, "writes": Episode.HOT_W
 
 
 def throttled_indexes(measured: Mapping[Target, Measured | Followed | AwsError]) -> dict[Target, Fraction]:
-    """Throttled events of writes, of the indexes that have any: they hold up the writes of their tables."""
+    """The throttled write events of each index that has any. They hold up writes to the table."""
     return {
         target: one.usages[1].throttled_ever
         for target, one in measured.items()
@@ -40,7 +40,7 @@ def tell_throttling(
     decisions: tuple[Decision, Decision],
     throttled: Mapping[Target, Fraction],
 ) -> tuple[Decision, Decision]:
-    """The same decisions, whose reasons tell of it too; at warning when a key range begins to be too hot."""
+    """The same decisions with these events in their reasons; as a warning when a key range begins to be too hot."""
     reads, writes = (
         _tell_events(state, target, axis, usage, decision)
         for axis, usage, decision in zip(AXES, usages, decisions, strict=True)
@@ -50,7 +50,7 @@ def tell_throttling(
 
 def _tell_events(state: State, target: Target, axis: Axis, usage: Usage, decision: Decision) -> Decision:
     begins = state.begins(_HOT[axis], bool(usage.hot), target)
-    if decision.rule != "throttled":  # which counts them, and says so
+    if decision.rule != "throttled":  # this rule counts them and has them in its reason
         decision = _add(decision, "answered", answered(usage))
     if not usage.hot:
         return decision
@@ -58,7 +58,7 @@ def _tell_events(state: State, target: Target, axis: Axis, usage: Usage, decisio
 
 
 def watched(job: Job) -> tuple[Axis, ...]:
-    """The axes whose throttled events an option looks at."""
+    """The axes whose throttled events an option uses."""
     return tuple(one.axis for one in job.section.policies if one.uses_throttled and not _managed(job, one))
 
 
@@ -68,7 +68,7 @@ def _unwatched(job: Job) -> tuple[Axis, ...]:
 
 
 def _managed(job: Job, policy: Policy) -> bool:
-    """Whether the axis is AWS's to manage, as the writes of a global table are."""
+    """Whether AWS manages the axis, as it does the writes of a global table."""
     return job.writes_managed and policy.axis == "writes"
 
 
@@ -83,21 +83,21 @@ _IGNORED: dict[Axis, Episode] = {"reads": Episode.IGNORED_READS, "writes": Episo
 
 
 class Lookout:
-    """Looks for throttled events that the configuration ignores: in the first check, and once an hour from then on."""
+    """Looks for throttled events that the configuration ignores: in the first check, and then once an hour."""
 
     def __init__(self, state: State, *, on: bool) -> None:
         self._state = state
         self._on = on
         self._looked: datetime | None = None
-        self._unread: dict[Target, datetime] = {}  # what the last look could not read, and from when on
+        self._unread: dict[Target, datetime] = {}  # what the last look could not read, and since when
 
     def begin_anew(self) -> None:
-        """Look in the next check: the configuration may ignore other things from now on."""
+        """Look again in the next check, because the new configuration may ignore other events."""
         self._looked = None
         self._unread = {}
 
     def cost(self, jobs: Iterable[Job], interval: int) -> str:
-        """What it adds to the cost of the checks, for the line that tells of it; `interval` is in seconds."""
+        """What this adds to the cost of the checks, for the line about costs; `interval` is in seconds."""
         metrics = sum(len(_unwatched(job)) for job in jobs)
         if not self._on or not metrics:
             return ""
@@ -107,7 +107,7 @@ class Lookout:
         return f"; {when} {metrics} more, for throttled events that no option looks at: ${dollars:.2f}"
 
     def look(self, jobs: Sequence[Job], statistics: Statistics, now: datetime) -> None:
-        """Warn where there are any, once an episode. What cannot be read is asked for again in the next check."""
+        """Warn about ignored events, once per episode. What cannot be read is requested again in the next check."""
         due = self._due(now)
         if not due and not self._unread:
             return
@@ -128,11 +128,11 @@ class Lookout:
             self._tell(job, axis, events, minutes)
 
     def _missed(self, target: Target, now: datetime) -> int:
-        """How many minutes were asked for in vain, up to now."""
+        """How many minutes up to now could not be read."""
         return _minutes(now - self._unread[target]) if target in self._unread else 0
 
     def _due(self, now: datetime) -> int:
-        """How many minutes to look at: those since the last time, or none as long as that is less than an hour ago."""
+        """How many minutes to look at: those since the last look, or 0 if that was less than an hour ago."""
         if not self._on:
             return 0
         passed = _HOUR if self._looked is None else now - self._looked
@@ -157,11 +157,11 @@ class Lookout:
 
 
 def _minutes(passed: timedelta) -> int:
-    """From an hour to a day: a clock may be set, either way."""
+    """In minutes, from an hour to a day, because the clock may be set in either direction."""
     return math.ceil(min(max(passed, _HOUR), 24 * _HOUR) / timedelta(minutes=1))
 
 
 def _ending_with_the_window(job: Job, minutes: int) -> Request:
-    """The minutes up to the end of the look-back window: CloudWatch is late, and these are what it trusts."""
+    """The minutes up to the end of the look-back window: later ones may not be complete in CloudWatch yet."""
     end = job.section.values["lookback_window_start"] - job.section.values["lookback_period"]
     return Request(job.resource, end + minutes, minutes, _unwatched(job))

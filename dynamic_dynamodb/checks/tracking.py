@@ -1,4 +1,4 @@
-"""Target tracking within a check: what CloudWatch is asked for, and what is remembered of each target's minutes."""
+"""Target tracking within a check: what is read from CloudWatch, and what is remembered of each target's minutes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _KEY_RANGE = {THROTTLED[axis]: KEY_RANGE[axis] for axis in AXES}
 
 
 def tracked(job: Job) -> tuple[Policy, ...]:
-    """The axes of a job that follow a target utilization."""
+    """The axes of a job with target tracking."""
     tracked = job.section.tracked
     return tuple(policy for policy in tracked if policy.axis != "writes") if job.writes_managed else tracked
 
 
 def needs_window(job: Job) -> bool:
-    """Whether anything looks at the look-back window: an axis that follows thresholds, or an alarm."""
+    """Whether anything uses the look-back window: an axis with thresholds, or an alarm."""
     return may_alarm(job) or len(tracked(job)) < len(AXES)
 
 
@@ -38,13 +38,13 @@ def may_alarm(job: Job) -> bool:
 
 
 def metrics_of(job: Job) -> tuple[int, int]:
-    """How many metrics a check asks for to follow its load, at least and at most."""
+    """How many metrics each check reads for the job's target tracking, at least and at most."""
     axes = len(tracked(job))
     return (len(AXES), len(AXES) + 2 * axes) if axes else (0, 0)  # consumed; throttled and hot key ranges, too
 
 
 class Tracker:
-    """The histories of all targets that follow a target utilization; `interval` is in seconds."""
+    """The histories of all targets with target tracking; `interval` is in seconds."""
 
     def __init__(self, metrics: Metrics, state: State, interval: int, backfill: Backfill | None = None) -> None:
         self._metrics = metrics
@@ -61,11 +61,11 @@ class Tracker:
         return memory.history
 
     def measure(self, jobs: Iterable[Job], now: datetime) -> dict[Target, AwsError]:
-        """Read the minutes that have become known; returns the targets for which that failed, each with its error."""
+        """Read the minutes that have become known. Returns the targets for which that failed, each with its error."""
         minute = minute_of(now)
         asked = {job.target: (job, list(self._queries(job, minute))) for job in jobs if tracked(job)}
         found = self._metrics.read([query for _, queries in asked.values() for query in queries], now)
-        # Where nothing was throttled no key range was too hot: that need not be asked, or paid.
+        # If nothing was throttled, no key range was too hot, so that query (and its price) can be saved.
         hot = [query._replace(metric=_KEY_RANGE[query.metric]) for query in found if _throttled(query, found[query])]
         found.update(self._metrics.read(hot, now))
         answers: dict[Target, dict[str, Series | AwsError]] = {target: {} for target in asked}
@@ -79,7 +79,7 @@ class Tracker:
         return failed
 
     def _look_back(self, jobs: Iterable[Job]) -> None:
-        """Take over what has been read of the past, and have that of other targets read."""
+        """Take over the pasts that have been read, and request those of other targets."""
         if self._backfill is None:
             return
         for past in self._backfill.take():
@@ -89,7 +89,7 @@ class Tracker:
     def _queries(self, job: Job, minute: int) -> Iterator[Query]:
         history = self.history(job.target)
         since = history.since(minute)
-        # Both axes, since a datapoint of the other one tells that this one was idle.
+        # Both axes, because a datapoint of the other axis shows that this one was idle.
         yield from (Query(job.target, metric, since, minute) for metric in CONSUMED.values())
         for policy in tracked(job):
             first = history.throttled_since(minute, policy.axis)
@@ -108,7 +108,7 @@ class Tracker:
         history.learn(tracked(job))
 
     def decide(self, policy: Policy, resource: Resource, now: datetime, *, joins: bool = False) -> Decision:
-        """What one axis should have provisioned; `joins`: the other axis is lowered by the same call."""
+        """What one axis should have provisioned; `joins`: the same call decreases the other axis."""
         return tracking.decide(policy, self._situation(policy, resource, now), joins=joins)
 
     def _situation(self, policy: Policy, resource: Resource, now: datetime) -> Situation:
@@ -119,7 +119,7 @@ class Tracker:
         return self.history(resource.target).situation(policy, resource, minute_of(now), self._every, waits)
 
     def usage(self, policy: Policy, resource: Resource, now: datetime) -> Usage:
-        """What the last 10 known minutes come to, for whatever reads the usage of a window."""
+        """The usage over the last 10 known minutes, for code that needs the usage of a window."""
         return self._situation(policy, resource, now).usage
 
     def usages(self, job: Job, measured: Measured | Followed, now: datetime) -> tuple[Usage, Usage]:
@@ -134,7 +134,7 @@ class Tracker:
         return reads, writes
 
     def free(self, job: Job, decisions: tuple[Decision, Decision], now: datetime) -> None:
-        """Have the minutes until the next check count, of each axis that nothing but the policy keeps from having more.
+        """Let the minutes until the next check count for learning, for each axis that only its policy limits.
 
         `decisions`: those of this check.
         """
@@ -155,14 +155,14 @@ class Tracker:
 
 @dataclass(frozen=True)
 class Followed:
-    """What is known of a target both of whose axes follow a target utilization: no window was asked for."""
+    """What is known about a target with target tracking on both axes, for which no window was read."""
 
     tracker: Tracker
     job: Job
     now: datetime
 
     def described(self, resource: Resource) -> Followed:
-        """The same of a target that has been described anew."""
+        """The same for a target that has been described again."""
         return replace(self, job=replace(self.job, resource=resource))
 
     @property

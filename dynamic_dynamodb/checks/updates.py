@@ -1,4 +1,4 @@
-"""Sends what was decided, one table at a time, and tells what became of it."""
+"""Sends the decided changes, one call per table, and logs the outcome."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from dynamic_dynamodb.output import events
 
 log = logging.getLogger("dynamic-dynamodb")
 
-# A description of a table that is older, in seconds, or of an earlier check, is not acted upon: somebody else may have
-# changed the table since, and an UpdateTable sets both axes. The queue of a check of many tables, and breakers that
-# hang, take longer.
-_FRESH = 10.0
+# A description that is older than this, or from an earlier check, is not used for a change: somebody else may have
+# changed the table since then, and UpdateTable sets both axes. With many tables, or breakers that hang, a description
+# can get older than this within one check.
+_FRESH = 10.0  # seconds
 
 
 class Updates:
-    """Makes the changes of a check. Each table has a call of its own, and the calls are made side by side."""
+    """Makes the changes of a check, with one call per table. The calls are made in parallel."""
 
     def __init__(
         self,
@@ -50,14 +50,14 @@ class Updates:
         self._guards = guards
         self._notifier = notifier
         self._clock = clock
-        self._again = again  # decides again, by a new description
+        self._again = again  # decides again from a new description
         self._dry_run = dry_run
-        self._once = once  # whether nobody has heard anything before this check
+        self._once = once  # whether this is the only check, so that each line is new
         self._begun: set[str] = set()  # tables whose UpdateTable may have been sent in this check
-        self._left_out: set[str] = set()  # tables that the check before did not ask for, since AWS was away
+        self._left_out: set[str] = set()  # tables whose call the previous check did not send, because AWS was down
 
     def make(self, verdicts: Sequence[Verdict]) -> None:
-        """Send all changes, and log every verdict. Raises StoppedError where the program shall end before that."""
+        """Send all changes, and log every verdict. Raises StoppedError if the program must stop before that is done."""
         by_table: dict[str, list[Verdict]] = {}
         self._begun = set()
         for verdict in verdicts:
@@ -82,9 +82,9 @@ class Updates:
             raise StoppedError
 
     def _urgency(self, group: Sequence[Verdict]) -> tuple[bool, bool, bool, Fraction]:
-        """The least comes first. DynamoDB changes 500 tables at once and refuses the others: decreases can wait.
+        """The smallest comes first. DynamoDB changes 500 tables at once and refuses more, and decreases can wait.
 
-        What could not even be asked for in the check before is next in its class, so that nobody is left out for ever.
+        Calls that the previous check could not send come first in their class, so that no table is left out for ever.
         """
         rising = [
             usage
@@ -99,7 +99,7 @@ class Updates:
         return not rising, _table(group) not in self._left_out, not throttled, -percent
 
     def _send(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
-        """One table's changes, whatever happens, so that the other tables go on. Raises AwsError."""
+        """Send one table's changes. Raises only AwsError, so that the other tables are not affected."""
         try:
             return self._decided(group)
         except AwsError:
@@ -111,7 +111,7 @@ class Updates:
             return (), Outcome()
 
     def _decided(self, group: Sequence[Verdict]) -> tuple[Sequence[Verdict], Outcome]:
-        """The verdicts that hold when the call is sent, and what became of it. Raises AwsError where no answer came."""
+        """The verdicts when the call is sent, and its outcome. Raises AwsError if there was no answer."""
         table = _table(group)
         if _remembered(group) or self._is_old(group[0].job.described):
             group = self._again(table, group)
@@ -123,17 +123,17 @@ class Updates:
         self._begun.add(table)
         outcome = updates.apply(self._dynamodb, changes, lambda: self._is_old(described))
         if outcome.unknown and len(outcome.errors) == 1 and not outcome.refused:
-            raise outcome.errors[0]  # the workers count the calls that get no answer
+            raise outcome.errors[0]  # the workers count calls without an answer
         return group, outcome
 
     def _is_old(self, described: datetime) -> bool:
-        """Whether somebody may have changed the table since; where the clock was put back nobody knows."""
+        """Whether somebody may have changed the table since then. True also if the clock was set back."""
         return not 0 <= (self._clock() - described).total_seconds() <= _FRESH
 
-    # What became of it
+    # The outcome
 
     def _failed(self, group: Sequence[Verdict], error: AwsError) -> Outcome:
-        """What a call that failed as a whole means for the table's changes; it may be a DescribeTable that hangs."""
+        """The outcome for the table's changes if the whole call failed; it may be a DescribeTable that hangs."""
         if not error.answered and _table(group) not in self._begun:
             error = AwsError(DESCRIBE, error.code, error.message, answered=False)
         sent = not error.answered and error.operation == updates.UPDATE
@@ -150,7 +150,7 @@ class Updates:
     def _tell_line(
         self, verdict: Verdict, *held: str, level: int = logging.DEBUG, became: Became | None = None
     ) -> None:
-        """One line; `held` is what DynamoDB has not done, and `level` the least that it is worth."""
+        """Log one line; `held`: what DynamoDB has not done, `level`: the minimum level."""
         memory, kind = self._state.memory(verdict.job.target), verdict.kind
         news = self._once or bool(held) or verdict.change.changes or memory.kind != kind
         memory.kind = kind
@@ -179,7 +179,7 @@ class Updates:
         self._count(group, outcome)
 
     def _count(self, group: Sequence[Verdict], outcome: Outcome) -> None:
-        """A refusal because decreases have run out, or because the table has been deleted, is no failure."""
+        """Count the outcome. A refusal because decreases have run out, or the table was deleted, is not a failure."""
         tally, made = self._state.tally, {change.target for change in outcome.made}
         tally.changed.update(made)
         failed = {
@@ -195,7 +195,7 @@ class Updates:
         tally.left_alone.update(verdict.job.target for verdict in group if verdict.held or verdict.change.changes)
 
     def _postponed(self, group: Sequence[Verdict], outcome: Outcome) -> dict[Target, str]:
-        """Of decreases that were refused because they had run out: when they are asked for again."""
+        """For each decrease that was refused because decreases had run out: when it is retried."""
         if outcome.ran_out is None:
             return {}
         refused = {change.target for change in outcome.refused}
@@ -205,7 +205,7 @@ class Updates:
         return self._guards.postpone(verdicts, outcome.ran_out, self._clock())
 
     def _tell_error(self, table: str, error: AwsError) -> None:
-        """Say why an UpdateTable was not accepted; a table that was deleted meanwhile is no failure."""
+        """Log why an UpdateTable was not accepted. A table that was deleted is only a warning."""
         again = refusals.too_many_at_once(error) or error.code == "ResourceInUseException"
         quota = refusals.quota(error)
         log.log(
@@ -219,9 +219,9 @@ class Updates:
         )
 
     def _changed_to(self, verdict: Verdict, made: Change) -> None:
-        """DynamoDB accepted this change: a decrease that was waited for begins to count anew, and people are told."""
+        """Record and report a change that DynamoDB accepted. A decrease starts its count of checks again."""
         memory = self._state.memory(made.target)
-        # The table is UPDATING too while one of its indexes is changed.
+        # While an index is being changed, its table is UPDATING too.
         memory.changed = self._state.memory(Target(made.target.table)).changed = self._clock()
         memory.observed.accepted(made)
         for axis, now, then, decision in zip(AXES, made.current, made.desired, verdict.decisions, strict=True):
@@ -239,7 +239,7 @@ def _table(group: Sequence[Verdict]) -> str:
 
 
 def _remembered(group: Sequence[Verdict]) -> bool:
-    """Whether an earlier check has described the table."""
+    """Whether the description of the table is from an earlier check."""
     return group[0].job.remembered
 
 
@@ -248,7 +248,7 @@ def _not_asked(result: object) -> bool:
 
 
 def _became(verdict: Verdict, outcome: Outcome) -> Became:
-    """What became of a change that was to be sent."""
+    """The outcome of a change."""
     target = verdict.job.target
     made = next((change for change in outcome.made if change.target == target), None)
     if made is not None:
@@ -260,7 +260,7 @@ def _became(verdict: Verdict, outcome: Outcome) -> Became:
 
 
 def _not_made(change: Change, made: bool, outcome: Outcome) -> list[str]:
-    """What of a change was not made though DynamoDB, or nobody, said that its decreases had run out."""
+    """What was not made of a change, for reasons other than decreases that have run out."""
     if change.target in outcome.unknown:
         return ["no usable answer: not known whether it was changed"]
     if change.target in outcome.late:

@@ -337,7 +337,7 @@ def test_everything_first_then_the_increases_alone_in_one_call() -> None:
             says=["orders - GSI: by-date - reads"],
             warns=[
                 "orders - decrease refused by DynamoDB, retried from 11:00 UTC; reads 95.0 % of 100",
-                "by-name - decrease refused by DynamoDB, retried in the next check;  "
+                "by-name - decrease refused by DynamoDB, retried in the next check; "
                 "reads 20.0 % of 100 <= 30 %: 100 -> 50 (-50 %)",
             ],
         ),

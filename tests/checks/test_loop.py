@@ -556,11 +556,11 @@ def test_an_index_without_a_section_is_left_alone() -> None:
     [
         ("ResourceInUseException: being updated", False, logging.WARNING, "; retried in the next check"),
         ("ValidationException: no BillingMode", False, logging.ERROR, "ValidationException: no BillingMode"),
-        ("ResourceNotFoundException: Table: orders", True, logging.WARNING, "it was deleted meanwhile"),
+        ("ResourceNotFoundException: Table: orders", True, logging.WARNING, "it was deleted, or is in"),
         ("AccessDeniedException: not you", False, logging.ERROR, "the IAM policy must allow dynamodb:UpdateTable"),
         ("InternalServerError: oh", False, logging.ERROR, "UpdateTable failed: InternalServerError: oh"),
-        ("LimitExceededException: Only 500 tables can be updated at once", False, logging.WARNING, "tried again"),
-        ("LimitExceededException: Too many operations for a given subscriber.", False, logging.WARNING, "tried again"),
+        ("LimitExceededException: Only 500 tables can be updated at once", False, logging.WARNING, "retried in"),
+        ("LimitExceededException: Too many operations for a given subscriber.", False, logging.WARNING, "retried in"),
         (TimeoutError("read timed out"), False, logging.ERROR, "UpdateTable failed: TimeoutError: read timed out"),
     ],
     ids=str,
@@ -1245,14 +1245,14 @@ def test_expressions_with_braces_are_quoted_as_they_stand() -> None:
 def test_a_plain_name_that_matches_longer_ones_is_warned_of_once() -> None:
     scene = Scene("[table: orders]\n", {"orders": (1, 1), "orders2": (1, 1), "orders-old": (1, 1)})
     scene.play(
-        Step(warns=["[table: orders] matches orders-old, orders2 as well; write ^orders$ for the one name alone"]),
+        Step(warns=["[table: orders] also matches orders-old, orders2; write ^orders$ to match that name only"]),
         Step(),
     )
 
 
 def test_a_careless_name_does_not_fill_the_log() -> None:
     scene = Scene("[table: t]\n", {f"t-{number}": (1, 1) for number in range(40)})
-    scene.play(Step(warns=["[table: t] matches t-0, t-1, t-10, t-11, t-12 and 35 more as well"]))
+    scene.play(Step(warns=["[table: t] also matches t-0, t-1, t-10, t-11, t-12 and 35 more"]))
 
 
 def test_tables_and_indexes_that_come_and_go() -> None:

@@ -478,7 +478,7 @@ def test_what_can_no_longer_be_changed_is_left_alone(change: Any, warns: list[st
     found = talk.seen.texts(logging.WARNING)
     assert [text.partition(", nor")[0].partition(" in this")[0] for text in found] == [
         *warns,
-        "orders - no longer what was described: not changed",
+        "orders - its state has changed since it was described: not changed",
     ]
 
 

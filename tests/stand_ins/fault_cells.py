@@ -164,7 +164,7 @@ CAUSES: dict[str, str] = {
     "denied": "AccessDeniedException: not for you (the IAM policy must allow {service}:{operation})",
     "expired": "ExpiredTokenException: of yesterday (the temporary credentials have expired; renew them",
     "unrecognized": "UnrecognizedClientException: who are you (check the credentials",
-    "not-found": "ResourceNotFoundException: no such thing (it was deleted meanwhile, or lives in another region",
+    "not-found": "ResourceNotFoundException: no such thing (it was deleted, or is in another region or account",
     "in-use": "ResourceInUseException: being updated",
     "decreases": "LimitExceededException: " + DECREASES,
     "at-once": "LimitExceededException: " + AT_ONCE,
@@ -202,7 +202,7 @@ LINES: dict[tuple[str, str], str] = {
     ("DescribeTable", "unknown-words"): "status SLEEPING: not changed in this check, nor are its indexes",
     ("GetMetricData", "denied"): "GetMetricData failed: AccessDeniedException: not for you (the IAM policy must allow "
     "cloudwatch:GetMetricData); using GetMetricStatistics instead, one call per metric",
-    ("GetMetricData", "unknown-words"): "GetMetricData failed: SLEEPING: the metric is not complete",
+    ("GetMetricData", "unknown-words"): "GetMetricData failed: SLEEPING: the metric is incomplete",
     ("GetMetricStatistics", "denied"): "GetMetricData failed: AccessDenied: injected (the IAM policy must allow "
     "cloudwatch:GetMetricData)",  # the better one to ask for
     ("UpdateTable", "decreases"): "decrease refused by DynamoDB, retried from",
