@@ -145,7 +145,7 @@ class Notifier:
     def _begin(
         self, section: Mapping[str, Any], target: Target, kind: str, texts: Sequence[str], told: Callable[[], None]
     ) -> None:
-        """Log that an episode has begun, and publish it. `told` is called once the message is accepted or not needed."""
+        """Log and publish that an episode has begun. `told` is called once the message is accepted or not needed."""
         about = events.about("alarm", target, alarm=kind)
         log.warning("%s - %s: %s", target, kind, "; ".join(texts), extra=about)
         message = self._add(section, target, (kind,), "\n".join(f"{printable(str(target))}: {text}" for text in texts))
