@@ -255,7 +255,7 @@ class _Exchange:
         first = url = _parse(self.breaker.url)
         authorization = _authorization(self.breaker.url)
         for _ in range(1 + _MAX_REDIRECTS):
-            # Credentials go only to this host, and never in the clear after TLS. urllib3's redirects do not ensure that.
+            # Only the first host gets credentials, and never in the clear after TLS. urllib3's redirects ignore that.
             trusted = url.host == first.host and (url.scheme, first.scheme) != ("http", "https")
             status, location = self._get(url, self._headers | authorization if trusted else self._headers)
             if status not in _REDIRECTS or location is None:

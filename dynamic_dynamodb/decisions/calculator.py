@@ -1,8 +1,7 @@
 """How much to provision: Policy + Usage + streak -> Decision, and the joining of both axes.
 
-Pure, exact (Fractions, never floats) and the same for reads and writes,
-tables and indexes. The steps are those of section 3 and 4 of the behaviour:
-propose up, propose down, limit, join.
+Pure, exact (Fractions, never floats), and the same for reads and writes, tables and indexes. The steps are those of
+sections 3 and 4 of docs/behaviour.md: propose an increase, propose a decrease, limit, join.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from fractions import Fraction
 
 from dynamic_dynamodb.decisions.model import Decision, Direction, Holder, Policy, Reason, Rule, Scale, Unit, Usage
 
-# A threshold has a few decimals and a sum of datapoints under 20: enough to tell one from the other.
+# A threshold has a few decimals and a sum of datapoints fewer than 20, so this is enough to distinguish them.
 _MOST_DIGITS = 30
 
 _LOW: Rule = "low-consumption"
@@ -24,30 +23,30 @@ _NOBODY: Holder = ""
 
 @dataclass(frozen=True)
 class _Increase:
-    """One candidate for an increase: which trigger asks for how many units."""
+    """A candidate for an increase: one trigger, and the units that it asks for."""
 
     units: int
-    why: str  # what was measured against what
+    why: str  # the measured value and the threshold
     how: str  # the amount
     rule: Rule
-    option: str  # that asks for it, where it looks at throttled events
+    option: str  # the option of the trigger, if it uses throttled events
 
 
 @dataclass(frozen=True)
 class _Decrease:
-    """What low consumption asks for, before the number of checks is looked at."""
+    """The decrease that low consumption asks for, before the number of checks counts."""
 
-    units: int  # after the floors; below what is provisioned, or nothing is asked for
+    units: int  # after the floors; if not below what is provisioned, there is no decrease
     why: Reason
     how: str
-    held: Holder = ""  # what it would be less without
+    held: Holder = ""  # what limits the decrease
 
 
 def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
     """What one axis of one target should have provisioned.
 
-    `streak` counts the checks in a row, before this one, that asked for less.
-    The decision's units are 1 or more; within min and max unless a switch forbids it.
+    `streak` is the number of consecutive checks, before this one, that asked for less. The decision's units are 1 or
+    more, and within min and max unless a switch forbids the change.
     """
     if not policy.enable_autoscaling:
         return _stay(policy, usage, 0, f"enable-{policy.axis}-autoscaling is false", "off")
@@ -59,7 +58,7 @@ def decide(policy: Policy, usage: Usage, streak: int) -> Decision:
 
 
 def stay(policy: Policy, provisioned: int, reason: str, rule: Rule) -> Decision:
-    """The decision to leave an axis alone without having looked at its usage."""
+    """The decision not to change an axis, made without looking at its usage."""
     return Decision(provisioned, "stay", f"{policy.axis} {provisioned}: stays, {reason}", streak=0, rule=rule)
 
 
@@ -72,7 +71,7 @@ def _stay(policy: Policy, usage: Usage, streak: int, reason: str, rule: Rule, he
 
 
 def _increase(policy: Policy, usage: Usage) -> _Increase | None:
-    """The greatest of the increases that the triggers ask for; the first of equal ones."""
+    """The greatest of the increases that the triggers ask for. Of equal ones the first counts."""
     if not policy.enable_up_scaling:
         return None
     return _greatest([_increase_by_consumption(policy, usage), *_increases_by_throttling(policy, usage)])
@@ -89,7 +88,7 @@ def _increases_by_throttling(policy: Policy, usage: Usage) -> list[_Increase | N
 
 
 def _greatest(candidates: Iterable[_Increase | None]) -> _Increase | None:
-    """The first of equal ones."""
+    """The greatest candidate. Of equal ones the first counts."""
     return max((one for one in candidates if one), key=lambda one: one.units, default=None)
 
 
@@ -149,7 +148,7 @@ _NO_STEP = Fraction(0), Fraction(0)
 
 
 def _step_up(scale: Scale, measured: Fraction) -> tuple[Fraction, Fraction]:
-    """The greatest step that `measured` reaches, as (threshold, amount); amount 0 below the least."""
+    """The greatest step that `measured` reaches, as (threshold, amount); the amount is 0 if it reaches none."""
     return max((step for step in scale if step[0] <= measured), default=_NO_STEP)
 
 
@@ -160,8 +159,8 @@ def _keys(scale: Scale) -> list[Fraction]:
 def _candidate(usage: Usage, amount: Fraction, unit: Unit, why: str, rule: Rule, option: str = "") -> _Increase | None:
     if amount <= 0:
         return None
-    # More can be consumed than is provisioned (burst capacity), and a spike
-    # shall be met in one step. Rounded up, so that 1 + 50 % gets on to 2.
+    # Consumption can exceed what is provisioned (burst capacity), and one step should be enough for a spike. It is
+    # rounded up, so that 1 + 50 % becomes 2.
     base = max(usage.provisioned, math.ceil(usage.rate))
     more = amount * base / 100 if unit == "percent" else amount
     how = f"+{_amount(amount, unit)}"
@@ -182,7 +181,7 @@ def _up(policy: Policy, usage: Usage, increase: _Increase) -> Decision:
 
 
 def capped(policy: Policy, units: int) -> int:
-    """The units that are asked for, where max allows fewer; else 0."""
+    """The units that are asked for if max allows fewer; otherwise 0."""
     return units if policy.max_provisioned is not None and units > policy.max_provisioned else 0
 
 
@@ -208,13 +207,13 @@ def _down_or_stay(policy: Policy, usage: Usage, streak: int) -> Decision:
 
 
 def _floored(usage: Usage, decrease: _Decrease) -> Decision:
-    """The floors leave nothing of a decrease."""
+    """The decision if the floors leave nothing of a decrease."""
     text = Reason(lambda: f"{decrease.why}: stays, {decrease.how}")
     return Decision(usage.provisioned, "stay", text, streak=0, floored=decrease.how, rule=_LOW, held=decrease.held)
 
 
 def _reasons_not_to_decrease(policy: Policy, usage: Usage) -> Iterator[tuple[str, Rule]]:
-    """The first one counts."""
+    """Each reason with its rule. The first one counts."""
     if forbidden := _switched_off(policy):
         yield forbidden, "off"
     if idle := _idle(policy, usage):
@@ -240,7 +239,7 @@ def _idle(policy: Policy, usage: Usage) -> str:
 
 
 def _nothing_to_take(policy: Policy) -> str:
-    """The option whose amounts, all of them 0, mean never."""
+    """The option that means never, because all its amounts are 0."""
     scale = policy.decrease_consumed_scale
     if policy.tracks or any(amount > 0 for _, amount in scale or ()):
         return ""
@@ -250,12 +249,12 @@ def _nothing_to_take(policy: Policy) -> str:
 
 
 def _throttled(policy: Policy, usage: Usage) -> str:
-    """What was throttled in the window, if any option of ours would ask for more because of it.
+    """What was throttled in the window, if an option would ask for more because of it.
 
-    Its switch aside, and whether or not an increase has answered it since: who was throttled a moment ago
-    has nothing to give.
+    This ignores the switch for increases, and counts events that an increase has answered since: an axis that was
+    throttled a moment ago has no capacity to spare.
     """
-    if usage.throttled_all == 0:  # mostly, and then there is nothing to be worked out
+    if usage.throttled_all == 0:  # the usual case, in which nothing has to be computed
         return ""
     everything = replace(usage, throttled=usage.throttled_all, answered=Fraction(0))
     held = _greatest(_increases_by_throttling(policy, everything))
@@ -266,7 +265,7 @@ def _throttled(policy: Policy, usage: Usage) -> str:
 
 
 def _between(policy: Policy, usage: Usage) -> str:
-    """Why consumption asked for nothing."""
+    """Why consumption asks for no change."""
     low = f"above {number(policy.lower_threshold)} %"
     high = f"below {number(policy.upper_threshold)} %"
     if policy.decrease_consumed_scale is not None:
@@ -281,7 +280,7 @@ def _between(policy: Policy, usage: Usage) -> str:
 
 
 def _thresholds(policy: Policy) -> list[Fraction]:
-    """All that consumption is compared with, in percent."""
+    """All thresholds that consumption is compared with, in percent."""
     up, down = policy.increase_consumed_scale, policy.decrease_consumed_scale
     return [
         *(_keys(down) if down is not None else [policy.lower_threshold]),
@@ -293,13 +292,13 @@ def _decrease(policy: Policy, usage: Usage) -> _Decrease | None:
     measured, steps = usage.consumed_percent, policy.decrease_consumed_scale
     if steps is None:  # one step
         steps = ((policy.lower_threshold, Fraction(policy.decrease_consumed_with)),)
-    # The least step that is not below what was measured.
+    # The lowest step that is not below the measured value.
     threshold, amount = min((step for step in steps if step[0] >= measured), default=_NO_STEP)
     if amount <= 0:
         return None
     unit, now = policy.decrease_consumed_unit, usage.provisioned
-    # What is taken away is rounded down: the doubt is for more capacity. But it is something, so that
-    # 9 units at -10 % do come down to the minimum.
+    # The part taken away is rounded down, in favour of more capacity. But it is at least 1, so that 9 units at -10 % do
+    # reach the minimum.
     less = math.floor(amount * now / 100 if unit == "percent" else amount)
     how = f"-{_amount(amount, unit)}" + (", at least 1 unit" if less == 0 else "")
     why = Reason(lambda: f"{_measured(policy, usage, *_keys(steps))} <= {number(threshold)} %")
@@ -323,14 +322,14 @@ def _floor(policy: Policy, usage: Usage, wanted: int, why: Reason, how: str) -> 
 
 
 def _load_floor(policy: Policy, usage: Usage) -> tuple[int | None, str]:
-    """The least capacity at which the same load would not at once ask to go up again, and what it stays clear of.
+    """The least capacity at which the same load does not trigger an increase at once, and the limit it stays below.
 
-    None: there is none, whatever is provisioned asks for more.
+    None: there is no such capacity, because any amount triggers an increase.
     """
     threshold: Fraction | None = policy.upper_threshold
     if policy.increase_consumed_scale is not None:
         threshold = min((key for key, amount in policy.increase_consumed_scale if amount > 0), default=None)
-    served = math.ceil(usage.rate)  # never throttled by our own decrease
+    served = math.ceil(usage.rate)  # so that the decrease does not cause throttling
     if threshold is not None:
         below = f"below {number(threshold)} %"
         if threshold <= 0:
@@ -359,7 +358,7 @@ def _by_schedule(text: str, told: str) -> str:
 
 
 def limit(policy: Policy, usage: Usage, proposal: Decision) -> Decision:
-    """The user's ceiling and floor, which only the switches outrank."""
+    """Apply the user's maximum and minimum. Only the switches outrank them."""
     now, least, most = usage.provisioned, policy.minimum, policy.max_provisioned
     above = most is not None and now > most
     units = max(proposal.units, least) if most is None else min(max(proposal.units, least), most)
@@ -389,8 +388,8 @@ def join(
 ) -> tuple[Decision, Decision]:
     """Decrease both axes together or neither (`always-decrease-rw-together`).
 
-    A decrease is held, with its streak, unless the other axis asks for less
-    too, or cannot go down: nobody waits for that one. Increases, and cuts that max demands, are not held.
+    A decrease is held, and keeps its streak, unless the other axis asks for less too. An axis that cannot go down is
+    not waited for. Increases, and decreases that max requires, are not held.
     """
     sides = list(zip(decisions, policies, usages, strict=True))
     return _join(sides[0], sides[1]), _join(sides[1], sides[0])
@@ -415,9 +414,9 @@ def _join(mine: _Side, other: _Side) -> Decision:
 
 
 def _cannot_go_down(decision: Decision, policy: Policy, usage: Usage) -> str:
-    """Why this axis has nothing to give, however long one waits; "" where it may come to ask for less.
+    """Why this axis can never go down, however long the other one waits; "" if it may.
 
-    To wait for one that was throttled, is between its thresholds, or has not asked often enough is the point.
+    An axis that was throttled, is between its thresholds, or has not asked for less often enough is waited for.
     """
     if forbidden := _switched_off(policy) or _idle(policy, usage):
         return forbidden
@@ -432,7 +431,7 @@ def _measured(policy: Policy, usage: Usage, *thresholds: Fraction) -> str:
 
 
 def percent(value: Fraction, *thresholds: Fraction) -> str:
-    """One decimal, or as many as keep it on its side of the thresholds: 89.96 is not "90.0 %, below 90 %"."""
+    """With one decimal, or with as many as keep it on its side of the thresholds: 89.96 is not "90.0 %, below 90 %"."""
     sides = [_side(value.numerator, value.denominator, limit) for limit in thresholds]
     for digits in range(1, _MOST_DIGITS):
         shown = _rounded(value, 10**digits)
@@ -442,11 +441,11 @@ def percent(value: Fraction, *thresholds: Fraction) -> str:
 
 
 def decimals(value: Fraction, digits: int) -> str:
-    """A number, 0 or more, rounded to so many decimals, however great it is."""
+    """A number, 0 or more and of any size, rounded to this many decimals."""
     return _decimals(_rounded(value, 10**digits), digits)
 
 
-# In whole numbers: each check rounds and compares for its reasons, and fractions take ten times as long.
+# With whole numbers, because each check rounds and compares for its reasons, and fractions take ten times as long.
 
 
 def _decimals(shown: int, digits: int) -> str:
@@ -455,7 +454,7 @@ def _decimals(shown: int, digits: int) -> str:
 
 
 def _rounded(value: Fraction, scale: int) -> int:
-    """The value times the scale, rounded as round() does: a half to the even neighbour."""
+    """The value times the scale, rounded like round(): a half to the even neighbour."""
     whole, rest = divmod(value.numerator * scale, value.denominator)
     return whole + (2 * rest > value.denominator or (2 * rest == value.denominator and whole % 2))
 
@@ -467,7 +466,7 @@ def _side(numerator: int, denominator: int, limit: Fraction) -> int:
 
 
 def number(value: Fraction) -> str:
-    """A number as a person would write it in the configuration: exact, no exponent, no needless zeros."""
+    """A number as in the configuration: exact, without exponent or needless zeros."""
     if value.denominator == 1:
         return str(value.numerator)
     return f"{(Decimal(value.numerator) / value.denominator).normalize():f}"

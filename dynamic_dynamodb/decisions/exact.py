@@ -7,14 +7,14 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from functools import reduce
 
-# Sums of any floats are exact with so many digits; Decimals are a tenth of the work of Fractions.
+# With this many digits, sums of any floats are exact. Decimals take a tenth of the time of Fractions.
 _EXACT = Context(prec=1000)
-_MOST_HALVES = 2.0**52  # floats hold all halves up to here, and so their sums
+_MOST_HALVES = 2.0**52  # up to here floats represent all halves, and so their sums, exactly
 
 
 def exact(sums: Sequence[float]) -> Fraction:
-    """The exact sum: a datapoint is the decimal number that its JSON shows, not the binary one next to it."""
-    if not any(2 * one % 1 for one in sums):  # as nearly all of CloudWatch's: halves of capacity units
+    """The exact sum. A datapoint counts as the decimal number in its JSON, not as the nearest binary number."""
+    if not any(2 * one % 1 for one in sums):  # nearly all of CloudWatch's values are halves of capacity units
         total = sum(sums)
         if total < _MOST_HALVES:
             return Fraction(int(2 * total), 2)

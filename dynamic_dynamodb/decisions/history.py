@@ -1,8 +1,8 @@
-"""What is known of one target minute by minute: the memory of target tracking. Pure: time comes in as numbers.
+"""The memory of target tracking: what is known about one target, minute by minute. Pure: time is passed in as numbers.
 
 Minutes are counted from the epoch, UTC. CloudWatch publishes nothing for a minute without traffic, and every datapoint
-late. So a minute without one is known to be idle once a later datapoint of this target has come, or once it is certain
-that none will come. Which minutes are known is a matter of the target, not of the axis.
+is late. So a minute without a datapoint is known to be idle once a later datapoint of this target has arrived, or once
+it is certain that none will. The known minutes are the same for both axes of a target.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dynamic_dynamodb.decisions.model import AXES, Axis, Policy, Resource, minut
 from dynamic_dynamodb.decisions.recurring import Season
 from dynamic_dynamodb.decisions.tracking import Minutes, Situation
 
-KEPT = 75  # minutes: an hour of burst credit, and what may come late
+KEPT = 75  # minutes: an hour of burst credit, and late datapoints
 CERTAIN = 10  # minutes after the end of a minute until it is certain that nothing more is published for it
-LEAST = 5  # minutes to ask for in any case: a datapoint may still grow
+LEAST = 5  # minutes to read in any case, because a datapoint may still grow
 _LONGEST_UPDATE = 10  # minutes
-_SAME = 2  # minutes between our clock and DynamoDB's stamp of the same update
-_VALID = 2  # intervals for which a check speaks
-_BUSY = 0.95  # of what is provisioned: from there on throttled events are asked for in each check
-_EVERY_FIFTH = 5  # otherwise
+_SAME = 2  # minutes of difference between this clock and DynamoDB's time of the same update
+_VALID = 2  # intervals for which the result of a check is valid
+_BUSY = 0.95  # of what is provisioned: at or above it, throttled events are read in each check
+_EVERY_FIFTH = 5  # below it, they are read in every fifth check
 
 Sums = Mapping[int, float]  # 1-minute sums by minute
 
@@ -50,7 +50,7 @@ class _Ring:
         self.first += surplus
 
     def raise_to(self, sums: Sums) -> None:
-        """A late datapoint only grows."""
+        """Take in late datapoints, which only grow."""
         for minute, value in sums.items():
             place = minute - self.first
             if 0 <= place < len(self.values):
@@ -65,11 +65,11 @@ class _Axis:
         self.season: Season | None = None
         self.consumed, self.throttled = _Ring(), _Ring()
         self.steps: deque[_Step] = deque(maxlen=KEPT)
-        self.throttled_to: int | None = None  # the newest minute whose throttled events were asked for
-        self.had_events = False  # in the last answer
-        self.hot = 0.0  # events of hot key ranges in it
-        self.checks = 0  # since they were asked for
-        self.last_increase: int | None = None  # ours
+        self.throttled_to: int | None = None  # the newest minute whose throttled events were read
+        self.had_events = False  # whether the last answer had any
+        self.hot = 0.0  # events of hot key ranges in the last answer
+        self.checks = 0  # since they were read
+        self.last_increase: int | None = None  # by this program
         self.last_decrease: int | None = None
 
     def minutes(self, newest: int, *, with_provisioned: bool) -> Minutes:
@@ -80,11 +80,11 @@ class _Axis:
         return Minutes(newest, consumed, self.throttled.values[: len(consumed)], units)
 
     def held_in(self, minute: int) -> int | None:
-        """What was provisioned in this minute, where that is known."""
+        """What was provisioned in this minute; None if that is not known."""
         return next((step.units for step in reversed(self.steps) if step.since <= minute), None)
 
     def saw(self, units: int, since: int | None, now: int) -> None:
-        """What DescribeTable shows now; it held `since` then, from ever on where that is None."""
+        """Record what DescribeTable shows now; it has applied since minute `since`, or always if that is None."""
         if not self.steps:
             self.steps.append(_Step(-(2**62) if since is None else since, units))
         elif units != self.steps[-1].units:
@@ -95,7 +95,7 @@ class _Axis:
 class History:
     """The known minutes of one target, and what was learned from them.
 
-    By axis, from an earlier run: what was `learned`, and the minutes in which an increase of ours was accepted last.
+    By axis, from an earlier process: what was `learned`, and in `increased` the minute of this program's last increase.
     """
 
     def __init__(
@@ -108,25 +108,25 @@ class History:
         self._folded: int | None = None  # the newest minute that was learned from
         self._speaks: dict[Axis, deque[tuple[int, int]]] = {axis: deque(maxlen=4 * CERTAIN) for axis in AXES}
         self._sent: int | None = None
-        self._made: dict[Axis, tuple[object, Situation]] = {}  # asked for more than once in a check
-        self._stamp: int | None = None  # the LastIncreaseDateTime that DescribeTable showed last
+        self._made: dict[Axis, tuple[object, Situation]] = {}  # a cache: each check needs it more than once
+        self._stamp: int | None = None  # the last LastIncreaseDateTime from DescribeTable
         self._others: int | None = None  # when somebody else increased an axis last
         self._update = Fraction(1)
 
     def learned(self, axis: Axis) -> Learned:
-        """What was learned of this axis so far."""
+        """What was learned about this axis so far."""
         return self._axes[axis].learned
 
     def since(self, now: int) -> int:
-        """The first minute to ask CloudWatch for."""
+        """The first minute to read from CloudWatch."""
         if self._newest is None:
             return now - KEPT
         return max(now - KEPT, min(self._newest + 1, now - LEAST))
 
     def throttled_since(self, now: int, axis: Axis) -> int | None:
-        """The first minute to ask throttled events for; None where this check can do without.
+        """The first minute whose throttled events to read; None if this check can do without.
 
-        Each metric of each target has its price, and throttling is rare: every fifth check looks for it anyway.
+        Each metric costs money, and throttling is rare, so an axis that is not busy is read in every fifth check.
         """
         one = self._axes[axis]
         one.checks += 1
@@ -148,14 +148,14 @@ class History:
         throttled: Mapping[Axis, Sums],
         hot: Mapping[Axis, Sums] | None = None,
     ) -> None:
-        """Take in a complete answer of CloudWatch for the minutes from `since` to before `now`.
+        """Take in a complete answer from CloudWatch for the minutes from `since` up to, but not including, `now`.
 
-        `throttled` has the axes whose throttled events were asked for. Of these, `hot` are those of hot key ranges:
-        more capacity does not cure them, and they do not count.
+        `throttled` has the axes whose throttled events were read. `hot` is the part from hot key ranges, which does
+        not count because more capacity does not help.
         """
         self._made.clear()
         points = [minute for sums in (*consumed.values(), *throttled.values()) for minute in sums if minute < now]
-        if self._newest is not None and since > self._newest + 1:  # nobody asked for the minutes between
+        if self._newest is not None and since > self._newest + 1:  # the minutes between were not read
             self._begin(since)
         elif self._newest is None:
             if not points:
@@ -186,7 +186,7 @@ class History:
         return values[-1] if values else 0.0
 
     def remember(self, axis: Axis, season: Season) -> None:
-        """Take over what the past was like; the minutes that are known here come on top."""
+        """Take over the past of an axis, and add the minutes that are known here."""
         self._made.clear()
         one = self._axes[axis]
         for place, (consumed, throttled) in enumerate(zip(one.consumed.values, one.throttled.values, strict=True)):
@@ -194,7 +194,7 @@ class History:
         one.season = season
 
     def saw(self, now: int, resource: Resource, every: Fraction) -> None:
-        """Take in what DescribeTable shows of the target, which is ACTIVE; `every`: minutes between two checks."""
+        """Take in what DescribeTable shows for the target, which is ACTIVE; `every`: minutes between two checks."""
         self._made.clear()
         if self._sent is not None:
             took = now - self._sent - every / 2
@@ -206,7 +206,7 @@ class History:
             one.saw(getattr(resource.provisioned, axis), since, now)
 
     def _note_increase(self, resource: Resource) -> None:
-        """One stamp serves both axes: where an increase of ours has set it, it says nothing of the other axis."""
+        """Note the time of an increase. It counts for both axes, unless this program's increase of one axis set it."""
         stamp = minute_of(resource.last_increase) if resource.last_increase else None
         if stamp == self._stamp:
             return
@@ -216,7 +216,7 @@ class History:
             self._others = stamp
 
     def accepted(self, now: int, axis: Axis, *, increase: bool) -> None:
-        """DynamoDB has accepted a change of ours to this axis."""
+        """Record that DynamoDB accepted this program's change to this axis."""
         self._made.clear()
         self._sent = now
         if increase:
@@ -225,15 +225,15 @@ class History:
             self._axes[axis].last_decrease = now
 
     def accepted_in(self, minute: int) -> bool:
-        """Whether DynamoDB accepted a change of ours in this minute."""
+        """Whether DynamoDB accepted a change from this program in this minute."""
         return self._sent == minute
 
     def free(self, now: int, axis: Axis, every: Fraction) -> None:
-        """From now until the next check nothing but the policy keeps this axis from having more."""
+        """Record that from now until the next check only the policy keeps this axis from having more."""
         self._speaks[axis].append((now, now + math.ceil(_VALID * every)))
 
     def learn(self, policies: Iterable[Policy]) -> None:
-        """Fold in the minutes that have become known since the last time."""
+        """Learn from the minutes that have become known since the last call."""
         self._made.clear()
         if self._newest is None:
             return
@@ -258,16 +258,16 @@ class History:
         counted = 0.0
         if throttled and credit and minute > one.consumed.first:
             counted = credit * one.learned.trust * tracking.burst_credit(one.minutes(minute - 1, with_provisioned=True))
-        spoken = reversed(self._speaks[policy.axis])  # the newest first: that is mostly where it is
+        spoken = reversed(self._speaks[policy.axis])  # the newest first, because it is usually the match
         free = known is not None and any(since <= minute < until for since, until in spoken)
         one.learned = one.learned.after(
             Minute(consumed, throttled, 60.0 * (known or 0), counted, free), float(policy.throttled_minutes_per_day)
         )
 
-    # What it comes to
+    # The result
 
     def situation(self, policy: Policy, resource: Resource, now: int, every: Fraction, waits: str = "") -> Situation:
-        """What a decision about one axis rests on; `waits`: why no decrease may be asked for now."""
+        """The input of a decision about one axis; `waits`: why no decrease is possible now."""
         key = (id(policy), resource.provisioned, now, every, waits)
         made = self._made.get(policy.axis)
         if made is None or made[0] != key:
@@ -296,7 +296,7 @@ class History:
         )
 
     def _begin(self, first: int) -> None:
-        """Forget all minutes; the next known one is `first`."""
+        """Forget all minutes; the next known minute is `first`."""
         self._newest = first - 1
         for one in self._axes.values():
             for ring in (one.consumed, one.throttled):

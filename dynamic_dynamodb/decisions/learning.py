@@ -1,6 +1,6 @@
 """What target tracking learns from throttled minutes: how much headroom to keep, how far to trust burst credit. Pure.
 
-The rules and their constants are those of docs/behaviour.md, section 10; they were found by simulation on real loads.
+The rules and constants are in docs/behaviour.md, section 10. They were found by simulation on real loads.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 
 _STEP = 0.05  # of headroom, for each throttled minute
 _MOST_HEADROOM = 2.0
-_MOST_STEPS = 3  # in one event: what comes later in it is already being answered
+_MOST_STEPS = 3  # per event: later minutes of it are already being answered
 _QUIET = 2  # minutes without throttling that end an event
 _WEEK, _DAY = 10_080, 1_440  # minutes
-_TRUSTED_AGAIN = 2 ** (1 / _WEEK)  # per minute: half the trust is whole again after a week
+_TRUSTED_AGAIN = 2 ** (1 / _WEEK)  # per minute: trust doubles in a week
 
 
 @dataclass(frozen=True)
 class Minute:
-    """One minute of one axis: 1-minute sums of what was consumed and throttled, and what held in it.
+    """One minute of one axis: 1-minute sums of what was consumed and throttled, and the state of the axis.
 
-    `credit`: the capacity units of burst credit that the policy counted on before this minute, for this minute.
-    `free`: whether the policy could have had more capacity then; nothing is learned from other minutes.
+    `credit`: the capacity units of burst credit that the policy counted on for this minute, before it began.
+    `free`: whether the policy could have had more capacity. Nothing is learned from other minutes.
     """
 
     consumed: float
@@ -32,7 +32,7 @@ class Minute:
 
 @dataclass(frozen=True)
 class Learned:
-    """What was learned up to one minute. `headroom` is 1 to 2, `trust` 0 to 1; the other fields describe the event."""
+    """What was learned up to one minute. `headroom` is 1 to 2, `trust` 0 to 1. The other fields describe the event."""
 
     headroom: float = 1.0
     trust: float = 1.0
@@ -41,7 +41,7 @@ class Learned:
     doubted: bool = False  # whether this event has halved the trust
 
     def after(self, minute: Minute, allowed: float) -> Learned:
-        """What is known after one more minute; `allowed` is the number of throttled minutes per day to settle near."""
+        """What is learned after one more minute; `allowed` is the number of throttled minutes per day to aim for."""
         if not minute.free:
             return replace(self, quiet=_QUIET if not minute.throttled else 0)
         learned = self._throttled(minute) if minute.throttled else self
@@ -55,7 +55,7 @@ class Learned:
     def _throttled(self, minute: Minute) -> Learned:
         event = replace(self, steps=0, doubted=False) if self.quiet >= _QUIET else self
         if minute.credit > 0 and minute.consumed + minute.throttled - minute.provisioned <= minute.credit:
-            # The credit would have been enough, had it been there.
+            # The credit would have been enough if it had existed.
             return event if event.doubted else replace(event, trust=event.trust / 2, doubted=True)
         if event.steps >= _MOST_STEPS:
             return event

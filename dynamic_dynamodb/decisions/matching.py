@@ -6,22 +6,22 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-# A name as DynamoDB has them, perhaps anchored, its dots perhaps escaped.
+# A valid DynamoDB name, perhaps with anchors, and perhaps with escaped dots.
 _NAME = re.compile(r"\^?((?:[A-Za-z0-9_-]|\\?\.)+)\$?")
 _WITHOUT_SPECIAL_CHARACTERS = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Match(NamedTuple):
-    """The section that a name belongs to, and the later ones that match it too."""
+    """The section that a name belongs to, and the later sections that match it too."""
 
     section: str
     also: tuple[str, ...]
 
 
 class Undecided(NamedTuple):
-    """It cannot be told whether this expression matches: the answer takes too long.
+    """It is not known whether this expression matches, because matching takes too long.
 
-    Not `final`: it was tried briefly, and may be tried again.
+    If not `final`, it was tried only briefly, and may be tried again.
     """
 
     expression: str
@@ -29,7 +29,7 @@ class Undecided(NamedTuple):
 
 
 class TriedBrieflyError(TimeoutError):
-    """The expression took too long for another name, so this one was given but a moment."""
+    """The expression took too long for another name, so this one was tried only briefly."""
 
 
 def _matches(pattern: re.Pattern[str], name: str) -> bool:
@@ -37,7 +37,7 @@ def _matches(pattern: re.Pattern[str], name: str) -> bool:
 
 
 class Matcher:
-    """First match in file order, `re.match`; answers are remembered, so a check without new names matches nothing."""
+    """Finds the first match in file order with `re.match`. It caches answers, so only new names are matched."""
 
     def __init__(self, expressions: Iterable[str]) -> None:
         self._patterns = [(expression, re.compile(expression)) for expression in expressions]
@@ -50,7 +50,7 @@ class Matcher:
         return answer if isinstance(answer, Match) else None
 
     def ask(self, name: str, matches: Callable[[re.Pattern[str], str], bool] = _matches) -> Match | Undecided | None:
-        """Like match. Undecided where `matches` raises TimeoutError before an expression has matched."""
+        """As match, but Undecided if `matches` raises TimeoutError before an expression has matched."""
         if name not in self._known:
             answer = self._known[name] = self._ask(name, matches)
             if isinstance(answer, Undecided) and not answer.final:
@@ -58,7 +58,7 @@ class Matcher:
         return self._known[name]
 
     def try_again(self) -> None:
-        """One of the names that were tried briefly is tried again, when it is asked for."""
+        """Allow one of the names that were tried briefly to be tried again."""
         self._put_off = [name for name in self._put_off if name in self._known]
         if self._put_off:
             del self._known[self._put_off.pop(0)]
@@ -70,35 +70,34 @@ class Matcher:
                 if matches(pattern, name):
                     found.append(expression)
             except TimeoutError as error:
-                if not found:  # a later one changes nothing
+                if not found:  # after a match, a later expression does not matter
                     return Undecided(expression, final=not isinstance(error, TriedBrieflyError))
         return Match(found[0], tuple(found[1:])) if found else None
 
     def keep(self, names: Collection[str]) -> None:
-        """Forget all but these names, so that months of tables coming and going leave nothing behind."""
+        """Forget all names except these, so that deleted tables do not use memory for ever."""
         if len(self._known) > len(names):
             self._known = {name: match for name, match in self._known.items() if name in names}
 
 
 def named_in_full(expression: str) -> bool:
-    """Whether the expression is a plain name with an end, and so takes no longer names."""
+    """Whether the expression is a plain name that ends with `$`, so that it matches no longer names."""
     return plain_name(expression) is not None and expression.endswith("$")
 
 
 def plain_name(expression: str) -> str | None:
-    r"""The one name that an expression spells out, or None for a real expression.
+    r"""The name that a plain expression consists of, or None for a real expression.
 
-    `my_table`, `^my_table$` and `my\.table` are plain: they can be used
-    where ListTables is not permitted.
+    `my_table`, `^my_table$` and `my\.table` are plain: they can be used if ListTables is denied.
     """
     match = _NAME.fullmatch(expression)
     return match.group(1).replace("\\", "") if match else None
 
 
 def wildcards(expression: str) -> list[str]:
-    """All that an expression can match, with `*` for what is not spelled out: `^events-.*` is `events-*`.
+    """Wildcards for everything that an expression can match: `^events-.*` becomes `events-*`.
 
-    One for each of its alternatives. Flags such as `(?i)` may change what letters mean: `*`.
+    There is one for each alternative. Flags such as `(?i)` can change the meaning of letters, so they give `*`.
     """
     if expression.startswith("(?"):
         return ["*"]
@@ -112,13 +111,13 @@ def _wildcard(alternative: str) -> str:
     return f"{beginning[1] if beginning else ''}*".replace("\\", "")
 
 
-# Plain characters, all but the last one before a quantifier that lets it be absent.
+# Plain characters, without one that is followed by a quantifier that makes it optional.
 _LITERAL = re.compile(r"\^?((?:(?:[A-Za-z0-9_-]|\\[.-])(?![*?{]))*)")
 _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^]\\])*\]|.", re.DOTALL)  # an escape, a set of characters, or a character
 
 
 def _alternatives(expression: str) -> list[str]:
-    """The parts between those `|` that are in no group."""
+    """The parts between those `|` that are not in a group."""
     found, depth = [""], 0
     for piece in _PIECE.findall(expression):
         if piece == "|" and depth == 0:
@@ -130,7 +129,7 @@ def _alternatives(expression: str) -> list[str]:
 
 
 def longer_names(expression: str, names: Iterable[str]) -> list[str]:
-    """The names beyond itself that an expression without any special character takes too."""
+    """The longer names that an expression without special characters also matches."""
     if not _WITHOUT_SPECIAL_CHARACTERS.fullmatch(expression):
         return []
     return [name for name in names if name != expression]

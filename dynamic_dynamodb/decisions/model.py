@@ -1,8 +1,7 @@
-"""The types that travel between the rooms. All of them are frozen.
+"""The types that all rooms use. All of them are frozen.
 
-Capacity is in DynamoDB's capacity units per second, consumption in capacity
-units over a window, windows in seconds. Numbers that thresholds are compared
-with are Fractions: 10 % of 200 is 20 and not 20.000000000000004.
+Capacity is in DynamoDB's capacity units per second, consumption in capacity units over a window, windows in seconds.
+Numbers that are compared with thresholds are Fractions: 10 % of 200 is 20 and not 20.000000000000004.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ ScalingPolicy = Literal["thresholds", "target-tracking"]
 OFF = "off"
 
 STANDARD, STANDARD_IA = "STANDARD", "STANDARD_INFREQUENT_ACCESS"  # AWS's table classes
-DOLLARS_A_METRIC = 0.01 / 1000  # that CloudWatch is asked for, alone or with others; us-east-1, 2025
+DOLLARS_A_METRIC = 0.01 / 1000  # per requested metric, in a call with one metric or many; us-east-1, 2025
 
 # A granular scale: (threshold in percent, amount) pairs, thresholds ascending.
 Scale = tuple[tuple[Fraction, Fraction], ...]
@@ -31,30 +30,30 @@ AXES: tuple[Axis, Axis] = ("reads", "writes")
 
 
 def minute_of(moment: datetime) -> int:
-    """The number of the minute that an aware moment is in, since 1970: how series and histories count time."""
+    """The number, since 1970, of the minute that contains an aware datetime. Series and histories use such numbers."""
     return int(moment.timestamp() // 60)
 
 
 def moment_of(minute: int) -> datetime:
-    """When a minute begins, of its number since 1970."""
+    """The beginning of a minute, from its number since 1970."""
     return datetime.fromtimestamp(60 * minute, timezone.utc)
 
 
 class Target(NamedTuple):
-    """A table, or one of its global secondary indexes: what has throughput of its own.
+    """A table, or one of its global secondary indexes: each has its own throughput.
 
-    No dataclass: each check looks up dozens of things by target, and a tuple is hashed and compared in C.
+    It is not a dataclass: each check looks up dozens of things by target, and a tuple is hashed and compared in C.
     """
 
     table: str
-    index: str | None = None  # type: ignore[assignment]  # the method of tuples that it hides is of no use here
+    index: str | None = None  # type: ignore[assignment]  # it hides a method of tuples that is not needed here
 
     def __str__(self) -> str:
         return self.table if self.index is None else f"{self.table} - GSI: {self.index}"
 
 
 class Throughput(NamedTuple):
-    """Provisioned capacity units per second, of both axes; each 1 or more."""
+    """Provisioned capacity units per second of both axes; each is 1 or more."""
 
     reads: int
     writes: int
@@ -62,11 +61,10 @@ class Throughput(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """What one section of the configuration says about one axis.
+    """The options of one section of the configuration for one axis.
 
-    The fields are the option names without the axis (`reads-upper-threshold`
-    is `upper_threshold`), options.tsv has their meaning. Thresholds are in
-    percent of what is provisioned, amounts in their unit, None is "not set".
+    The fields are the option names without the axis (`reads-upper-threshold` is `upper_threshold`); options.tsv has
+    their meaning. Thresholds are in percent of what is provisioned, amounts in their unit. None means "not set".
     """
 
     axis: Axis
@@ -100,22 +98,22 @@ class Policy:
     scaling_policy: ScalingPolicy = "thresholds"
     target_utilization: Fraction = Fraction(90)
     burst_credit: Fraction = Fraction(0)  # percent of the estimated burst credit to count on
-    throttled_minutes_per_day: Fraction | str = Fraction(1)  # to settle near by learning; OFF: never learn
-    # For the reasons: which schedule sets these, and until when.
+    throttled_minutes_per_day: Fraction | str = Fraction(1)  # the number that learning aims for; OFF: never learn
+    # For the reasons: which schedule sets the minimum and the maximum, and until when.
     min_told: str = ""
     max_told: str = ""
 
     @property
     def tracks(self) -> bool:
-        """Whether capacity follows a target utilization; otherwise it follows the thresholds."""
+        """Whether capacity follows a target utilization; if not, it follows the thresholds."""
         return self.scaling_policy == "target-tracking"
 
     @property
     def minimum(self) -> int:
-        """The least capacity to provision; 1, DynamoDB's own minimum, where none is set."""
+        """The least capacity to provision; if not set, 1, which is DynamoDB's minimum."""
         return 1 if self.min_provisioned is None else self.min_provisioned
 
-    # Cached: each check asks all targets of a section for these.
+    # Cached, because each check needs these for all targets of a section.
     @cached_property
     def may_alarm(self) -> bool:
         """Whether an alarm threshold is set."""
@@ -123,7 +121,7 @@ class Policy:
 
     @cached_property
     def uses_throttled(self) -> bool:
-        """Whether any option of this axis, or its scaling policy, looks at throttled events."""
+        """Whether any option of this axis, or its scaling policy, uses throttled events."""
         return self.enable_autoscaling and (
             self.tracks
             or self.throttled_upper_threshold > 0
@@ -141,10 +139,10 @@ class Usage:
     throttled: Fraction  # events that an increase can answer, summed over the window
     seconds: int  # length of the window
     answered: Fraction = Fraction(0)  # further events, of minutes that began before the last increase
-    increased: datetime | None = None  # when that was
-    hot: Fraction = Fraction(0)  # still further events, of a hot key range: no capacity cures them
+    increased: datetime | None = None  # the time of that increase
+    hot: Fraction = Fraction(0)  # further events, of a hot key range, where more capacity does not help
 
-    # Cached: a decision asks for them again and again, and exact fractions take their time.
+    # Cached, because a decision needs them often, and exact fractions are slow.
     @cached_property
     def rate(self) -> Fraction:
         """Capacity units consumed per second, on average."""
@@ -157,12 +155,12 @@ class Usage:
 
     @property
     def throttled_all(self) -> Fraction:
-        """All events of the window that capacity cures, also those that the last increase answered: they hold, too."""
+        """All events of the window that capacity helps against, including those that the last increase answered."""
         return self.throttled + self.answered if self.answered else self.throttled
 
     @property
     def throttled_ever(self) -> Fraction:
-        """All events of the window, whatever throttled them."""
+        """All events of the window, whatever their cause."""
         return self.throttled_all + self.hot
 
     @property
@@ -172,13 +170,13 @@ class Usage:
 
     @property
     def throttled_by_consumed_percent(self) -> Fraction | None:
-        """Throttled events in percent of the consumed units; None stands for infinity: nothing consumed."""
+        """Throttled events in percent of the consumed units; None means infinity, because nothing was consumed."""
         return 100 * self.throttled / self.consumed if self.consumed else None
 
 
-# Which rule of sections 3 and 10 of the behaviour decided about an axis.
+# The rule of section 3 or 10 of docs/behaviour.md that decided about an axis.
 Rule = Literal[
-    "off",  # its autoscaling, or what the rule would need, is switched off
+    "off",  # autoscaling, or something that the rule needs, is switched off
     "aws",  # AWS manages it: the writes of a global table
     "consumption",  # up
     "throttled-events",  # up
@@ -187,26 +185,26 @@ Rule = Literal[
     "between",  # nothing asks for a change
     "low-consumption",  # down
     "idle",  # nothing is consumed
-    "throttled",  # what was throttled lately is not taken away from
+    "throttled",  # no decrease, because the axis was throttled lately
     "maximum",
     "minimum",
-    # of target tracking
+    # with target tracking
     "load",  # up
     "throttled-in-effect",  # up
     "recurring",  # up
-    "settled",  # what is provisioned fits the load, or nearly so
+    "settled",  # what is provisioned fits the load, or nearly fits it
     "low-load",  # down
     "waits",  # decreases have run out
-    "unknown",  # too little is known of the last minutes
+    "unknown",  # too little is known about the last minutes
     "after-increase",
 ]
 
-# What keeps an axis from having what its rule asks for.
+# What keeps an axis from getting what its rule asks for.
 Holder = Literal["", "streak", "minimum", "maximum", "load", "other-axis", "switch"]
 
 
 class Reason:
-    """Why, in words that are made when somebody reads them: most checks change nothing, and nobody does."""
+    """A reason whose text is made when it is read: most checks change nothing, and their reasons are never read."""
 
     def __init__(self, words: Callable[[], str]) -> None:
         self._words = words
@@ -226,36 +224,36 @@ class Reason:
 
 @dataclass(frozen=True)
 class Decision:
-    """What one check decides about one axis, and why."""
+    """The decision of one check about one axis, and the reason."""
 
     units: int  # what to provision
-    direction: Direction  # of `units` against what is provisioned
+    direction: Direction  # from what is provisioned to `units`
     reason: str | Reason
     streak: int  # consecutive checks that asked for less, up to the goal
-    ripe: bool = False  # this check asks for less, and enough checks in a row did
-    forced: bool = False  # provisioned is above max: not to be held
-    warn: bool = False  # max cuts below what is being consumed
-    floored: str = ""  # this check asks for less, and why the floors leave nothing of it
-    capped: int = 0  # the units that this check asks for, where they are more than max allows
-    # What the reason says, for those who do not read sentences; not compared, since the reason is.
+    ripe: bool = False  # this check asks for less, and enough consecutive checks did
+    forced: bool = False  # provisioned is above max, so the decrease is not held
+    warn: bool = False  # max is below what is being consumed
+    floored: str = ""  # if this check asks for less, but the floors leave nothing of it: why
+    capped: int = 0  # the units that this check asks for, if they are more than max allows
+    # The reason as data; not compared, because the reason is.
     rule: Rule = field(default="between", compare=False)
     held: Holder = field(default="", compare=False)
-    aside: tuple[str, ...] = field(default=(), compare=False)  # what it has beside: "answered", "hot-range", "held-up"
+    aside: tuple[str, ...] = field(default=(), compare=False)  # notes: "answered", "hot-range", "held-up"
 
     @property
     def kind(self) -> str:
-        """What the reason says but for its numbers: a line of the same kind as the last check's is no news."""
+        """The reason without its numbers. A line of the same kind as in the last check is not new."""
         return " ".join(word for word in (self.direction, self.rule, self.held, *self.aside) if word)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What the updater sends for one target, the notifier tells and a dry run prints."""
+    """A change to one target, as it is sent, notified, and logged in a dry run."""
 
     target: Target
     current: Throughput
     desired: Throughput
-    reasons: tuple[str, str]  # of reads and of writes
+    reasons: tuple[str, str]  # for reads and for writes
 
     @property
     def changes(self) -> bool:
@@ -283,8 +281,8 @@ class Resource:
     """A table or an index, as DescribeTable shows it."""
 
     target: Target
-    status: str  # "ACTIVE" is the only one in which it can be changed
-    provisioned: Throughput  # 0 and 0 where it is not ACTIVE: nobody has looked
+    status: str  # it can be changed only if this is "ACTIVE"
+    provisioned: Throughput  # 0 and 0 if it is not ACTIVE, because then the values are not read
     last_increase: datetime | None = None
     last_decrease: datetime | None = None
     decreases_today: int = 0
@@ -295,8 +293,8 @@ class Resource:
 class Table:
     """A table with its indexes, as DescribeTable shows them.
 
-    `resources` are the table itself and its indexes; none where it is on
-    demand. `problems` are the indexes whose description cannot be used.
+    `resources` are the table itself and its indexes; empty if the table is on demand. `problems` are the indexes with
+    an unusable description.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Peaks that come back at the same time of day: the greatest load of each 5 minutes of 15 days. Pure.
+"""Peaks that recur at the same time of day, from the greatest load in each 5 minutes of 15 days. Pure.
 
-Times are UTC throughout: after a change of clocks what recurs by local time is an hour off for two days.
+All times are UTC. So after a change of clocks, loads that recur by local time are an hour off for two days.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import NamedTuple
 _MINUTES = 5  # of a slot
 _DAY = 24 * 60 // _MINUTES  # slots
 _KEPT = 15 * _DAY
-_SCALE_OVER = 12  # slots: today is compared with the other day by the mean of the last hour
+_SCALE_OVER = 12  # slots: the mean of the last hour scales the other day to today
 _BEFORE, _SOON, _LATER = 3, 8, 60  # minutes around this time of day
-_PAIRS = ((1, 2), (7, 14))  # days ago: both of a pair must have had it, or it was a single event
-_LONGEST_RUN = 10  # minutes of load that one slot's peak looks at
+_PAIRS = ((1, 2), (7, 14))  # days ago: a load that only one day of a pair had was a single event
+_LONGEST_RUN = 10  # minutes of load that the peak of a slot covers
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
@@ -34,7 +34,7 @@ _Known = tuple[tuple[int, "int | None"], tuple["Expected | None", "Expected | No
 class Season:
     """One axis of one target. Minutes are counted from the epoch, UTC, and come in order.
 
-    `credit`: the minutes of provisioned capacity that burst credit is counted on for, 0 to 5.
+    `credit`: how many minutes of provisioned capacity to count on as burst credit, 0 to 5.
     """
 
     def __init__(self, credit: float = 0.0) -> None:
@@ -47,7 +47,7 @@ class Season:
         self._known: _Known = ((0, None), (None, None))
 
     def add(self, minute: int, units: float) -> None:
-        """Take in one minute: what was consumed and throttled in it. Minutes that are not newer are ignored."""
+        """Take in one minute: the sum of what was consumed and throttled. Older minutes are ignored."""
         if self._newest is not None and minute <= self._newest:
             return
         if self._newest is None or minute != self._newest + 1:
@@ -61,15 +61,15 @@ class Season:
         self._peaks[slot % _KEPT] = peak if math.isnan(known) else max(known, peak)
 
     def soon(self, now: int) -> Expected | None:
-        """What the next minutes will need if today is like the days before; None where those are not known."""
+        """What the next minutes need if today is like the earlier days; None if those are not known."""
         return self._expected(now)[0]
 
     def later(self, now: int) -> Expected | None:
-        """The same for the next hour: capacity that is about to be needed is not given up."""
+        """The same for the next hour, so that capacity that is needed soon is not given up."""
         return self._expected(now)[1]
 
     def _peak(self) -> float:
-        """The greatest load of the runs that end in the newest minute, with the credit to help out."""
+        """The greatest load of all runs that end in the newest minute, reduced by the credit."""
         total, greatest = 0.0, 0.0
         for count, units in enumerate(reversed(self._minutes), 1):
             total += units
@@ -108,7 +108,7 @@ class Season:
         return soon, later
 
     def _on(self, now: int, days: int, present: float) -> tuple[float, float] | None:
-        """The greatest load of that day around this time, soon and later; scaled down where today is quieter."""
+        """The greatest load of that day around this time, soon and later; scaled down if today is quieter."""
         ago = days * _DAY
         first = (now - _BEFORE) // _MINUTES - ago
         hour = self._places(first, (now + _LATER - 1) // _MINUTES - ago)
@@ -121,13 +121,13 @@ class Season:
         return near * scale, far * scale
 
     def _places(self, first: int, last: int) -> list[float] | None:
-        """The peaks of these slots, both included; None where one is not known or older than 15 days."""
+        """The peaks of these slots, both included; None if one is not known or older than 15 days."""
         newest = self._last
         if newest is None or first <= newest - _KEPT or last > newest:
             return None
         begin, end = first % _KEPT, last % _KEPT + 1
         found = list(self._peaks[begin:end] if begin < end else self._peaks[begin:] + self._peaks[:end])
-        return None if math.isnan(sum(found)) else found  # what is not known is NaN
+        return None if math.isnan(sum(found)) else found  # an unknown peak is NaN
 
     def _mean_before(self, slot: int) -> float | None:
         found = self._places(slot - _SCALE_OVER, slot - 1)
@@ -135,6 +135,6 @@ class Season:
 
 
 def _names(now: int, days: Sequence[int]) -> str:
-    """The two days by name, the earlier one first; two of the same name by how long ago they were."""
+    """The names of the two days, the earlier one first; if the names are the same, "the last two Mondays"."""
     names = [_WEEKDAYS[(now // (24 * 60) - ago + _EPOCH_WEEKDAY) % 7] for ago in sorted(days, reverse=True)]
     return " and ".join(names) if names[0] != names[1] else f"the last two {names[0]}s"

@@ -1,8 +1,9 @@
-"""When a schedule holds: weekdays with times, or dates, in a time zone. Pure: the zone and the present come in.
+"""When a schedule holds: weekdays with times, or dates, in a time zone. Pure: the zone and the time are passed in.
 
-A range holds from its start, included, to its end, excluded. One that crosses midnight belongs to the day it began on.
-Where the clocks change, a time that does not exist is taken as the next one that does; a time that exists twice begins
-a range at the first and ends it at the last. A range that falls into the missing hour whole does not hold on that day.
+A range holds from its start, included, to its end, excluded. If it crosses midnight, it belongs to the day on which it
+began. If the clocks change: a local time that does not exist counts as the next one that does; a local time that exists
+twice begins a range at the first and ends it at the last; a range that is wholly in the missing hour does not hold on
+that day.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _DAILY = "daily"
 _DAY = timedelta(days=1)
 _JUST_BEFORE = timedelta(microseconds=1)
 _END_OF_DAY = 24 * 60  # minutes
-_YEARS = range(1970, 9999)  # far enough from what a date can hold for any zone
+_YEARS = range(1970, 9999)  # far enough from the limits of date for any zone
 
-# Weekdays that do not hold in one week, because the clocks skip them, hold in the next one.
+# If the clocks skip a weekly range in one week, it holds in the next one.
 _LOOK_AHEAD = 16 * _DAY
-_MOST_JOINED = 50  # ranges, one after the other: beyond them there is no end to tell
+_MOST_JOINED = 50  # adjoining ranges; with more, no end is given
 
 _TIME = r"([0-9]{1,2}):([0-9]{2})"
 _DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -33,7 +34,7 @@ _DATES = re.compile(rf"{_DATE}(?:\s+{_TIME})?(?:\s*-\s*{_DATE}(?:\s+{_TIME})?)?"
 
 
 class Span(NamedTuple):
-    """A stretch of time, UTC; the end is excluded."""
+    """A period of time, UTC; the end is excluded."""
 
     begin: datetime
     end: datetime
@@ -44,7 +45,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class _Weekly:
-    """On these weekdays (0 is Monday), from minute to minute of the day; an end that is not later is the next day's."""
+    """On these weekdays (0 is Monday), from minute to minute. An end that is not after the start is on the next day."""
 
     days: frozenset[int]
     start: int
@@ -75,15 +76,15 @@ class _Dates:
 
 @dataclass(frozen=True)
 class When:
-    """The times at which a schedule holds. All moments that it takes are aware."""
+    """The times at which a schedule holds. All datetimes passed in must be aware."""
 
     ranges: tuple[_Weekly | _Dates, ...]
     zone: tzinfo
 
     def spans(self, since: datetime, until: datetime) -> list[Span]:
-        """The stretches of the time between two moments, in order; what overlaps or adjoins is one.
+        """The periods between two moments in which it holds, in order. Overlapping or adjoining periods are joined.
 
-        Each begins and ends where it really does, unless that is further out than these moments.
+        A period that extends beyond these moments may be shortened.
         """
         joined = _joined(sorted(self._touching(since, until)))
         return [span for span in joined if span.begin < until and span.end > since]
@@ -99,12 +100,12 @@ class When:
         return self._end(now) is not None
 
     def _end(self, now: datetime) -> datetime | None:
-        """The end of the longest range that holds now; the next range may adjoin."""
+        """The end of the longest range that holds now. Another range may adjoin."""
         touching = self._touching(now - _DAY, now + _DAY)
         return max((span.end for span in touching if span.covers(now)), default=None)
 
     def until(self, now: datetime) -> datetime | None:
-        """Until when it holds, if it holds now; None also where there is no end to be seen."""
+        """Until when it holds, if it holds now. None also if no end was found."""
         end = None
         for _ in range(_MOST_JOINED):
             further = self._end(end or now)
@@ -114,13 +115,13 @@ class When:
         return None
 
     def next_beginning(self, now: datetime) -> datetime | None:
-        """The first moment after now at which it begins to hold, having not held before."""
+        """The first moment after now at which it begins to hold and did not hold just before."""
         begins = {span.begin for span in self._touching(now, now + _LOOK_AHEAD)}
         begins |= {one.span(self.zone).begin for one in self._dates}
         return next((one for one in sorted(begins) if one > now and not self.holds(one - _JUST_BEFORE)), None)
 
     def ended(self, now: datetime) -> datetime | None:
-        """When it held for the last time, if that is past; weekdays come back."""
+        """When it ended for good, if that is past. None if it has weekdays, which recur."""
         if len(self._dates) < len(self.ranges):
             return None
         last = max(one.span(self.zone).end for one in self._dates)
@@ -131,20 +132,20 @@ class When:
         return [one for one in self.ranges if isinstance(one, _Dates)]
 
     def dates(self) -> list[Span]:
-        """Of each range of dates, when it holds."""
+        """The period of each range of dates."""
         return [one.span(self.zone) for one in self._dates]
 
 
 class Turn(NamedTuple):
-    """Which of several schedules hold from a moment on, by their places in the sequence."""
+    """Which of several schedules hold from a moment on, by their positions in the sequence."""
 
     at: datetime
     holding: tuple[int, ...]
 
 
 def course(whens: Sequence[When], since: datetime, until: datetime) -> Iterator[Turn]:
-    """How several of them take turns; the first is what holds at `since`."""
-    edges: dict[datetime, set[int]] = {since: set()}  # which begin or end there
+    """The changes in which of several schedules hold; the first is the state at `since`."""
+    edges: dict[datetime, set[int]] = {since: set()}  # the schedules that begin or end at a moment
     for place, when in enumerate(whens):
         for begin, end in _spans(when, since, until):
             edges.setdefault(max(begin, since), set()).add(place)
@@ -167,11 +168,11 @@ def _spans(when: When, since: datetime, until: datetime) -> list[Span]:
 def parse(text: str, zone: tzinfo) -> When:
     """Read weekdays with times (`Mon-Fri 15:45-22:00, daily 23:00-05:00`) and dates (`2026-11-27 - 2026-11-30 24:00`).
 
-    Raises ValueError with the rest of a sentence that begins with the option.
+    Raises ValueError with the rest of a sentence that starts with the option.
     """
     ranges: list[_Weekly | _Dates] = []
-    days: set[int] = set()  # whose times come after the next comma: `Sat, Sun 10:00-12:00`
-    waiting = ""  # as they are written
+    days: set[int] = set()  # days whose times follow after a comma: `Sat, Sun 10:00-12:00`
+    waiting = ""  # the text of the last of them
     for part in (part.strip().lower() for part in text.split(",")):
         weekly, dates = _WEEKLY.fullmatch(part), _DATES.fullmatch(part)
         if weekly is None and waiting:
@@ -246,7 +247,7 @@ def _weekday(part: str, word: str) -> int:
 
 
 def _minutes(part: str, hour: str | None, minute: str | None, *, unset: int = 0, end: bool = False) -> int:
-    """The minute of the day; 24:00 as an end only."""
+    """The minute of the day; 24:00 is allowed only as an end."""
     if hour is None or minute is None:
         return unset
     found = int(hour) * 60 + int(minute)
@@ -269,7 +270,7 @@ def _date(text: str) -> date:
 
 
 def _moment(day: date, minute: int) -> datetime:
-    """Local time, without a zone."""
+    """The local time, without a zone."""
     return datetime.combine(day, time()) + timedelta(minutes=minute)
 
 
@@ -278,7 +279,7 @@ def _span(start: datetime, end: datetime, zone: tzinfo) -> Span:
 
 
 def _instant(local: datetime, zone: tzinfo, *, last: bool) -> datetime:
-    """The moment, UTC, at which the clocks show this; the first or the last one, or the next where there is none."""
+    """The first or last moment, in UTC, at which clocks show this time; or the next one if they never do."""
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(timezone.utc) for fold in (0, 1))
     if first <= second:
         return second if last else first
@@ -286,7 +287,7 @@ def _instant(local: datetime, zone: tzinfo, *, last: bool) -> datetime:
 
 
 def _jump(local: datetime, zone: tzinfo, before: datetime, after: datetime) -> datetime:
-    """The moment, between these two, at which the clocks jump over a local time."""
+    """The moment between these two at which the clocks skip a local time."""
     while after - before > timedelta(seconds=1):
         middle = (before + (after - before) / 2).replace(microsecond=0)
         if middle.astimezone(zone).replace(tzinfo=None) < local:
@@ -297,7 +298,7 @@ def _jump(local: datetime, zone: tzinfo, before: datetime, after: datetime) -> d
 
 
 def _joined(spans: Iterable[Span]) -> Iterator[Span]:
-    """Sorted spans, those that overlap or adjoin made one."""
+    """Join the sorted spans that overlap or adjoin."""
     present: Span | None = None
     for span in spans:
         if present is not None and span.begin <= present.end:

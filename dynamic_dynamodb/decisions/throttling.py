@@ -1,4 +1,4 @@
-"""What is told of throttled events beside the decision: those that no increase of this axis can end."""
+"""Notes for the reasons about throttled events that an increase of the axis cannot end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dynamic_dynamodb.decisions.model import Axis, Target, Usage
 
 
 def hot_range(axis: Axis, usage: Usage) -> str:
-    """Events of a hot key range: a partition has limits of its own, whatever is provisioned. Empty: there are none."""
+    """The note about events of a hot key range: each partition has its own limit, whatever is provisioned. Or empty."""
     if not usage.hot:
         return ""
     return (
@@ -21,7 +21,7 @@ def hot_range(axis: Axis, usage: Usage) -> str:
 
 
 def answered(usage: Usage) -> str:
-    """Events that an increase has answered since; no increase counts them again. Empty: there are none."""
+    """The note about events that an increase has answered, so that they do not count for another one. Or empty."""
     if not usage.answered or usage.increased is None:
         return ""
     increase = usage.increased.astimezone(timezone.utc)
@@ -29,9 +29,9 @@ def answered(usage: Usage) -> str:
 
 
 def held_up(target: Target, throttled: Mapping[Target, Fraction]) -> str:
-    """A write to a table waits for its indexes: which of them hold it up, or whether this index does.
+    """The note about indexes that hold up writes to the table, because a write waits for the indexes. Or empty.
 
-    `throttled` are the events of writes, of indexes that have any.
+    `throttled`: the throttled write events of each index that has any.
     """
     if target.index is not None:
         return (

@@ -1,7 +1,7 @@
 """Target tracking: how much to provision for the load of the last minutes at a target utilization. Pure.
 
-An alternative to the thresholds of calculator.py, with the same types and the same limits. The rules are those of
-docs/behaviour.md, section 10. Loads are 1-minute sums, as CloudWatch has them; they are compared exactly, as Fractions.
+This is the alternative to the thresholds in calculator.py, with the same types and limits. The rules are in
+docs/behaviour.md, section 10. Loads are 1-minute sums, as in CloudWatch. They are compared exactly, as Fractions.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dynamic_dynamodb.decisions.exact import exact
 from dynamic_dynamodb.decisions.model import Decision, Holder, Policy, Reason, Rule, Usage
 from dynamic_dynamodb.decisions.recurring import Expected
 
-FULL = Fraction(97, 100)  # of what is provisioned: above it there is too little room for the next minutes
+FULL = Fraction(97, 100)  # of what is provisioned: above it, too little is left for the next minutes
 _LEAST_STEP = Fraction(102, 100)  # a smaller increase is not worth a call
-_LEAST_ANSWER, _MOST_ANSWER = Fraction(3, 2), 4  # times P, where something was throttled
-_MOST = Fraction(5, 2)  # times what was seen or is expected: no mistake may cost more
+_LEAST_ANSWER, _MOST_ANSWER = Fraction(3, 2), 4  # times P, after throttling
+_MOST = Fraction(5, 2)  # times the greatest load that was seen or is expected: bounds the cost of a mistake
 _SLOPE, _KNOWN_FOR_SLOPE = 15, 30  # minutes
 _LOOKED_BACK, _GREATEST_OF = 10, 31  # minutes, for a decrease and for the bound on an increase
 _AFTER_INCREASE, _AFTER_DECREASE = 20, 60  # minutes
 _SAVES, _SAVES_SOON_AFTER, _SAVES_JOINING = Fraction(10), Fraction(30), Fraction(3)  # percent
 _LOWEST_STEP = Fraction(7, 10)  # times P
-_STALE = 5  # minutes: older data say nothing of the present
+_STALE = 5  # minutes: older data say nothing about the present
 BUCKET = 5  # minutes of provisioned capacity that DynamoDB keeps for bursts: 300 s, "best effort"
 _CREDIT_OVER = 60  # minutes
 _JUST_NOW = 2  # minutes
@@ -40,11 +40,11 @@ T = TypeVar("T", float, Fraction)
 
 @dataclass(frozen=True)
 class Minutes:
-    """The known minutes of one axis, oldest first, without gaps; at most 75 are of use.
+    """The known minutes of one axis, oldest first, without gaps; at most 75 are used.
 
-    `newest` is the last one's number, in minutes since the epoch. `consumed` and `throttled` are 1-minute sums;
-    `provisioned` is in capacity units per second, None where it is not known; it may be empty
-    where burst credit is not counted on.
+    `newest` is the number of the last one, in minutes since the epoch. `consumed` and `throttled` are 1-minute sums.
+    `provisioned` is in capacity units per second, or None if not known; it may be empty if burst credit is not counted
+    on.
     """
 
     newest: int
@@ -55,19 +55,19 @@ class Minutes:
 
 @dataclass(frozen=True)
 class Situation:
-    """What one decision about one axis rests on. Times are in minutes, points in time in minutes since the epoch."""
+    """The input of one decision about one axis. Durations are in minutes, times in minutes since the epoch."""
 
     provisioned: int  # capacity units per second, 1 or more
     minutes: Minutes
     now: int
     every: Fraction = Fraction(1)  # between two checks
-    update: Fraction = Fraction(1)  # that an UpdateTable takes to have an effect
-    effective: int = 0  # the first minute in which `provisioned` held
+    update: Fraction = Fraction(1)  # until an UpdateTable takes effect
+    effective: int = 0  # the first minute in which `provisioned` applied
     last_increase: int | None = None
     last_decrease: int | None = None
-    waits: str = ""  # why no decrease may be asked for now; empty where it may
-    hot: float = 0.0  # events that a hot key range had, in the last answer: no capacity cures these
-    throttling_known: bool = True  # whether throttled events were asked for in this check
+    waits: str = ""  # why no decrease is possible now; empty if it is
+    hot: float = 0.0  # events of a hot key range in the last answer, where more capacity does not help
+    throttling_known: bool = True  # whether throttled events were read in this check
     soon: Expected | None = None
     later: Expected | None = None
     headroom: float = 1.0  # 1 to 2
@@ -78,15 +78,15 @@ class Situation:
         """Minutes since the newest known minute ended."""
         return self.now - self.minutes.newest - 1
 
-    # Cached: a decision asks for them again and again, and exact fractions take their time.
+    # Cached, because a decision needs them often, and exact fractions are slow.
     @cached_property
     def reach(self) -> Fraction:
-        """How many minutes ahead this decision must hold: until the next one can have an effect."""
+        """For how many minutes this decision must be enough: until the next one can take effect."""
         return self.update + self.every + (self.age + 2)
 
     @cached_property
     def expected(self) -> Fraction:
-        """The load when the next decision can have an effect: the greater of 2 minutes, and the trend of 30."""
+        """The load when the next decision can take effect: the greater of the last 2 minutes, plus the trend of 30."""
         return self._ahead(exact)
 
     def _ahead(self, total: Callable[[Sequence[float]], T]) -> T:
@@ -98,9 +98,9 @@ class Situation:
         return latest if trend <= 0 else latest + trend * (self.reach - 1) / (_SLOPE * _SLOPE)
 
     def expects_far_less_than(self, load: Fraction) -> bool:
-        """Whether floats are enough to tell that less is expected, as they mostly are: exact sums take their time.
+        """Whether floats are precise enough to see that less is expected. Usually they are, and exact sums are slow.
 
-        Their sums of 15 minutes are off by less than a billionth of these, whatever comes of them.
+        The error of their sums of 15 minutes is less than a billionth.
         """
         limit = float(load)
         doubt = _BILLIONTH * (sum(self.minutes.consumed[-2 * _SLOPE :]) + limit) * float(self.reach)
@@ -108,7 +108,7 @@ class Situation:
 
     @cached_property
     def usage(self) -> Usage:
-        """The last 10 known minutes, as the thresholds' words and limits want them."""
+        """The last 10 known minutes as a Usage, for the limits and texts that thresholds use too."""
         last, throttled = self.minutes.consumed[-_LOOKED_BACK:], self.minutes.throttled[-_LOOKED_BACK:]
         return Usage(
             self.provisioned,
@@ -128,8 +128,8 @@ class _Candidate(NamedTuple):
 def decide(policy: Policy, seen: Situation, *, joins: bool = False) -> Decision:
     """What one axis of one target should have provisioned.
 
-    `joins`: the other axis is lowered by the same call, so that a small saving is worth it. `ripe` in the decision
-    says that a decrease is wanted, if only in company of the other axis.
+    `joins`: the same call decreases the other axis, so that a small saving is worth it. `ripe` in the decision means
+    that a decrease is wanted, perhaps only together with the other axis.
     """
     if not policy.enable_autoscaling:
         return _stay(policy, seen, f"enable-{policy.axis}-autoscaling is false", "off")
@@ -148,7 +148,7 @@ def _stay(
 
 
 def _up(policy: Policy, seen: Situation) -> Decision | None:
-    """The greatest increase that the rules ask for; None where none does."""
+    """The greatest increase that the rules ask for; None if no rule does."""
     if not policy.enable_up_scaling:
         return None
     asked = [rule(policy, seen) for rule in (_by_load, _by_throttling, _by_recurrence)]
@@ -165,7 +165,7 @@ def _up(policy: Policy, seen: Situation) -> Decision | None:
 
 
 def _within_max(policy: Policy, now: int, units: int, how: str, asked: _Candidate) -> Decision:
-    """An increase, as far as the maximum allows; what is above it already is limited elsewhere."""
+    """An increase, limited to the maximum. `limit` in calculator.py handles axes that are above it already."""
     most, held, capped = policy.max_provisioned, _NOBODY, calculator.capped(policy, units)
     if most is not None and units > most >= now:
         units, how, held = most, f"{units} needed; {calculator.maximum(policy)}", "maximum"
@@ -177,7 +177,7 @@ def _within_max(policy: Policy, now: int, units: int, how: str, asked: _Candidat
 
 
 def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
-    """The load of the next minutes would leave too little room."""
+    """The candidate if the load of the next minutes would leave too little capacity."""
     if not seen.minutes.consumed:
         return None
     now, credit = 60 * seen.provisioned, _counted_on(policy, seen)
@@ -190,14 +190,14 @@ def _by_load(policy: Policy, seen: Situation) -> _Candidate | None:
 
 
 def _over(policy: Policy, seen: Situation, load: Fraction, credit: Fraction) -> str:
-    """Which load asks for more than there is."""
+    """The text for a load that needs more than is provisioned."""
     ahead = f"{_rounded(load)} expected in {number(seen.reach)} minutes"
     help_ = f" and {_rounded(credit / seen.reach)} of burst credit" if credit else ""
     return f"{policy.axis} {_load(seen)}, {ahead}, over {number(100 * FULL)} % of {seen.provisioned}{help_}"
 
 
 def _by_throttling(policy: Policy, seen: Situation) -> _Candidate | None:
-    """Something was throttled although the present capacity had taken effect."""
+    """The candidate if something was throttled after the present capacity took effect."""
     known, now = seen.minutes, Fraction(60 * seen.provisioned)
     since = max(
         0, seen.effective - known.newest - 1 + len(known.throttled)
@@ -214,7 +214,7 @@ def _by_throttling(policy: Policy, seen: Situation) -> _Candidate | None:
 
 
 def _by_recurrence(policy: Policy, seen: Situation) -> _Candidate | None:
-    """What was needed at this time on two days before."""
+    """The candidate if more was needed at this time on two earlier days."""
     soon = seen.soon
     if soon is None or soon.units <= 60 * seen.provisioned:
         return None
@@ -252,7 +252,7 @@ def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
     if not seen.throttling_known:
         unknown = f"{low} needed, but it is not known yet whether anything was throttled"
         return _stay(policy, seen, unknown, "unknown")
-    units = max(low, min(math.ceil(_LOWEST_STEP * now), now - 1))  # of 3 units, .7 are 3 again
+    units = max(low, min(math.ceil(_LOWEST_STEP * now), now - 1))  # 3 units times .7, rounded up, are 3 again
     why = max(needs, key=lambda need: need.units).why
     how = "" if units == low else f"; {low} in further steps"
     held = _NOBODY
@@ -263,7 +263,7 @@ def _down_or_stay(policy: Policy, seen: Situation, *, joins: bool) -> Decision:
 
 
 def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[tuple[str, Rule]]:
-    """The first one counts."""
+    """Each reason with its rule. The first one counts."""
     known, axis = seen.minutes, policy.axis
     last = known.consumed[-_LOOKED_BACK:]
     idle = not any(last)
@@ -274,7 +274,7 @@ def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[tuple[
         yield seen.waits, "waits"
     if len(last) < _LOOKED_BACK:
         yield f"only {len(last)} of {_LOOKED_BACK} minutes are known", "unknown"
-    # Without a datapoint for 10 minutes, in complete answers, nothing is consumed: that is known, and not stale.
+    # If complete answers have no datapoint for 10 minutes, nothing is consumed: that is known, and not stale.
     if seen.age > _STALE and not idle:
         yield f"the newest datapoint is {seen.age} minutes old", "unknown"
     if idle and not policy.allow_scaling_down_on_0_percent:
@@ -287,7 +287,7 @@ def _reasons_not_to_decrease(policy: Policy, seen: Situation) -> Iterator[tuple[
 
 
 def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:
-    """What bounds a decrease from below, each in capacity units per minute."""
+    """The needs that bound a decrease from below, in capacity units per minute."""
     share, last = _share_of_target(policy, seen), seen.minutes.consumed[-_LOOKED_BACK:]
     credit = BUCKET * _share_of_credit(policy, seen)
     run = busiest(last, float(credit))
@@ -295,8 +295,8 @@ def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:
     later = seen.later
     why = Reason(lambda: f"the last {_LOOKED_BACK} minutes need {_rounded(needed)} {_at(share)}")
     needs = [_Candidate(needed / share, why)]
-    if credit or share > FULL:  # otherwise the busiest minute needs more
-        # So that _by_load does not ask for it back once the burst credit is used up.
+    if credit or share > FULL:  # otherwise the busiest minute needs more than this
+        # Without this, _by_load would ask for the capacity again once the burst credit is used up.
         mean = exact(last) / len(last)
         why = Reason(lambda: f"the last {_LOOKED_BACK} minutes consumed {_rounded(mean)} on average")
         needs.append(_Candidate(mean / FULL, why))
@@ -308,7 +308,7 @@ def _needs(policy: Policy, seen: Situation) -> list[_Candidate]:
 
 
 def _least_saving(seen: Situation, *, joins: bool) -> Fraction:
-    """In percent; decreases are few, and a second one within an hour must be worth it."""
+    """In percent. Decreases are limited, so a second one within an hour must save more."""
     if joins:
         return _SAVES_JOINING
     recent = seen.last_decrease is not None and seen.now - seen.last_decrease < _AFTER_DECREASE
@@ -316,7 +316,7 @@ def _least_saving(seen: Situation, *, joins: bool) -> Fraction:
 
 
 def busiest(minutes: Sequence[float], credit: float) -> Sequence[float]:
-    """The run of minutes that needs the most capacity, where `credit` minutes of it come from the burst bucket."""
+    """The run of minutes that needs the most capacity, if the burst bucket provides `credit` minutes of it."""
     if not credit:
         return [max(minutes)]
     best, greatest = minutes[-1:], -1.0
@@ -333,7 +333,7 @@ def busiest(minutes: Sequence[float], credit: float) -> Sequence[float]:
 
 
 def burst_credit(minutes: Minutes) -> float:
-    """The capacity units that DynamoDB's burst bucket should hold after the newest minute, from an empty one before."""
+    """The capacity units that DynamoDB's burst bucket should contain after the newest minute, if it began empty."""
     held = 0.0
     last = slice(-_CREDIT_OVER, None)
     for consumed, throttled, units in zip(
@@ -345,7 +345,7 @@ def burst_credit(minutes: Minutes) -> float:
 
 
 def _counted_on(policy: Policy, seen: Situation) -> Fraction:
-    """Of the burst credit, what the user and experience allow to count on."""
+    """The part of the burst credit to count on, by option and by what was learned, in capacity units."""
     share = _share_of_credit(policy, seen)
     if not share:
         return _NOTHING
@@ -353,17 +353,17 @@ def _counted_on(policy: Policy, seen: Situation) -> Fraction:
 
 
 def _share_of_credit(policy: Policy, seen: Situation) -> Fraction:
-    """Of the burst credit, what the user and experience allow to count on, 0 to 1."""
+    """The share of the burst credit to count on, by option and by what was learned, 0 to 1."""
     return policy.burst_credit * _known(seen.trust) / 100 if policy.burst_credit else _NOTHING
 
 
 def _share_of_target(policy: Policy, seen: Situation) -> Fraction:
-    """The utilization to size for, 0 to 1: the target, less the headroom that was learned."""
+    """The utilization to aim for, 0 to 1: the target, less the learned headroom."""
     return policy.target_utilization / (100 * _known(seen.headroom))
 
 
 def _known(learned: float) -> Fraction:
-    """What was learned, to a millionth: exact comparisons with a float's 52 binary places would take their time."""
+    """A learned value, rounded to a millionth, because exact comparisons with a float's 52 binary places are slow."""
     return _ALL if learned == 1 else Fraction(round(learned * 10**6), 10**6)
 
 
@@ -381,7 +381,7 @@ def _share(policy: Policy, seen: Situation, units: int) -> str:
 
 
 def _rounded(per_minute: Fraction) -> str:
-    """A load as people read it: capacity units per second, whole ones from 10 on."""
+    """A load in capacity units per second, without decimals from 10 on."""
     rate = per_minute / 60
     return f"{round(rate):,}" if rate >= 10 else calculator.decimals(rate, 1)
 

@@ -1,12 +1,12 @@
-"""Maintenance windows: times of the day, UTC, at which provisioning may be changed. Pure."""
+"""Maintenance windows: times of the day, UTC, at which capacity may be changed. Pure."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
 
-# (first minute, last minute) of the day, both included; first > last crosses
-# midnight. A last minute of 1440 is 24:00, the end of the day.
+# (first minute, last minute) of the day, both included. If first > last, the window crosses midnight. A last minute of
+# 1440 is 24:00, the end of the day.
 Window = tuple[int, int]
 
 _WINDOW = re.compile(r"([0-9]{2}):?([0-9]{2})\s*-\s*([0-9]{2}):?([0-9]{2})")
@@ -14,7 +14,7 @@ _END_OF_DAY = 24 * 60
 
 
 def parse(text: str) -> tuple[Window, ...]:
-    """Read `HH:MM-HH:MM` (or `HHMM-HHMM`), several with commas, blanks around commas and dashes allowed.
+    """Read `HH:MM-HH:MM` (or `HHMM-HHMM`), several separated by commas; spaces around commas and dashes are allowed.
 
     Raises ValueError with a sentence that names the bad window.
     """
@@ -33,7 +33,7 @@ def _parse_one(text: str) -> Window:
 
 
 def is_open(windows: tuple[Window, ...], now: datetime) -> bool:
-    """Whether `now` (aware; any zone) lies in one of the windows, first and last minute included."""
+    """Whether `now` (aware, in any zone) is in one of the windows, first and last minute included."""
     utc = now.astimezone(timezone.utc)
     minute = utc.hour * 60 + utc.minute
     return any(_holds(window, minute) for window in windows)
