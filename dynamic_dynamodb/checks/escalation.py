@@ -80,7 +80,7 @@ class Escalation:
             self._over = f"The check succeeded after {failed} in a row. {last}\n{where}"
             self._not_told = topics
         self._not_told &= topics
-        self._not_told -= set(audience.publish(CHECK_FAILED, self._not_told, "over", self._over))
+        self._not_told -= set(audience.publish(CHECK_FAILED, self._not_told, "recovered", self._over))
 
 
 def _local(moment: datetime, now: datetime) -> str:

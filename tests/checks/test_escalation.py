@@ -118,7 +118,7 @@ def test_a_topic_is_told_once_an_episode_and_when_it_is_over(threshold: int) -> 
         f"{checks} in a row failed: nothing is scaled. The last success was at {utc:%Y-%m-%d %H:%M} UTC.\n"
         f"Last error: 1 table or index failed; see the log.\n{WHERE}"
     )
-    assert over.subject == "Dynamic DynamoDB: check-failed: over"
+    assert over.subject == "Dynamic DynamoDB: check-failed: recovered"
     assert over.message == (
         "The check succeeded after 8 failed checks in a row. "
         f"The last success before that was at {utc:%Y-%m-%d %H:%M} UTC.\n{WHERE}"

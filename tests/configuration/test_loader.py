@@ -769,7 +769,7 @@ BAD_VALUES = [
             (
                 "maintenance-windows: 2200-2360",
                 "maintenance-windows: '2200-2360' has an invalid time; "
-                "times run from 00:00 to 23:59, an end may be 24:00",
+                "times run from 00:00 to 23:59, and an end may be 24:00",
             ),
             (
                 "maintenance-windows: 220-2359",
@@ -799,7 +799,7 @@ BAD_VALUES = [
             (
                 "maintenance-windows: 25:00-26:00",
                 "maintenance-windows: '25:00-26:00' has an invalid time; "
-                "times run from 00:00 to 23:59, an end may be 24:00",
+                "times run from 00:00 to 23:59, and an end may be 24:00",
             ),
             (
                 "maintenance-windows: 8-9",

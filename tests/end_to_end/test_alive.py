@@ -33,7 +33,7 @@ def test_failures_escalate_and_are_over(place: Place, spawn: Spawn) -> None:
     began, over = place.server.world.messages
     assert (began.topic, began.subject) == (TOPIC, "Dynamic DynamoDB: check-failed: 3 checks in a row failed")
     assert began.message.endswith("instance default, region us-east-1")
-    assert (over.topic, over.subject) == (TOPIC, "Dynamic DynamoDB: check-failed: over")
+    assert (over.topic, over.subject) == (TOPIC, "Dynamic DynamoDB: check-failed: recovered")
     assert program.end(signal.SIGTERM)[0] == 0
     assert "2nd failed check in a row" in program.log
 
