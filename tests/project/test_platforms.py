@@ -167,7 +167,7 @@ def test_the_handler_fails_where_the_check_does(place: Place) -> None:
     place.server.world.delete_table("my-table")
     done = invoke(place)
     assert done.stdout.splitlines() == ["failed: dynamic-dynamodb: exit code 1"] * 3
-    assert "there is no table that the configuration matches" in done.stderr
+    assert "no table matches the configuration" in done.stderr
 
 
 # Cron
