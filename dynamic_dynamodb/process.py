@@ -179,7 +179,7 @@ class Runner:
         except StoppedError:
             raise
         except Exception:
-            log.exception("unforeseen error after the check", extra=events.about("failure"))
+            log.exception("unexpected error after the check", extra=events.about("failure"))
 
     def _leave_behind(self, checked: Checked) -> None:
         command = self._configuration.command
@@ -252,7 +252,7 @@ class Runner:
         except ConfigError as error:
             self._stay(error.problems)
         except Exception as error:
-            log.exception("SIGHUP: unforeseen error")
+            log.exception("SIGHUP: unexpected error")
             self._stay([f"{type(error).__name__}: {one_line(str(error))}"])
         else:
             self._take_over(new, clients)

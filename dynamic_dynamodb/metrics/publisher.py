@@ -73,7 +73,7 @@ class Publisher:
         try:
             self._render(heartbeat, record, check, targets)
         except Exception:  # whatever it is, the checks go on
-            log.exception("the metrics were not updated: unforeseen error")
+            log.exception("the metrics were not updated: unexpected error")
 
     def _render(self, heartbeat: Heartbeat, record: Record, check: int, targets: Mapping[Target, Observed]) -> None:
         now = Situation(

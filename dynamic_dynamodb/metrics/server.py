@@ -88,7 +88,7 @@ class Server:
                 while not self._closing:
                     self._round()
             except Exception:
-                log.exception("the metrics are no longer served: unforeseen error")
+                log.exception("the metrics are no longer served: unexpected error")
             finally:
                 self._close_all()
 
@@ -171,7 +171,7 @@ class Server:
         try:
             return self._answer(path)
         except Exception:
-            log.exception("metrics: unforeseen error")
+            log.exception("metrics: unexpected error")
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"failed\n")
 
     def _drop(self, connection: _Connection) -> None:
