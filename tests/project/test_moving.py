@@ -43,3 +43,27 @@ def test_each_item_stands_under_its_release() -> None:
     (page,) = pages.tables("moving.md", "item", "test")
     wrong = [row for row in page.rows if not told[row["test"].split("`")[1]].startswith(f"{row['release']}: ")]
     assert wrong == []
+
+
+def said() -> list[str]:
+    """The constant parts of all texts in the package."""
+    modules = sorted((pages.DOCS.parent / "dynamic_dynamodb").rglob("*.py"))
+    nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+PUT_TOGETHER = {
+    "again within check-interval",
+    "consumed would not stay below",
+    "The last success before that was at",
+}
+
+
+def test_the_changed_log_lines_are_those_of_the_program() -> None:
+    """As far as three words or more follow each other without a number, a mark or a NAME."""
+    rows = [row for table in pages.tables("moving.md", "before", "now") for row in table.rows]
+    assert len(rows) > 50
+    runs = [run.strip() for row in rows for run in re.split(r"\b[A-Z]{2,}\b|\b[A-Z]\b|[\d.%:;,()`]+", row["now"])]
+    texts = said()
+    long = {run for run in runs if len(run.split()) >= 3}
+    assert {run for run in long if not any(run in text for text in texts)} == PUT_TOGETHER
