@@ -1,4 +1,4 @@
-"""What the log says first: version, what will be checked and how often, and which options are not at their default."""
+"""The first lines of the log: version, what is checked and how often, and which options are not at their default."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dynamic_dynamodb.output.wording import count
 
 _BEST_INTERVAL = 60  # seconds, for target tracking
 _SHOWN = 5  # sections; a file may have thousands
-_TOLD = ("region", "check-interval", "refresh-interval")  # by the first line
+_TOLD = ("region", "check-interval", "refresh-interval")  # in the first line already
 
 
 def lines(configuration: Configuration) -> Iterator[str]:
-    """The lines after the header, without secrets: what differs from the defaults."""
+    """The lines after the header, without secrets: the options that differ from their defaults."""
     merged = configuration.config
     for kind in (options.GLOBAL, options.LOGGING):
         if set_here := _texts(kind, merged[kind]):
@@ -32,7 +32,7 @@ def lines(configuration: Configuration) -> Iterator[str]:
 
 
 def header(configuration: Configuration) -> str:
-    """The first line, and that of each new file: who writes here, and about what."""
+    """The first line of the log and of each new log file: which process writes it, and what it scales."""
     command, merged = configuration.command, configuration.config
     tables = merged["tables"]
     what = [
@@ -51,7 +51,7 @@ def header(configuration: Configuration) -> str:
 
 
 def facts(configuration: Configuration) -> dict[str, Any]:
-    """Of the header, for a log that programs read; what all lines have is not among them."""
+    """The facts of the header, for a log in JSON; without those that every line has."""
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -81,7 +81,7 @@ def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator
 
 
 def _schedules(tables: Mapping[str, Any]) -> Iterator[str]:
-    """Each schedule, with what it sets, and what a table's schedules leave alone."""
+    """Each schedule with the options that it sets, and a note that a table's schedules do not change its indexes."""
     found = []
     for expression, table in tables.items():
         found += [(f"table: {expression}", *item) for item in table["schedules"].items()]
@@ -102,7 +102,7 @@ def _schedules(tables: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sections(tables: Mapping[str, Any], general: Mapping[str, Any]) -> Iterator[str]:
-    """What all sections have in common is said once, and then what is each one's own."""
+    """The options that all sections share, once; then those that only one section sets."""
     found = {}
     for expression, table in tables.items():
         found[f"[table: {expression}]"] = _texts(options.TABLE, table, general)

@@ -1,4 +1,4 @@
-"""What a new configuration changes, option by option."""
+"""The differences between an old and a new configuration, option by option."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dynamic_dynamodb.configuration import options
 from dynamic_dynamodb.configuration.converters import show_text, show_value
 from dynamic_dynamodb.configuration.options import Option
 
-_SHOWN = 5  # sections that change alike; a file may have thousands
+_SHOWN = 5  # sections with the same change; a file may have thousands
 _MOST = 100  # lines
 _NOT_SET = "not set"
 
 
 class Difference(NamedTuple):
-    """One option in sections that change alike, or a section as a whole, without an option then."""
+    """One option in all sections with the same change; without an option, whole sections that came or went."""
 
     sections: list[str]
     option: str
@@ -39,7 +39,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
 
 
 def between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
-    """Which sections came, went and changed: by their effective values, in the order of the new file."""
+    """The sections that came, went or changed in their effective values, in the order of the new file."""
     before, after = dict(_sections(old)), dict(_sections(new))
     alike: dict[tuple[str, str, str], list[str]] = {}
     for name in [*after, *(name for name in before if name not in after)]:

@@ -1,4 +1,4 @@
-"""Texts of flags and files -> checked values, and checked values -> JSON.
+"""Converts the texts of flags and files to checked values, and checked values to JSON.
 
 Values are exact: numbers with a point are Fractions.
 """
@@ -33,9 +33,9 @@ _INSTANCE = re.compile(r"[A-Za-z0-9._-]+")
 _REGION = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]+(-[A-Za-z0-9]+)*")  # a part of host names
 _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_LONGEST, _LONGEST_REGEX = 10_000, 100_000  # characters; memory and time are not for a file to exhaust
+_LONGEST, _LONGEST_REGEX = 10_000, 100_000  # characters; a file must not exhaust memory or time
 _LONGEST_NAME = 100
-_NO_ZONES = ("posix", "right", "posixrules", "localtime")  # of a system, not of the IANA: with leap seconds, or its own
+_NO_ZONES = ("posix", "right", "posixrules", "localtime")  # not IANA names: with leap seconds, or the machine's zone
 _EMPTY = ("", '""')  # Python 2's ConfigParser read "" as empty
 _SEVERAL_LINES = ("scale", "windows", "list", "when")  # kinds whose values read well over several lines
 
@@ -56,7 +56,7 @@ def show_value(option: Option, value: Any) -> Any:
 
 
 def show_text(value: Any) -> str:
-    """What `show_value` gave, for a line of several options: as in a file, but without the commas of a list."""
+    """The result of `show_value` for a line of several options: as in a file, but a list has no commas."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
@@ -69,17 +69,17 @@ def plain(number: Fraction) -> int | float:
 
 
 def secret_in(option: Option, value: Any) -> str:
-    """What nobody else may read in a checked value, or nothing."""
+    """The secret in a checked value, or ""."""
     if option.kind == "secret":
         return str(value)
     return password(value) if option.kind == "url" else ""
 
 
 def not_set(option: Option, text: str) -> str:
-    """Why this text counts as none at all, as the rest of a sentence; "" where it does not.
+    """Why this text means that the option is not set, as the rest of a sentence; "" if it is a value.
 
-    Templates write such texts where there is nothing to be set. Of the command line alone nothing is left out: what
-    is empty there would be another daemon, or another file.
+    Templates write such texts if there is nothing to set. Options of the command line only are never treated this way:
+    an empty --instance or --config would then mean another daemon or another file.
     """
     text = text.strip()
     if options.COMMAND_LINE in option.sections:
@@ -107,13 +107,13 @@ def convert(option: Option, text: str) -> Any:
     if len(text) > _LONGEST and option.kind != "regex":
         raise ValueError(f"is longer than {_LONGEST} characters")
     if "\n" in text and option.kind not in _SEVERAL_LINES:
-        # Not quoted: the second line may be another option, and its value a secret.
+        # Not quoted: the second line may be another option with a secret as its value.
         raise ValueError("has a value of several lines; an indented line continues the one above it")
     return _CONVERTERS[option.kind](option, text)
 
 
-# One converter a kind. Each takes the option and the text, never empty, and
-# returns the value or raises ValueError with the rest of a sentence.
+# One converter for each kind. It takes the option and a text that is not empty,
+# and returns the value or raises ValueError with the rest of a sentence.
 
 
 def _to_whole(option: Option, text: str) -> int:
@@ -212,13 +212,13 @@ def _to_regex(_option: Option, text: str) -> str:
 
 
 def check_regex(text: str) -> None:
-    """Raises ValueError, with the rest of a sentence, where `text` is no regular expression."""
+    """Raises ValueError, with the rest of a sentence, if `text` is not a regular expression."""
     if len(text) > _LONGEST_REGEX:
         raise ValueError(f"the regular expression is longer than {_LONGEST_REGEX} characters")
     try:
         with warnings.catch_warnings():
-            # Python 3.10 only deprecates what 3.11 refuses ("(?i)" in the
-            # middle); the same file shall mean the same on both.
+            # Python 3.10 only deprecates what 3.11 rejects ("(?i)" in the
+            # middle); the same file has to mean the same on both.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", DeprecationWarning)
             re.compile(text)
@@ -247,15 +247,15 @@ def _to_url(option: Option, text: str) -> str:
 
 
 def _to_scale(_option: Option, text: str) -> Scale:
-    """A literal dict, threshold -> amount. Never evaluated: its syntax tree is read, and may hold numbers alone."""
-    return tuple(sorted(dict(scale_steps(text)).items()))  # of a doubled threshold the last counts
+    """A literal dict, threshold -> amount. It is not evaluated: only numbers are accepted in its syntax tree."""
+    return tuple(sorted(dict(scale_steps(text)).items()))  # if a threshold occurs twice, the last one counts
 
 
 def scale_steps(text: str) -> list[tuple[Fraction, Fraction]]:
     """The steps of a scale as they are written. Raises ValueError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "5in": a SyntaxWarning on the way to our own error
+            warnings.simplefilter("ignore")  # "5in" is a SyntaxWarning before it is our own error
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(_not_a_scale(text)) from error
@@ -281,7 +281,7 @@ def _literal_number(node: ast.expr | None) -> Fraction | None:
         return None
     if abs(node.value) > options.LARGEST:
         return None
-    # The shortest decimal that reads back as this float is what was written.
+    # The shortest decimal that reads back as this float is the number that was written.
     return sign * Fraction(Decimal(repr(node.value)))
 
 
@@ -295,7 +295,7 @@ def _to_windows(_option: Option, text: str) -> str:
 
 
 def _to_when(_option: Option, text: str) -> str:
-    schedules.parse(text, timezone.utc)  # what only its own zone can tell is looked at together with that
+    schedules.parse(text, timezone.utc)  # problems that depend on the time zone are found later, with the zone
     return text
 
 
@@ -306,7 +306,7 @@ def _to_zone(_option: Option, text: str) -> str:
 
 
 def time_zone(name: str) -> tzinfo | None:
-    """The time zone of an IANA name; None where there is none."""
+    """The time zone of an IANA name; None if there is no such zone."""
     if name == "UTC":
         return timezone.utc
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - few have schedules
@@ -315,7 +315,7 @@ def time_zone(name: str) -> tzinfo | None:
         return None
     try:
         return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # OSError: a folder, or a name that no file can have
+    except (LookupError, ValueError, OSError):  # OSError: a folder, or a name that is not possible for a file
         return None
 
 
@@ -368,7 +368,7 @@ _CONVERTERS: dict[str, Callable[[Option, str], Any]] = {
 
 
 def quote(text: str, longest: int = 60) -> str:
-    text = mask_text(text)  # before it is cut; a URL may stand where none belongs
+    text = mask_text(text)  # before it is cut; any option may hold a URL by mistake
     return repr(text if len(text) <= longest else text[: longest - 3] + "...")
 
 
@@ -379,7 +379,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 @functools.lru_cache  # a file may hold the same mistake many times
 def _closest(word: str, known: tuple[str, ...]) -> str | None:
-    """The known word that was perhaps meant: the only one that begins so, or the one most like it."""
+    """The known word that was perhaps meant: the only one with this beginning, or else the most similar one."""
     dashed = word.replace("_", "-")
     begun = [one for one in known if one.startswith(word)]
     close = [dashed] if dashed in known else begun if len(begun) == 1 else get_close_matches(word, known, 1, 0.7)

@@ -1,4 +1,4 @@
-"""What is used as it is written, but was perhaps meant otherwise: the warnings about values."""
+"""The warnings about values that are valid, but were perhaps meant otherwise."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dynamic_dynamodb.decisions.model import AXES
 from dynamic_dynamodb.output.masking import mask_url, password
 from dynamic_dynamodb.output.urls import user_information, well_formed
 
-TABLE_QUOTA = 40_000  # capacity units a table by default (AWS service quotas); more needs AWS's consent
+TABLE_QUOTA = 40_000  # capacity units per table by default (AWS service quotas); AWS raises it on request
 
 _PERCENT_ENCODED = re.compile("%[0-9A-Fa-f]{2}")
 TRACKING = "target-tracking"
-# Of an axis, by their fields in a policy: what the one scaling policy needs, and what both do.
+# Options of an axis, by their fields in a policy: those of target tracking only, and those of both scaling policies.
 _TRACKING = frozenset({"target_utilization", "burst_credit", "throttled_minutes_per_day"})
 _ALWAYS = frozenset(
     {
@@ -40,7 +40,7 @@ _COMMENT = re.compile(r"\s#")
 
 
 def of_text(option: Option, text: str, *, in_file: bool) -> Iterator[str]:
-    """About one valid value as it is written: the rest of a sentence that begins with the option."""
+    """Warnings about one valid value: each is the rest of a sentence that begins with the option."""
     if in_file and option.kind in ("path", "str", "url") and _COMMENT.search(text):
         yield "the # and what follows it are part of the value; only ' ;' begins a comment there"
     if option.kind == "url":
@@ -73,9 +73,9 @@ def _of_url(option: Option, text: str) -> Iterator[str]:
 def of_section(
     values: Mapping[str, Any], given: Collection[str], own: Collection[str]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """About the effective values of a table or gsi section together: the options' names, and what to say of them.
+    """Warnings about the effective values of a table or gsi section: the names of the options, and the text.
 
-    `given` are the names of the options that are set anywhere, `own` of those that are set in the section itself.
+    `given` are the names of the options that are set anywhere, `own` those that are set in the section itself.
     """
     yield from _of_policy(values, own)
     for axis in AXES:
@@ -92,7 +92,7 @@ def of_section(
 
 
 def of_process(command: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
-    """About what does not go with the way in which the program is run."""
+    """Warnings about options that do not fit the way in which the program is run."""
     state_file, runs_once = config["global"]["state_file"], command["run_once"] and not command["dry_run"]
     if state_file and command["daemon"] is not None:
         yield "state-file: has no effect with --daemon, which keeps its state file next to its pid file"
@@ -105,7 +105,7 @@ def of_process(command: Mapping[str, Any], config: Mapping[str, Any]) -> Iterato
 
 
 def _lost(config: Mapping[str, Any]) -> Iterator[str]:
-    """What does not work where nothing is remembered, section by section."""
+    """What does not work if nothing is remembered, section by section."""
     episode = config["global"]["failures_before_notification"]
     for section in (one for table in config["tables"].values() for one in (table, *table["gsis"].values())):
         for axis in AXES:
@@ -123,7 +123,7 @@ def _lost(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_policy(values: Mapping[str, Any], own: Collection[str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Options of the scaling policy that is not the section's."""
+    """Options of the scaling policy that the section does not use."""
     tracking = [axis for axis in AXES if values[f"{axis}_scaling_policy"] == TRACKING]
     alarms = any(values[f"{axis}_{side}_alarm_threshold"] for axis in AXES for side in ("upper", "lower"))
     for option in options.of_section(options.TABLE):
@@ -140,9 +140,9 @@ def _of_policy(values: Mapping[str, Any], own: Collection[str]) -> Iterator[tupl
 
 
 def never(values: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """The switches, by key, that amounts of 0 make false: nothing is left that could ask for a change.
+    """The switches, by key, that amounts of 0 make false, because nothing is left that could ask for a change.
 
-    With the options' names, and what to say of them. A switch that is set is believed.
+    With the names of the options and the text of the warning. A switch that is set explicitly is not affected.
     """
     for axis in AXES:
         yield from _never(values, given, axis)
@@ -159,11 +159,11 @@ def _never(values: Mapping[str, Any], given: Collection[str], axis: str) -> Iter
 
 
 def _asks(values: Mapping[str, Any], verb: str, axis: str) -> bool:
-    """Whether anything may ask for a change in this direction: a trigger whose amount is above 0."""
+    """Whether anything can ask for a change in this direction: a trigger with an amount above 0."""
     by_consumption = values[f"{verb}_consumed_{axis}_scale"]
     scales = [values[key] for key in _scales(verb, axis)]
     by_events = verb == "increase" and values[f"throttled_{axis}_upper_threshold"] and values[f"increase_{axis}_with"]
-    by_one_amount = by_consumption is None and values[f"{verb}_consumed_{axis}_with"] != 0  # None: bad, and a problem
+    by_one_amount = by_consumption is None and values[f"{verb}_consumed_{axis}_with"] != 0  # None: invalid, a problem
     return bool(by_events or by_one_amount) or any(
         amount > 0 for scale in scales if scale for _threshold, amount in scale
     )
@@ -177,7 +177,7 @@ def _scales(verb: str, axis: str) -> tuple[str, ...]:
 
 
 def _nothing(values: Mapping[str, Any], verb: str, axis: str) -> str:
-    """The option whose 0 it is; what consumption asks for may be in a scale that has no other amount."""
+    """The option that is 0; the amount for consumption may be in a scale that has only amounts of 0."""
     alone = values[f"{verb}_{axis}_with"] == 0
     return f"{verb}-{axis}-with" if alone else f"{verb}-consumed-{axis}-scale"
 

@@ -1,6 +1,6 @@
-"""An INI file -> its sections in their order, each header and option with its line, with every problem collected.
+"""Reads an INI file into its sections in their order, each header and option with its line, and collects all problems.
 
-Python 3's configparser, with the grammar of Python 2's, which the old files were written for.
+It uses the configparser of Python 3 with the grammar of Python 2's, for which the old files were written.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _REM = re.compile(r"(?i)^rem(?=\s|$)")  # a comment, too
-_LARGEST = 10_000_000  # bytes of a file; 2,000 sections have 200,000
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what such a file begins with, as Windows writes it
+_LARGEST = 10_000_000  # bytes per file; 2,000 sections take 200,000
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # the beginning of a file in UTF-16 as Windows writes it
 
 
 class Setting(NamedTuple):
@@ -28,10 +28,10 @@ class Setting(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One section: what stands between its brackets, the line of that, and its options.
+    """One section: the text between its brackets, the line of the header, and its options.
 
-    Neither the header nor an option need be the only one of its name. `after` is what follows the closing bracket;
-    None where there is no closing bracket, which is among the problems already.
+    Headers and options may occur several times. `after` is the text after the closing bracket; None if there is no
+    closing bracket, which is among the problems already.
     """
 
     header: str
@@ -41,7 +41,7 @@ class Section(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The sections of a file, what is wrong with it, and its SHA-256, where it could be read."""
+    """The sections of a file, its problems, and its SHA-256 if it could be read."""
 
     sections: list[Section]
     problems: list[str]
@@ -49,7 +49,7 @@ class Read(NamedTuple):
 
 
 def read(path: str) -> Read:
-    """Read a file; no message holds the text of a value."""
+    """Read a file. No message contains the text of a value."""
     try:
         content = _content(path)
         text = _decode(content)
@@ -61,7 +61,7 @@ def read(path: str) -> Read:
     except configparser.MissingSectionHeaderError as error:
         return Read([], [f"{path}:{error.lineno}: comes before the first [section]"])
     except configparser.ParsingError as error:
-        # The line itself is not quoted: it may hold a secret.
+        # The line itself is not quoted: it may contain a secret.
         told = "is neither a [section], nor 'option: value', nor a comment"
         return Read([], [f"{path}:{number}: {told}" for number, _line in error.errors])
     sections = [_section(parser, name) for name in parser.sections()]
@@ -82,10 +82,10 @@ def _content(path: str) -> bytes:
 
 
 def exposed(path: str) -> int | None:
-    """The mode of a file that more users than its owner may read; None for any other, and for a pipe."""
+    """The mode of a file that other users than its owner may read; None for any other file, and for a pipe."""
     try:
-        found = Path(path).stat()  # of the file that a link leads to
-    except (OSError, ValueError):  # the latter: no file can have this name
+        found = Path(path).stat()  # follows a link
+    except (OSError, ValueError):  # ValueError: not a possible name of a file
         return None
     mode = stat.S_IMODE(found.st_mode)
     return mode if stat.S_ISREG(found.st_mode) and mode & (stat.S_IRGRP | stat.S_IROTH) else None
@@ -94,34 +94,34 @@ def exposed(path: str) -> int | None:
 def shown(name: str) -> str:
     """The name of an option as a message may show it.
 
-    Where somebody forgot the colon after a name, all up to a `=` in the value is taken as the name.
+    If the colon after a name is missing, everything up to a `=` in the value is taken for the name.
     """
-    word = re.split(r"\s", name, maxsplit=1)[0]  # "" where nothing stands before the colon
+    word = re.split(r"\s", name, maxsplit=1)[0]  # "" if there is nothing before the colon
     return word if word == name else f"{word} ..."
 
 
 class _Parser(configparser.RawConfigParser):
-    """Puts the number of its line before each name.
+    """Prefixes each name with the number of its line.
 
-    So it keeps everything, and in the order of the file: no name is there twice, however often it is in the file.
+    So it keeps everything in the order of the file: every name is unique, even if it is in the file several times.
     """
 
-    # Python's own takes time with the square of the blanks in a line.
+    # The time of Python's own grows with the square of the number of blanks in a line.
     OPTCRE = re.compile(r"(?P<option>[^:=]*)(?P<vi>[:=])\s*(?P<value>.*)$")
 
     def __init__(self) -> None:
         super().__init__(
             comment_prefixes=("#", ";"),
             inline_comment_prefixes=(";",),
-            default_section="",  # [DEFAULT] is the loader's: its options are checked once
+            default_section="",  # the loader handles [DEFAULT], so that its options are checked once
             interpolation=None,
         )
         self._line = 0
         self.after: dict[str, str | None] = {}  # by header
-        self.SECTCRE: Any = self  # whatever has a `match`: what it says is the name of a section
+        self.SECTCRE: Any = self  # anything with a `match` that returns the name of a section
 
     def numbered(self, lines: Iterable[str]) -> Iterator[str]:
-        """The same lines; the parser takes one when it is done with the one before."""
+        """The same lines; the parser takes a line when it has finished the previous one."""
         for self._line, line in enumerate(lines, 1):
             yield line
 
@@ -129,7 +129,7 @@ class _Parser(configparser.RawConfigParser):
         return f"{self._line}:{optionstr.lower()}"
 
     def match(self, text: str) -> re.Match[str] | None:
-        """The header that a line is, or None: it is an option, then."""
+        """The header if the line is one; None if it is an option."""
         found = _HEADER.match(text)
         if found is None and (text[:1] != "[" or "]" in text):
             return None
@@ -138,7 +138,7 @@ class _Parser(configparser.RawConfigParser):
         return re.match(r"(?s)(?P<header>.*)", name)
 
 
-# The expression in a header may hold "]". Python 2 did not mind what follows the header.
+# The expression in a header may contain "]". Python 2 accepted anything after the header.
 _HEADER = re.compile(r"\[(?P<header>.+?)\](?P<after>\s+[#;].*|[^]]*)$")
 
 
@@ -154,7 +154,7 @@ def _section(parser: _Parser, name: str) -> Section:
 
 
 def _decode(content: bytes) -> str:
-    """Text of a file in UTF-8, or else in Latin-1: Python 2 did not mind, and old comments have any encoding."""
+    """The text of a file in UTF-8 or else in Latin-1: Python 2 accepted both, and old comments have any encoding."""
     if content.startswith(_UTF_16) or _every_other_is_null(content):
         raise ValueError("it is encoded in UTF-16; save it as UTF-8")
     try:
@@ -164,5 +164,5 @@ def _decode(content: bytes) -> str:
 
 
 def _every_other_is_null(content: bytes) -> bool:
-    """Whether this is UTF-16 without a mark at its beginning, as far as it is ASCII."""
+    """Whether this looks like ASCII text in UTF-16 without a mark at its beginning."""
     return len(content) >= 4 and any(content[0:100:2]) != any(content[1:100:2])

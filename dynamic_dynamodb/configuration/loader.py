@@ -1,7 +1,7 @@
-"""Flags + INI file + defaults -> the config dict, with every problem collected.
+"""Merges flags, INI file and defaults into the config dict, and collects every problem.
 
-Nothing here stops at the first mistake: a person who mends a file wants to
-see all of them. Values are exact: numbers with a point are Fractions.
+Nothing here stops at the first mistake: whoever fixes a file wants to see all
+of them. Values are exact: numbers with a decimal point are Fractions.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from dynamic_dynamodb.decisions.model import AXES
 from dynamic_dynamodb.errors import ConfigError
 from dynamic_dynamodb.output.masking import hide, safe
 
-Values: TypeAlias = dict[str, Any]  # option name -> checked value; None where the value given was bad
+Values: TypeAlias = dict[str, Any]  # option name -> checked value; None if the value was invalid
 
-_FEW = 100  # problems; beyond them thousands of names are not compared with thousands of others
+_FEW = 100  # problems; after them, thousands of names are not compared with thousands of others
 
 _DEFAULT = "DEFAULT"
 _DEFAULT_OPTIONS = "default_options"
@@ -43,23 +43,23 @@ _EXPRESSION = re.compile(r"(table|gsi)\s*:")
 _SCHEDULE = re.compile(r"schedule\s*:")
 _OF_TABLE, _OF_INDEX = re.compile(r"table\s*:\s*(.*)", re.DOTALL), re.compile(r"gsi\s*:\s*(.*)", re.DOTALL)
 _SCHEDULE_NAME = re.compile(r"[A-Za-z0-9._-]+")
-# A run of blanks is looked at from its beginning only: from each of them takes time with the square of their number.
-_INDEX_AFTER_TABLE = re.compile(r"(\S.*?)(?<![\s,])[\s,]+gsi\s*:\s*(\S.*)", re.DOTALL)  # no name holds blank and colon
+# A run of blanks matches from its beginning only: from each blank would take time with the square of their number.
+_INDEX_AFTER_TABLE = re.compile(r"(\S.*?)(?<![\s,])[\s,]+gsi\s*:\s*(\S.*)", re.DOTALL)  # no name has blank and colon
 _TABLE_AFTER_INDEX = re.compile(r"(?:^|(?<!\s)\s)\s*table\s*:")
 _MOST_SPLITS = 100  # of one header; each takes as much memory as the header
 _PLAIN_SECTIONS = {"global": options.GLOBAL, "logging": options.LOGGING, _DEFAULT_OPTIONS: options.TABLE}
-# [default_options] serves indexes too, but whatever a table may hold an index may hold.
+# [default_options] is for indexes too; every option of a table is also an option of an index.
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What flags and file say, merged and checked.
+    """The merged and checked configuration of flags and file.
 
-    `command` holds the options of the command line alone by key; `config` is
-    the config dict: `{"global", "logging", "tables": {regex: {..., "gsis": {regex: {...}}}}}`; `never` of a table or
-    index are the keys of the switches that are shown as false because amounts of 0 leave nothing to be switched on.
-    In its [global] part, `region_from` tells where the region comes from; both are None where boto3 must tell them.
-    `digest` is the SHA-256 of the file.
+    `command` has the options of the command line only, by key. `config` is the config dict:
+    `{"global", "logging", "tables": {regex: {..., "gsis": {regex: {...}}}}}`. `never` of a table or index are the keys
+    of the switches that are shown as false because amounts of 0 leave nothing to switch on. In the [global] part,
+    `region_from` is the source of the region; both are None if boto3 has to find the region. `digest` is the SHA-256 of
+    the file.
     """
 
     command: dict[str, Any]
@@ -80,9 +80,9 @@ def load(
 ) -> Configuration:
     """Merge the flags that were given (option name -> text) with the file that they name.
 
-    `problems` are those the caller found already. `ask_boto` is asked about a region that is not among our own.
-    `now`: which schedules are to come is told from then on; unset: from the present.
-    Raises ConfigError with every problem of flags and file together.
+    `problems` are those that the caller has found already. `ask_boto` is asked about a region that is not in our list.
+    `now`: the time from which the schedules are checked; unset: the present.
+    Raises ConfigError with all problems of flags and file.
     """
     loader = _Loader(problems, ask_boto, now)
     configuration = loader.load(flags)
@@ -92,7 +92,7 @@ def load(
 
 
 def check_flags(flags: Mapping[str, str | bool]) -> dict[str, Any]:
-    """The options of the command line alone, by key, for commands that read no configuration.
+    """The options of the command line only, by key, for commands that read no configuration.
 
     Raises ConfigError.
     """
@@ -123,7 +123,7 @@ def show(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
-    never = values.get("never", ())  # true to the limits, and false to all that could ask for a change
+    never = values.get("never", ())  # true for the limits, but nothing can ask for a change: shown as false
     return {key: False if key in never else show_value(option, values[key]) for key, option in _by_key(section)}
 
 
@@ -166,7 +166,7 @@ def _unknown_option(name: str, known: Sequence[str]) -> str:
 
 
 def _meant(name: str, known: Sequence[str]) -> str:
-    """What was perhaps meant by the name of an option; with dashes it may belong elsewhere, or be one never read."""
+    """What was perhaps meant by an unknown option. With dashes, it may belong elsewhere, or never have been read."""
     dashed = name.replace("_", "-")
     if dashed in options.NEVER_READ:
         return f"; write {options.NEVER_READ[dashed]} instead"
@@ -174,12 +174,12 @@ def _meant(name: str, known: Sequence[str]) -> str:
 
 
 def unknown_flag(flag: str) -> str:
-    """The problem with a flag that there is not, and the flag that was perhaps meant."""
+    """The problem with an unknown flag, and the flag that was perhaps meant."""
     flags = [option.flag for option in options.OPTIONS if option.flag]
     name = flag.removeprefix("--")
     if any(option.name == name for option in options.OPTIONS if not option.flag):
         return f"{flag}: not a flag, but an option of the file; write {name}: VALUE there"
-    # A flag may be shortened, and a shortened one mistyped.
+    # A flag may be shortened, and a shortened flag may be mistyped.
     shortened = {known[: len(flag)]: f"; did you mean {known}?" for known in reversed(flags)}
     close = get_close_matches(flag.lower(), shortened, n=1, cutoff=0.7)
     meant = did_you_mean(flag, flags) or "".join(shortened[match] for match in close)
@@ -188,14 +188,14 @@ def unknown_flag(flag: str) -> str:
 
 @dataclass(frozen=True)
 class _Section:
-    """One section of the file, or the flags: where it is, what it sets itself."""
+    """One section of the file, or the flags: where it is, and what it sets itself."""
 
-    path: str = ""  # of the flags: nothing
+    path: str = ""  # "" for the flags
     header: str = ""
     line: int = 0
-    after: str = ""  # what follows the header's closing bracket
+    after: str = ""  # the text after the header's closing bracket
     values: Values = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)  # where the values begin
+    lines: dict[str, int] = field(default_factory=dict)  # the lines where the values begin
 
     @property
     def where(self) -> str:
@@ -203,7 +203,7 @@ class _Section:
         return f"{self.path}:{self.line}: [{self.header}]"
 
     def at(self, *names: str) -> str:
-        """How messages name options of it, at least one of which it sets; at the last one's line."""
+        """How messages name its options, of which it sets at least one; with the line of the last one."""
         if not self.path:
             return " and ".join(str(_FLAGS[name]) for name in names)
         line = max(self.lines[name] for name in names if name in self.lines)
@@ -215,7 +215,7 @@ _FLAGS = {option.name: option.flag for option in options.OPTIONS}
 _OPTIONS = {option.name: option for option in options.OPTIONS}
 _BY_KEY = {option.key: option for option in options.OPTIONS}
 
-# The options that each kind of section may hold, by all their names.
+# The options of each kind of section, by all their names.
 _KNOWN = {
     section: {name: option for option in options.of_section(section) for name in (option.name, *option.aliases)}
     for section in (options.GLOBAL, options.LOGGING, options.TABLE, options.SCHEDULE)
@@ -227,7 +227,7 @@ _KNOWN[options.SCHEDULE] |= _KNOWN[options.TABLE]
 
 
 def _known(header: str) -> Mapping[str, Option] | None:
-    """The options of a section; None where there is no such section."""
+    """The options of a section; None if there is no such section."""
     if header == _DEFAULT or header in _PLAIN_SECTIONS:
         return _KNOWN[_PLAIN_SECTIONS.get(header, _DEFAULT)]
     if _SCHEDULE.match(header):
@@ -236,7 +236,7 @@ def _known(header: str) -> Mapping[str, Option] | None:
 
 
 def _unclosed(section: _Section) -> str:
-    """What may be wrong with a header that cannot be used: its last bracket may be one of the expression."""
+    """A hint for a header that cannot be used: its last bracket may belong to the expression."""
     after = section.after.strip()
     return "; does the header lack its closing ]?" if after and after[0] not in "#;" else ""
 
@@ -283,7 +283,7 @@ class _Loader:
         return Configuration(command, config, self.in_order(self.warnings), self.digest)
 
     def in_order(self, found: Sequence[str]) -> tuple[str, ...]:
-        """What was found, each once, of the flags and of the whole file first, then line by line."""
+        """What was found, without repetitions: of the flags and the whole file first, then by line."""
         numbered = re.compile(rf"{re.escape(self.path)}:(\d+): ")
         return _lines(sorted(found, key=lambda text: int(place[1]) if (place := numbered.match(text)) else 0))
 
@@ -342,7 +342,7 @@ class _Loader:
             known = _known(one.header)
             section = _Section(path, one.header, one.line, one.after or "")
             if known is None:
-                if one.after is not None:  # else it is a problem already, and may be anything
+                if one.after is not None:  # if it is None, the section is a problem already
                     self.problems.append(f"{section.where}: unknown section{_did_you_mean_section(one.header)}")
                 continue
             self._read_values(section, one.settings, known)
@@ -398,7 +398,7 @@ class _Loader:
         self, sections: Mapping[str, _Section], below: Sequence[_Section], general: Mapping[str, Any]
     ) -> dict[str, Any]:
         tables: dict[str, Any] = {}
-        for kind in (options.TABLE, options.GSI):  # a gsi section may come before its table's
+        for kind in (options.TABLE, options.GSI):  # a gsi section may precede that of its table
             for header, section in sections.items():
                 word, expression = header.split(":", 1)
                 if word.strip() != kind:
@@ -489,7 +489,7 @@ class _Loader:
     def _home(
         self, table: str | None, splits: Sequence[tuple[str, str]], section: _Section, tables: Mapping[str, Any]
     ) -> tuple[str | None, str] | None:
-        """The section that a schedule names; None where there is none, which is a problem then."""
+        """The section that a schedule names; None if there is no such section, which is a problem."""
         if table is not None:
             if table in tables:
                 return None, table
@@ -508,19 +508,19 @@ class _Loader:
         return None
 
     def _check_own(self, section: _Section) -> None:
-        """What a schedule lacks."""
+        """Reports what a schedule lacks."""
         if "when" not in section.values:
             self.problems.append(f"{section.where}: has no when; write when: Mon-Fri 15:45-22:00, or dates")
         if not section.lines.keys() - set(schedules.OWN):
             self.problems.append(f"{section.where}: sets no option; add those that it changes")
 
     def _check_schedules(self, own: Sequence[_Section], layers: Sequence[_Section], general: Mapping[str, Any]) -> None:
-        """What of the schedules of one section is wrong, or doubtful, when they hold."""
+        """Checks the options of a section while its schedules hold, for all combinations of schedules."""
         written = list(self._written(own))
         windows = any("maintenance-windows" in layer.values for layer in (*own, *layers))
         course = schedules.turns(written, self._now, alone=not windows)
         merged: dict[tuple[int, ...], dict[str, Any]] = {}
-        told: dict[schedules.Finding, str] = {}  # with the first time of each
+        told: dict[schedules.Finding, str] = {}  # the text has the first time at which it applies
         for at, holding in course:
             if holding in merged:
                 continue
@@ -538,7 +538,7 @@ class _Loader:
         at: datetime,
         told: dict[schedules.Finding, str],
     ) -> dict[str, Any]:
-        """The options while these schedules hold, checked."""
+        """The checked options while these schedules hold."""
         layers = [*(one.source for one in held if isinstance(one.source, _Section)), *layers]
         values = _merge(options.TABLE, layers, general)
         found = dict(schedules.clashes(values, held, at))
@@ -548,7 +548,7 @@ class _Loader:
         return values
 
     def _written(self, own: Sequence[_Section]) -> Iterator[schedules.Written]:
-        """Those whose times can be read."""
+        """The schedules with times that can be read."""
         for section in own:
             zone = section.values.get("time-zone", "UTC")
             if section.values.get("when") is None or zone is None:  # a problem already
@@ -565,7 +565,7 @@ class _Loader:
     # Values
 
     def _convert(self, option: Option, text: str, where: str, *, in_file: bool = False) -> Any:
-        """The checked value; None where it is bad."""
+        """The checked value; None if it is invalid."""
         try:
             value = convert(option, text)
         except ValueError as error:
@@ -583,7 +583,7 @@ class _Loader:
         elif found := regions.in_environment():
             region, name = found
             general["region"] = self._convert(_OPTIONS["region"], region, name)
-            if region != region.strip():  # most likely a line break, and boto3 would fall over it
+            if region != region.strip():  # most likely a line break, which makes boto3 fail
                 self.problems.append(f"{name}: {quote(region)} has a blank or line break at an end")
             self._check_region(general, name, name)
         else:
@@ -607,7 +607,7 @@ class _Loader:
             self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")
 
     def _check_files(self, command: Mapping[str, Any], config: Mapping[str, Any], layers: Sequence[_Section]) -> None:
-        """What each check replaces as a whole may be no file that anything else is read from or written to."""
+        """The files that each check replaces as a whole must not be files that are used for anything else."""
         general, logging = config["global"], config["logging"]
         others = {
             "--config": command["config"],
@@ -623,9 +623,9 @@ class _Loader:
                 self.problems.append(f"{home.at(name)}: names the same file as {user}; name another one")
 
     def _cross_check(self, values: dict[str, Any], layers: Sequence[_Section], told: Collection[str] = ()) -> None:
-        """What no option can be asked alone. Each finding is told where one of its options is set, the strongest.
+        """Checks options against each other. Each finding names the strongest layer that sets one of its options.
 
-        `told`: minimums above a maximum that are told already.
+        `told`: minimums above a maximum that have been reported already.
         """
         given = {name for layer in layers for name in layer.values}
         values["never"] = tuple(key for key, _names, _message in doubts.never(values, given))
@@ -646,7 +646,7 @@ _NO_TABLE: Mapping[str, Any] = {"gsis": {}}
 def _splits(expression: str) -> list[tuple[str, str]]:
     """The expressions of an index and of its table.
 
-    Either may hold " table: ", so every place where it stands is a possible end of the first.
+    Either may contain " table: ", so each occurrence is a possible end of the first.
     """
     return [
         (expression[: match.start()].strip(), expression[match.end() :].strip())
@@ -673,7 +673,7 @@ def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | Non
 
 
 def _lines(found: Sequence[str]) -> tuple[str, ...]:
-    """Each once (what stands in [default_options] is found for each table), each one line."""
+    """Without repetitions (a problem in [default_options] is found for each table), each on one line."""
     return tuple(dict.fromkeys(safe(line) for line in found))
 
 
@@ -681,7 +681,7 @@ def _did_you_mean_section(name: str) -> str:
     return _closest_section(name.split(":", 1)[0].strip().lower())
 
 
-@functools.lru_cache  # a file may hold the same mistake many times
+@functools.lru_cache  # a file may have the same mistake many times
 def _closest_section(word: str) -> str:
     sections = (*_PLAIN_SECTIONS, "table: NAME", "gsi: INDEX table: NAME", "schedule: NAME table: TABLE")
     words = {section.split(":", 1)[0]: section for section in sections}

@@ -1,4 +1,4 @@
-"""What an option of a section comes to: layers of values, fall-backs between options, defaults."""
+"""The effective value of each option of a section: layers of values, fall-backs between options, defaults."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _NUMBERS = ("float", "number or off")  # kinds
 
 
 def merge(kind: str, layers: Sequence[Mapping[str, Any]], above: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Each option's effective value by key; the layers are values by name, the strongest first.
+    """Each option's effective value by key. The layers are values by name, the strongest layer first.
 
-    That is the strongest layer's, else the one of the option that it falls back to, else `above`'s, else the default.
+    The value is that of the strongest layer that sets the option, else of the option that it falls back to, else of
+    `above`, else the default.
     """
     given = flattened(layers)
     merged: dict[str, Any] = {}
@@ -31,7 +32,7 @@ def merge(kind: str, layers: Sequence[Mapping[str, Any]], above: Mapping[str, An
 
 
 def flattened(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of each option the strongest layer's value."""
+    """The value of each option in the strongest layer that sets it."""
     given: dict[str, Any] = {}
     for layer in reversed(layers):
         given.update(layer)
@@ -40,7 +41,7 @@ def flattened(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 @functools.cache
 def plan(kind: str) -> tuple[tuple[Option, str, str, str, Any], ...]:
-    """Each option of a section, its name, key, fallback's key and default, for files of thousands of sections."""
+    """Each option of a section with its name, key, fallback's key and default; cached for files with many sections."""
     return tuple(
         (option, option.name, option.key, (option.fallback or "").replace("-", "_"), _default(option))
         for option in options.of_section(kind)

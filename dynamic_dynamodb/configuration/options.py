@@ -1,15 +1,14 @@
 """THE table of options: each is declared here once.
 
 Flags, INI keys, defaults, types, checks, `--help`, example-config.conf and the
-reference in the docs derive from it. An option that speaks of an axis is
-written once, with `{reads}` (or `{read}`) in its texts, and expands to reads
-and writes.
+reference in the docs derive from it. An option of an axis is written once,
+with `{reads}` (or `{read}`) in its texts, and expands to reads and writes.
 
-A declaration says what differs from its class: a new option of tables and
-indexes is `Percent("name", example="80").means("What it does.")`.
+A declaration gives only what differs from its class. A new option of tables
+and indexes is `Percent("name", example="80").means("What it does.")`.
 
-`--help` and `--version` import this module, so it imports nothing: dataclasses
-alone cost as much time as starting Python.
+`--help` and `--version` import this module, so it imports nothing: importing
+dataclasses takes as much time as starting Python.
 """
 
 TYPE_CHECKING = False  # typing itself is slow to import
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(declared):
-        """As much of a dataclass as the declarations take; the type checker knows the real one."""
+        """The part of a dataclass that the declarations need; the type checker sees the real one."""
 
         def begin(self, name, **given):
             self.name = name
@@ -31,16 +30,16 @@ else:
         return declared
 
 
-# Where an option may stand in a file. [default_options] serves tables and indexes.
+# The sections that accept an option. [default_options] is for tables and indexes.
 COMMAND_LINE = "command line"
 GLOBAL = "global"
 LOGGING = "logging"
 TABLE = "table"
 GSI = "gsi"
 RESOURCE = (TABLE, GSI)
-SCHEDULE = "schedule"  # beside these options it may hold those of tables and indexes
+SCHEDULE = "schedule"  # accepts the options of tables and indexes too
 
-# The groups of --help, in their order there.
+# The groups of --help, in order.
 GENERAL_GROUP = "general options"
 DAEMON_GROUP = "daemon options"
 DYNAMODB_GROUP = "DynamoDB options"
@@ -59,41 +58,41 @@ MESSAGE_TYPES = (
 )
 UNITS = ("percent", "units")
 
-# No number in a configuration is sensibly larger (a year has 31,536,000
-# seconds, the largest account quota is far smaller), and a bound keeps
-# arithmetic on dates and time-outs from overflowing.
+# No sensible number in a configuration is larger (a year has 31,536,000
+# seconds, the largest account quota is far smaller). The bound keeps arithmetic
+# on dates and timeouts from overflowing.
 LARGEST = 1_000_000_000
 
 
 @dataclass
 class Option:
-    """One option; what most have is the default here and in the classes of kinds below."""
+    """One option. The defaults are what most options have; the classes of kinds below change some."""
 
     name: str
     # "switch", "str", "path", "regex", "url", "secret", "choice", "int", "float", "bool", "scale", "windows", "arn",
     # "list", "number or off", "when" or "zone".
     kind: str = "str"
     sections: tuple[str, ...] = RESOURCE
-    since: str = "new"  # the release of the original that brought it
+    since: str = "new"  # the release of the original that introduced it
     help: str = ""
     default: bool | int | str | None = None  # as JSON shows it
-    fallback: str | None = None  # where it is not set, it has the effective value of the option of this name
-    unit: str = ""  # what a number counts
+    fallback: str | None = None  # if it is not set, it has the effective value of the option of this name
+    unit: str = ""  # of a number
     choices: tuple[str, ...] = ()
-    minimum: int | None = None  # included in the range
-    maximum: int | None = None  # this one, too
-    zero_unsets: bool = False  # 0 means not set, as it did in the original
+    minimum: int | None = None  # inclusive
+    maximum: int | None = None  # inclusive
+    zero_unsets: bool = False  # 0 means not set, as in the original
     group: str | None = None  # of --help; None: it has no flag, and only a file can set it
     short: str | None = None  # a second spelling of the flag
-    alone: str = ""  # the value of its flag where none follows it; otherwise one has to
+    alone: str = ""  # the value if the flag has none; "": the flag needs a value
     aliases: tuple[str, ...] = ()
-    axis: str | None = None  # "reads" or "writes", where it speaks of one
-    field: str | None = None  # its name in decisions.model.Policy, where it speaks of an axis
-    # A value other than the default; for an option of the command line alone, the words after the program's name.
+    axis: str | None = None  # "reads" or "writes", if it is an option of one
+    field: str | None = None  # its name in decisions.model.Policy, if it is an option of an axis
+    # A value other than the default; for an option of the command line only, the words after the program's name.
     example: str = ""
 
     def means(self: "_Declared", text: str) -> "_Declared":
-        """Itself, with its text for --help and the reference."""
+        """Set the text for --help and the reference; returns the option itself."""
         self.help = text
         return self
 
@@ -109,12 +108,12 @@ class Option:
 
     @property
     def _plain_name(self) -> str:
-        # The INI name of the secret key ends in -id, which it is not.
+        # The INI name of the secret key ends in -id, although it is not an id.
         return self.aliases[0] if self.aliases else self.name
 
     @property
     def type(self) -> str:
-        """The type as the reference names it: "int seconds", "percent|units"."""
+        """The type as the contract's table names it: "int seconds", "percent|units"."""
         if self.choices and self.kind == "choice":
             return "|".join(self.choices)
         return f"{self.kind} {self.unit}".strip()
@@ -479,9 +478,9 @@ _LOGGING_OPTIONS = (
 )
 
 _POLICIES = ("thresholds", "target-tracking")
-_FLAG = "{read} units"  # their group: these options of an axis have a flag
+_FLAG = "{read} units"  # the group of an option of an axis that has a flag
 
-# Each sets both axes; an axis's own, below, wins.
+# Each sets both axes; the option of one axis, below, takes precedence.
 _POLICY_OPTIONS = (
     Choice(
         "scaling-policy", default="thresholds", choices=_POLICIES, group=DYNAMODB_GROUP, example="target-tracking"
@@ -648,7 +647,7 @@ _SCHEDULE_OPTIONS = (
 
 
 def _for_axis(declared: Option, axis: str) -> Option:
-    """The option of one axis, `{reads}` and `{read}` replaced by its name in all texts."""
+    """The option of one axis, with its name in place of `{reads}` and `{read}` in all texts."""
     own: dict[str, Any] = {
         name: text.replace("{reads}", axis).replace("{read}", axis.removesuffix("s")) if isinstance(text, str) else text
         for name, text in vars(declared).items()
@@ -669,8 +668,8 @@ OPTIONS: tuple[Option, ...] = (
     *_SCHEDULE_OPTIONS,
 )
 
-# Names that stand in old example files though no release ever read them,
-# and what switches off what they name.
+# Names in old example files that no release has ever read, and the options to
+# use instead.
 NEVER_READ = {
     f"disable-{axis}-{direction}-scaling": f"enable-{axis}-{direction}-scaling: false"
     for axis in ("reads", "writes")
@@ -679,7 +678,7 @@ NEVER_READ = {
 
 
 def of_section(section: str) -> tuple[Option, ...]:
-    """The options that a section of this kind may hold, in the order of the reference."""
+    """The options of a section of this kind, in the order of the reference."""
     if section not in _OF_SECTION:  # there may be thousands of sections of few kinds
         _OF_SECTION[section] = tuple(option for option in OPTIONS if section in option.sections)
     return _OF_SECTION[section]

@@ -1,4 +1,4 @@
-"""What capacity costs: us-east-1's prices, or those of a file."""
+"""The prices of capacity: those of us-east-1, or those of a file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MONTH = 30 * 1440  # minutes
 
 @dataclass(frozen=True)
 class Rates:
-    """Dollars, of one table class."""
+    """The prices of one table class, in dollars."""
 
     read_unit_hour: float
     write_unit_hour: float
-    million_reads: float  # request units on demand
+    million_reads: float  # read request units on demand
     million_writes: float
 
     @property
@@ -33,13 +33,13 @@ class Rates:
 
     @property
     def units(self) -> tuple[float, float]:
-        """A request unit on demand."""
+        """Dollars per read and write request unit on demand."""
         return self.million_reads / 1e6, self.million_writes / 1e6
 
 
 @dataclass(frozen=True)
 class Watching:
-    """Dollars at CloudWatch, the same in most regions: of metrics that are asked for, and of an alarm."""
+    """The prices of CloudWatch in dollars, the same in most regions: of requested metrics, and of an alarm."""
 
     thousand_metrics: float = 1000 * DOLLARS_A_METRIC
     alarm_month: float = 0.10  # of 30 days
@@ -65,7 +65,7 @@ class Prices:
         return self.classes[self._known(table_class)]
 
     def require(self, table_class: str, resource: str) -> None:
-        """Raises ConfigError where the file has no prices for this table class."""
+        """Raises ConfigError if the file has no prices for this table class."""
         section = next(name for name, known in _SECTIONS.items() if known == self._known(table_class))
         if self._known(table_class) not in self.classes:
             raise ConfigError([f"{self.source}: {resource} needs a section [{section}] with its four prices"])
@@ -84,7 +84,7 @@ BUILT_IN = Prices(
 
 
 def read(path: str) -> Prices:
-    """The prices of a file, which may have one class of tables alone.
+    """The prices of a file, which may cover only one table class.
 
     [prices]
     region: eu-west-1
@@ -98,7 +98,7 @@ def read(path: str) -> Prices:
     thousand-metrics: 0.01
     alarm-month: 0.1
 
-    Those of CloudWatch need not be there. Raises ConfigError with all that is wrong.
+    The section [cloudwatch] is optional. Raises ConfigError with all problems.
     """
     sections, problems = _parse(path, _text(path))
     about = {"region": "unknown region", "date": "unknown date"}
@@ -145,7 +145,7 @@ def _text(path: str) -> str:
 
 
 def _parse(path: str, text: str) -> tuple[list[_Section], list[str]]:
-    """The sections that are known, and what is wrong. No option takes more than one line."""
+    """The known sections, and the problems. No option has more than one line."""
     sections: list[_Section] = []
     problems: list[str] = []
     present: _Section | None = None
@@ -175,7 +175,7 @@ def _parse(path: str, text: str) -> tuple[list[_Section], list[str]]:
 
 
 def _rates(path: str, section: _Section, problems: list[str]) -> Rates:
-    """All four prices are needed: those of another region beside them would be wrong without a word."""
+    """All four prices are required: a missing one from another region would be silently wrong."""
     found = _amounts(path, section, Rates, problems)
     names = {field.name: _option(field.name) for field in fields(Rates)}
     missing = [option for name, option in names.items() if name not in found]
@@ -187,7 +187,7 @@ def _rates(path: str, section: _Section, problems: list[str]) -> Rates:
 
 
 def _amounts(path: str, section: _Section, kind: type[Rates | Watching], problems: list[str]) -> dict[str, float]:
-    """The dollars of a section, by the fields that they are for."""
+    """The amounts of a section, by field."""
     names = {_option(field.name): field.name for field in fields(kind)}
     found = {}
     for name, (line, text) in section.options.items():

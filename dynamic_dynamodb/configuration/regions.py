@@ -1,4 +1,4 @@
-"""Where the region comes from, and whether AWS has it."""
+"""The source of the region, and whether AWS has the region."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-# Those of botocore's list that have DynamoDB; to ask boto3 itself takes a tenth of a second, and most need not.
+# The regions in botocore's list that have DynamoDB. Asking boto3 itself takes a tenth of a second; few have to.
 KNOWN = frozenset(
     """
     af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1
@@ -26,27 +26,27 @@ AskBoto: TypeAlias = Callable[[str | None], tuple[Collection[str], bool]]
 
 
 class Doubt(NamedTuple):
-    """What is to be said of a region, and whether nothing shall run in it."""
+    """A problem or warning about a region; `wrong` if the program must not start."""
 
     text: str
     wrong: bool
 
 
 def in_environment() -> tuple[str, str] | None:
-    """The region that the environment sets, and the variable; boto3 itself does not read AWS_REGION."""
+    """The region that the environment sets, and the name of the variable. boto3 itself does not read AWS_REGION."""
     found = ((os.environ.get(name), name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
     return next(((region, name) for region, name in found if region), None)
 
 
 def described(general: Mapping[str, Any]) -> str:
-    """The region of the [global] part of a config dict, and where it comes from."""
+    """The region of the [global] part of a config dict, and its source."""
     return f"{general['region']} ({general['region_from']})"
 
 
 def doubt(general: Mapping[str, Any], ask: AskBoto) -> Doubt | None:
-    """What is wrong with the region of the [global] part of a config dict, or may be; boto3 may be older than it.
+    """The problem, or possible problem, with the region of the [global] part; it may be newer than this boto3.
 
-    With an endpoint of its own it may have any name.
+    With a custom endpoint the region may have any name.
     """
     region = general["region"]
     if region in KNOWN:
@@ -66,9 +66,9 @@ def _endpoint_in_environment() -> bool:
 
 
 def _meant(region: str, known: Collection[str]) -> str | None:
-    """The region whose letters those of this one are but for one slip; its number may be any.
+    """The known region that differs from this one by a single slip in its letters; the number is ignored.
 
-    Nothing where all its words are those of other regions: AWS names new ones so.
+    None if all its words occur in other regions: AWS names new regions this way.
     """
     words = {word for one in known for word in _without_number(one).split("-")}
     if set(_without_number(region).split("-")) <= words and re.search("-[0-9]+$", region):
@@ -84,7 +84,7 @@ def _without_number(region: str) -> str:
 
 
 def _slips(word: str) -> Iterator[str]:
-    """The word itself, and what one letter too many, too few, changed, or in the other's place makes of it."""
+    """The word itself, and the word with one letter removed, added, changed, or swapped with the next."""
     yield word
     for place in range(len(word) + 1):
         begin, end = word[:place], word[place:]

@@ -1,4 +1,4 @@
-"""The schedules of a section: what they make of its options, and what is doubtful about several of them."""
+"""The schedules of a section: the options while they hold, and warnings about several schedules together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dynamic_dynamodb.decisions.schedules import Turn, When
 
 _YEAR, _WEEKS, _DAY = timedelta(days=366), timedelta(days=16), timedelta(days=1)
 _JUST_BEFORE = timedelta(microseconds=1)
-OWN = ("when", "time-zone")  # what a schedule has beside the options that it sets
+OWN = ("when", "time-zone")  # the options of the schedule itself
 _NAMES = {option.key: option.name for option in options.of_section(options.TABLE)}
 _KEYS = {name: key for key, name in _NAMES.items()}
 _MINIMUMS = tuple(f"min-provisioned-{axis}" for axis in AXES)
@@ -31,7 +31,7 @@ class Schedule:
     name: str
     zone: str
     when: When
-    options: Mapping[str, Any]  # that it sets, by name
+    options: Mapping[str, Any]  # the options that it sets, by name
 
     @classmethod
     def of(cls, name: str, values: Mapping[str, Any]) -> Schedule:
@@ -40,7 +40,7 @@ class Schedule:
         return cls(name, values["time_zone"], read(values["when"], values["time_zone"]), set_here)
 
     def told(self, now: datetime) -> str:
-        """For the reasons of decisions, while it holds: `schedule rush-hour until 22:00 America/New_York`."""
+        """How the reasons of decisions name it while it holds: `schedule rush-hour until 22:00 America/New_York`."""
         end = self.when.until(now)
         if end is None:
             return f"schedule {self.name}"
@@ -59,13 +59,13 @@ def local(moment: datetime, when: When) -> str:
 
 
 def unresolved(layers: Sequence[Mapping[str, Any]], merged: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a section, by name, without those that fall back to another option: a schedule may set that one."""
+    """The values of a section by name, except those that fall back to another option, which a schedule may set."""
     given = flattened(layers)
     return {name: merged[key] for _, name, key, fallback, _ in plan(options.TABLE) if name in given or not fallback}
 
 
 def outrank(section: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Set options of a section of the config dict, by key, whatever it and its schedules say."""
+    """Set options of a section of the config dict, by key, over the values of the section and its schedules."""
     section |= values
     for schedule in section["schedules"].values():
         schedule |= {key: value for key, value in values.items() if key in schedule}
@@ -75,12 +75,12 @@ def outrank(section: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Present:
-    """What holds between two moments."""
+    """The values between two moments."""
 
     since: datetime
     until: datetime
     values: Mapping[str, Any]  # of the section, as in the config dict
-    told: Mapping[str, str]  # by the key of an option: the schedule that sets it
+    told: Mapping[str, str]  # option key -> the schedule that sets it
 
 
 class Calendar:
@@ -91,14 +91,14 @@ class Calendar:
         self._schedules = [Schedule.of(name, values) for name, values in section["schedules"].items()]
 
     def present(self, now: datetime) -> Present:
-        """What holds now, and how long that is so."""
+        """The values now, and until when they hold."""
         holding = [one for one in self._schedules if one.when.holds(now)]
         values = merge(options.TABLE, [*(one.options for one in holding), self._section["unresolved"]])
         told = {_KEYS[name]: one.told(now) for one in reversed(holding) for name in one.options}
         return Present(now, self._changes(now), {**self._section, **values}, told)
 
     def _changes(self, now: datetime) -> datetime:
-        """When to look again; after a day at the latest."""
+        """When the next schedule begins or ends; after a day at the latest."""
         found = [one.when.until(now) or one.when.next_beginning(now) for one in self._schedules]
         return min([now + _DAY, *(moment for moment in found if moment is not None)])
 
@@ -107,11 +107,11 @@ class Calendar:
         return min((begin for begin in begins if begin is not None), default=None)
 
 
-# What the configuration tells of several schedules
+# Warnings about several schedules
 
 
 class Source(Protocol):
-    """A section of the file: a schedule, as it is written."""
+    """A section of the file that is a schedule."""
 
     @property
     def header(self) -> str: ...
@@ -124,7 +124,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Written:
-    """A schedule of a file that can be used."""
+    """A valid schedule of a file."""
 
     source: Source
     when: When
@@ -145,9 +145,9 @@ class Written:
 
 
 def turns(written: Sequence[Written], now: datetime, *, alone: bool) -> list[Turn]:
-    """How the schedules of a section take turns, over a year and where there are dates further ahead.
+    """Which schedules of a section hold when, over a year and around dates further ahead.
 
-    `alone`: it is enough to know once when a single one holds.
+    `alone`: for a single schedule, one time at which it holds is enough.
     """
     whens = [one.when for one in written]
     if alone and len(whens) == 1:
@@ -165,7 +165,7 @@ Finding = tuple[str, int, int]  # the option, and the lines of the two schedules
 
 
 def lower_minimums(held: Sequence[Written], at: datetime) -> Iterator[tuple[Finding, str]]:
-    """Minimums that keep a later schedule's greater one from its effect, and what to say if that was not so before."""
+    """Minimums that take precedence over a later schedule's greater minimum, with the text of the warning."""
     for name in _MINIMUMS:
         setters = [(one, one.source.values[name]) for one in held if one.sets(name)]
         for (first, low), (later, high) in itertools.product(setters[:1], setters[1:]):
@@ -178,7 +178,7 @@ def lower_minimums(held: Sequence[Written], at: datetime) -> Iterator[tuple[Find
 
 
 def clashes(values: Mapping[str, Any], held: Sequence[Written], at: datetime) -> Iterator[tuple[Finding, str]]:
-    """Minimums of one schedule above the maximum of another, and what to say if that was not so before."""
+    """Minimums of one schedule above the maximum of another, with the text of the warning."""
     for axis in AXES:
         names = (f"min-provisioned-{axis}", f"max-provisioned-{axis}")
         least, most = (next((one for one in held if one.sets(name)), None) for name in names)
@@ -196,7 +196,7 @@ def clashes(values: Mapping[str, Any], held: Sequence[Written], at: datetime) ->
 def unheard(
     written: Sequence[Written], course: Sequence[Turn], merged: Mapping[tuple[int, ...], Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Schedules that begin while the maintenance windows let nothing through."""
+    """Warnings about schedules that begin outside the maintenance windows."""
     told: set[int] = set()
     before: tuple[int, ...] | None = None
     for at, holding in course:

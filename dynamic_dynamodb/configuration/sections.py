@@ -1,4 +1,4 @@
-"""The sections of the config dict, ready for the decisions: policies, windows, matchers, schedules."""
+"""The sections of the config dict in the form that decisions use: policies, windows, matchers, schedules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Section:
     windows: tuple[windows.Window, ...]
     gsis: Mapping[str, Section]
     matcher: Matcher  # of index names to `gsis`
-    calendar: Calendar | None = None  # where it has schedules
+    calendar: Calendar | None = None  # if it has schedules
     _seen: dict[str, tuple[Present, Section]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -40,7 +40,7 @@ class Section:
             Calendar(values) if values.get("schedules") else None,
         )
 
-    # Cached: each check asks for them several times, of each table and index.
+    # Cached: each check reads them several times per table and index.
     @cached_property
     def tracked(self) -> tuple[Policy, ...]:
         """The axes that follow a target utilization."""
@@ -52,7 +52,7 @@ class Section:
         return any(policy.may_alarm for policy in self.policies)
 
     def at(self, now: datetime) -> Section:
-        """With the options of the schedules that hold now above its own."""
+        """The section with the options of the schedules that hold now."""
         if self.calendar is None:
             return self
         seen = self._seen.get("")
@@ -62,7 +62,7 @@ class Section:
         return seen[1]
 
     def course(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, Section]]:
-        """What it is from when on: with the options of the schedules that hold then; the first from `start`."""
+        """The section over time: from each moment on, with the options of the schedules that hold; first at `start`."""
         moment = start
         while moment < end:
             yield moment, self.at(moment)
@@ -74,7 +74,7 @@ class Section:
         return replace(self, values=values, policies=(reads, writes), windows=_windows(values))
 
     def next_beginning(self, now: datetime) -> datetime | None:
-        """When the next schedule of its own, or of one of its indexes, begins."""
+        """When the next schedule of the section or of one of its indexes begins."""
         own = [] if self.calendar is None else [self.calendar.next_beginning(now)]
         found = [*own, *(gsi.next_beginning(now) for gsi in self.gsis.values())]
         return min((begin for begin in found if begin is not None), default=None)
@@ -85,9 +85,9 @@ def _windows(values: Mapping[str, Any]) -> tuple[windows.Window, ...]:
 
 
 def policy(section: Mapping[str, Any], axis: Axis, told: Mapping[str, str] | None = None) -> Policy:
-    """What a table or gsi section of the config dict says about one axis.
+    """The policy of one axis from a table or gsi section of the config dict.
 
-    `told`: by the key of an option, the schedule that sets it.
+    `told`: option key -> the schedule that sets it.
     """
     told = told or {}
     return Policy(

@@ -1,4 +1,4 @@
-"""What `--show-schedule` prints: which schedules hold now, and which begin and end in the next days."""
+"""The output of `--show-schedule`: the schedules that hold now, and those that begin or end in the next days."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOLDS, _ENDS, _BEGINS = "holds now", "ends", "begins"
 
 
 class _Event(NamedTuple):
-    """One row, sorted as they are: what holds now first; of what is at the same time, ends first."""
+    """One row. Rows sort by their fields: what holds now comes first, and at the same time ends precede beginnings."""
 
     later: bool
     at: datetime
@@ -35,8 +35,8 @@ def lines(tables: Mapping[str, Any], now: datetime, days: int) -> Iterator[str]:
         for event in _events(place, section, schedule, now, until)
     ]
     if not events:
-        what = "begins, ends or holds" if scheduled else "is there that begins, ends or holds"
-        yield f"no schedule {what} from {now:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
+        found = "no schedule" if scheduled else "the configuration has no schedules: none"
+        yield f"{found} begins, ends or holds from {now:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
         return
     rows = [_HEADINGS, *(event.row for event in sorted(events, key=lambda event: event[:4]))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
