@@ -172,8 +172,8 @@ def texts_in_lists() -> list[str]:
 
 
 def plain(markdown: str) -> str:
-    """Markdown sees no italics that begin with a `;` right after a word: on the page there is a blank between them."""
-    return collapsed(re.sub(r"( (?=\*;))?\*[^*]+\*", "*", markdown))
+    """Markdown needs a space before italics that begin with `;` or `,`; the log has none."""
+    return collapsed(re.sub(r"( (?=\*[;,]))?\*[^*]+\*", "*", markdown))
 
 
 # What must hold
