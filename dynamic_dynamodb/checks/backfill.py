@@ -80,7 +80,7 @@ class Backfill:
         try:
             thread.start()
         except RuntimeError as error:  # a limit on threads, which the checks need more
-            log.debug("the last %d days are not read yet: %s", _DAYS, error)
+            log.debug("cannot read the last %d days yet: %s", _DAYS, error)
         else:
             self._thread = thread
             log.info("reading the last %d days of %s from CloudWatch", _DAYS, _named(self._queue))

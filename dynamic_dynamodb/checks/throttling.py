@@ -102,9 +102,9 @@ class Lookout:
         if not self._on or not metrics:
             return ""
         seconds = max(interval, int(_HOUR.total_seconds()))
-        when = "in each of them" if seconds == interval else "once an hour"
+        when = "in each check" if seconds == interval else "once an hour"
         dollars = dollars_a_month(metrics, seconds)
-        return f"; {when} {metrics} more, for throttled events that no option looks at: ${dollars:.2f}"
+        return f"; plus {metrics} {when}, for throttled events that no option uses: ${dollars:.2f}"
 
     def look(self, jobs: Sequence[Job], statistics: Statistics, now: datetime) -> None:
         """Warn about ignored events, once per episode. What cannot be read is requested again in the next check."""

@@ -77,14 +77,14 @@ class Season:
         return greatest
 
     def _forget_up_to(self, slot: int) -> None:
-        """What these places of the ring held before is 15 days old."""
+        """Clear the places up to this slot, because their values are 15 days old."""
         first = slot if self._last is None else self._last + 1
         for gone in range(max(first, slot - _KEPT + 1), slot + 1):
             self._peaks[gone % _KEPT] = math.nan
         self._last = slot if self._last is None else max(self._last, slot)
 
     def _expected(self, now: int) -> tuple[Expected | None, Expected | None]:
-        """Soon and later; remembered, since a check asks for it more than once."""
+        """Soon and later; cached, because each check needs it more than once."""
         key = now, self._newest
         if self._known[0] != key:
             self._known = key, self._look(now)

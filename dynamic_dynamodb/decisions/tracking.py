@@ -100,7 +100,7 @@ class Situation:
     def expects_far_less_than(self, load: Fraction) -> bool:
         """Whether floats are precise enough to see that less is expected. Usually they are, and exact sums are slow.
 
-        The error of their sums of 15 minutes is less than a billionth.
+        The relative error of their sums of 15 minutes is less than a billionth.
         """
         limit = float(load)
         doubt = _BILLIONTH * (sum(self.minutes.consumed[-2 * _SLOPE :]) + limit) * float(self.reach)
