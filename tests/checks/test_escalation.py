@@ -165,7 +165,7 @@ def test_each_topic_once_that_any_section_subscribes_now(when: str, names: Seque
     for refuses in (DENIED, DENIED, {}):
         watched.check(refuses)
     about = [(one.topic[-1], str(one.subject).rpartition(": ")[2]) for one in watched.scene.world.messages]
-    assert about == [(name, text) for text in ("1 check in a row failed", "over") for name in names]
+    assert about == [(name, text) for text in ("1 check in a row failed", "recovered") for name in names]
 
 
 def test_what_could_not_be_published_is_tried_again_and_not_sent_twice() -> None:
@@ -196,7 +196,7 @@ def test_an_end_that_nobody_heard_of_is_not_told_into_the_next_episode() -> None
     watched.check(NO_TOPICS)
     watched.said("++")
     told = [str(one.subject).rpartition(": ")[2] for one in watched.scene.world.messages]
-    assert told == ["3 checks in a row failed", "3 checks in a row failed", "over"]
+    assert told == ["3 checks in a row failed", "3 checks in a row failed", "recovered"]
 
 
 def test_a_new_configuration_may_name_others() -> None:
