@@ -314,9 +314,9 @@ def test_files_that_cannot_be_put_back(place: Place) -> None:
     place.configure(interval=1)
     pid = place.start()
     place.folder.rename(place.home / "elsewhere")
-    place.wait_for("until it is put back, another daemon can be started beside this one")
+    place.wait_for("until it is back, a second daemon can be started")
     place.wait_for(CHECKED, count=len(place.lines("looked at")) + 2)
-    assert len(place.lines("until it is put back")) == 1
+    assert len(place.lines("until it is back")) == 1
     place.folder.mkdir()
     until(place.pid_file().exists)
     assert place.pid() == pid
