@@ -1,7 +1,7 @@
 """The command line: flags in, exit code out.
 
-`--help` and `--version` answer from here, before anything slow is imported;
-everything else is commands.py's.
+`--help` and `--version` are answered here, before anything slow is imported.
+Everything else is in commands.py.
 """
 
 import argparse
@@ -40,14 +40,14 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         try:
             return _main(sys.argv[1:] if argv is None else argv)
         finally:
-            sys.stdout.flush()  # here, where a full disk can be told, and not when Python ends
+            sys.stdout.flush()  # now, while a full disk can still be reported, not when Python ends
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of --show-config has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         _discard_output()
         return 0
     except OSError as error:
-        # What the program itself opens is looked after where it is opened; this is a disk that is full.
+        # Code that opens files handles their errors. What arrives here is a full disk.
         _discard_output()
         tell(_reason(error), "error")
         return FAILED
@@ -63,14 +63,14 @@ def _reason(error: OSError) -> str:
 
 
 def _open_missing_streams() -> None:
-    """Where the caller closed one (`2>&-`), the next file to be opened would take its place."""
+    """Open /dev/null for a stream that the caller has closed (`2>&-`): the next opened file would take its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - for the life of the program
 
 
 def _discard_output() -> None:
-    """What could not be written shall not be tried again, and complained of, when Python ends."""
+    """Redirect stdout to /dev/null, so that Python does not try to write the rest, and complain, when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -91,7 +91,7 @@ def _main(argv: "Sequence[str]") -> int:
 
 class _Parser(argparse.ArgumentParser):
     def print_help(self, file: "Any" = None) -> None:
-        # argparse's own ignores a disk that is full.
+        # The one of argparse ignores a full disk.
         (file or sys.stdout).write(self.format_help())
 
     def error(self, message: str) -> "NoReturn":
@@ -100,12 +100,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all declared flags. It checks and converts nothing: config.py does, for flags and file alike."""
+    """The parser of all declared flags. It neither checks nor converts values: the loader does, for flags and file."""
     made = _Parser(
         prog=PROGRAM,
         usage=_USAGE.rstrip(),
         description="Scales the provisioned throughput of DynamoDB tables and their global secondary indexes "
-        "up and down, from what CloudWatch says was consumed and throttled.",
+        "up and down, according to the consumption and throttling that CloudWatch reports.",
         epilog=_EXAMPLES,
         formatter_class=_Formatter,
         argument_default=argparse.SUPPRESS,
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _reworded(message: str) -> str:
-    """What argparse found wrong, in our words; in its own where it has others than these."""
+    """An error message of argparse in our words; messages without our words are kept."""
     if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): expected one argument", message):
         option = next(option for option in options.OPTIONS if option.flag == found[1])
         return f"{found[1]}: has no value; write {found[1]} {_metavar(option)}"
@@ -133,7 +133,7 @@ def _reworded(message: str) -> str:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Wraps texts, but keeps the examples' lines."""
+    """Wraps texts, but keeps the lines of the examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if text.startswith("examples:"):
@@ -148,7 +148,7 @@ def _add_flag(group: "Any", option: options.Option) -> None:
         group.add_argument(*names, dest=option.name, action="store_true", help=help_text)
         return
     more: dict[str, Any] = {"nargs": "?", "const": option.alone} if option.alone else {}
-    if option.name == "config":  # several of them can be simulated
+    if option.name == "config":  # --simulate takes several
         more = {"action": "append"}
     group.add_argument(*names, dest=option.name, metavar=_metavar(option), help=help_text, **more)
 
@@ -175,7 +175,7 @@ def _help(option: options.Option) -> str:
 
 
 def _parse(argv: "Sequence[str]") -> "tuple[dict[str, str | bool], list[str], list[str]]":
-    """The flags that were given, by option name; all files of --config; and the words that are none of ours."""
+    """The given flags by option name, all files of --config, and the unknown words."""
     namespace, unknown = parser().parse_known_args(argv)
     flags = vars(namespace)
     files = flags.pop("config", [])

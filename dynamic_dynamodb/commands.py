@@ -1,6 +1,6 @@
-"""What the command line asked for: load the configuration, compose the rooms, run them.
+"""Runs a command: loads the configuration, connects the rooms, and runs them.
 
-Exit codes: 0; 1 something failed; 2 flags or configuration; 130 on Ctrl-C.
+Exit codes: 0 success; 1 failure; 2 flags or configuration; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from dynamic_dynamodb.output.terminal import tell
 from dynamic_dynamodb.process import Runner
 
 OK, FAILED, MISUSED = 0, 1, 2
-_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")  # of the environment
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")  # environment variables
 
 
 def run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequence[str] = ()) -> int:
-    """Do what the flags (option name -> value) say; returns the exit code.
+    """Run the command of the flags (option name -> value); returns the exit code.
 
-    `unknown` are the words of the command line that are no flags, `files` all
-    that --config names: the flags have the last one.
+    `unknown` are the words of the command line that are not flags, `files` all
+    files of --config, of which the flags have the last one.
     """
     logs.make_safe()
     _hide_environment()
@@ -49,14 +49,14 @@ def run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequence
         tell(str(error), "error")
         return FAILED
     except OSError:
-        raise  # a full disk, which cli.py tells
+        raise  # a full disk, which cli.py reports
     except Exception:
         logging.getLogger(logs.NAME).exception("ended by an unexpected error")
         return FAILED
 
 
 def _hide_environment() -> None:
-    """The secrets that come from there shall be in no message, be it about a proxy or a header that cannot be sent."""
+    """Mask the secrets of the environment in all messages, such as those about a proxy or a header."""
     for name, value in os.environ.items():
         if name in _SECRETS:
             hide(name, value)
@@ -103,7 +103,7 @@ def _print(configuration: Configuration, document: Callable[[dict[str, Any]], di
 
 
 def _policy(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The IAM policy; the default region is only where the program would look, so it narrows nothing."""
+    """The IAM policy. The default region does not restrict it, because no region was set."""
     general = config["global"]
     if general["region_from"] == regions.DEFAULT_FROM:
         general = {**general, "region": None}
@@ -120,9 +120,9 @@ def _show_schedule(configuration: Configuration) -> int:
 
 
 def _problems(unknown: Sequence[str]) -> list[str]:
-    """What to say of words that are no flags of ours.
+    """The problems with unknown words of the command line.
 
-    A word after a mistyped flag is its value, and may be a secret: it is not repeated.
+    A word after a mistyped flag is its value and may be a secret, so it is not quoted.
     """
     problems: list[str] = []
     for word in unknown:
@@ -134,13 +134,13 @@ def _problems(unknown: Sequence[str]) -> list[str]:
 
 
 def _find_region(general: dict[str, Any], warn: Callable[[str], None]) -> None:
-    """Where neither flag, file nor environment sets a region: that of the profile, or else the default.
+    """Set the region of the profile, or else the default, if neither flag, file nor environment has set one.
 
-    Raises ConfigError where there is no such region.
+    Raises ConfigError if there is no such region.
     """
     if general["region"] is not None:
         return
-    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and most have a region in file or environment
+    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and rarely needed
 
     region, profile = connection.profile_region(general["profile"])
     if region is None:
@@ -156,13 +156,13 @@ def _find_region(general: dict[str, Any], warn: Callable[[str], None]) -> None:
 
 
 def _ask_boto(profile: str | None) -> tuple[Collection[str], bool]:
-    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and most regions are known without it
+    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow; most regions are known without it
 
     return connection.known_regions(), connection.sets_endpoint(profile)
 
 
 def _connect(general: dict[str, Any], stopping: Callable[[], bool]) -> Clients:
-    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow, and not for --show-config
+    from dynamic_dynamodb.aws import connection  # noqa: PLC0415 - slow; --show-config does not need it
 
     _find_region(general, partial(logging.getLogger(logs.NAME).warning, "%s"))
     return connection.connect(general, stopping)
@@ -177,7 +177,7 @@ _WITHOUT_EFFECT = (
 
 
 def _only_simulated(flags: Mapping[str, str | bool], files: Sequence[str]) -> list[str]:
-    """What --simulate alone knows."""
+    """Problems with flags that need --simulate."""
     of_group = [option for option in options.OPTIONS if option.group == options.SIMULATION_GROUP]
     given = [option for option in of_group if option.name in flags]
     problems = [f"{option.flag}: needs --simulate" for option in given]
@@ -187,7 +187,7 @@ def _only_simulated(flags: Mapping[str, str | bool], files: Sequence[str]) -> li
 
 
 def _simulate(flags: Mapping[str, str | bool], problems: list[str], files: Sequence[str]) -> int:
-    from dynamic_dynamodb.rehearsal import command  # noqa: PLC0415 - slow, and not for those who scale
+    from dynamic_dynamodb.rehearsal import command  # noqa: PLC0415 - slow; scaling does not need it
     from dynamic_dynamodb.rehearsal.rehearse import Scheme  # noqa: PLC0415
 
     problems += [f"--{name}: cannot be combined with --simulate" for name in _WITHOUT_EFFECT if name in flags]
@@ -204,7 +204,7 @@ def _simulate(flags: Mapping[str, str | bool], problems: list[str], files: Seque
 
 
 def _load_all(flags: Mapping[str, str | bool], problems: Sequence[str], files: Sequence[str]) -> list[Configuration]:
-    """A configuration for each file, or the one of the flags. Raises ConfigError with the problems of all of them."""
+    """The configuration of each file, or that of the flags. Raises ConfigError with all their problems."""
     found: list[str] = []
     loaded = []
     for number, path in enumerate(files or [None]):
@@ -234,7 +234,7 @@ def _end(runner: Runner, code: int) -> int:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit without waiting for the reads that nobody waits for: Python would join their threads."""
+    """Exit without joining threads with abandoned reads, which Python would wait for."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -245,7 +245,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _look_at_daemon(flags: Mapping[str, str | bool], problems: Sequence[str]) -> int:
-    """Stop and status. They read no configuration: it may be broken by now."""
+    """Stop and status. They do not read the configuration, which may be invalid by now."""
     from dynamic_dynamodb.daemon import (  # noqa: PLC0415 - bring packages that only daemon mode needs
         daemonizer,
         pidfile,
@@ -263,7 +263,7 @@ def _look_at_daemon(flags: Mapping[str, str | bool], problems: Sequence[str]) ->
 
 
 def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
-    """start, restart and foreground; the configuration is checked before a daemon that runs is touched."""
+    """start, restart and foreground. The configuration is checked before a running daemon is stopped."""
     from dynamic_dynamodb.daemon import daemonizer, pidfile  # noqa: PLC0415 - bring packages that only daemon mode needs
 
     publisher.require(configuration)
@@ -292,7 +292,7 @@ def _daemon(configuration: Configuration, reload: Callable[[], Configuration]) -
 
 
 def _log_of(places: Mapping[str, Any]) -> str:
-    """Where a daemon logs to."""
+    """Where a daemon logs to, for a message."""
     if places["log_config_file"]:
         return f"logging as configured in {places['log_config_file']}"
     return f"logging to {places['log_file']}" if places["log_file"] else "nothing is logged"
@@ -309,7 +309,7 @@ def _load_from(base: Path, flags: Mapping[str, str | bool], problems: Sequence[s
 
 
 def _absolute(configuration: Configuration, base: Path) -> Configuration:
-    """With the paths of its file and log made absolute: a daemon's own folder is another."""
+    """Make the paths absolute, because a daemon changes its folder."""
     command, places, general = configuration.command, configuration.config["logging"], configuration.config["global"]
     paths = [(command, "config"), (places, "log_file"), (places, "log_config_file")]
     for values, key in [*paths, (general, "metrics_file"), (general, "metrics_prices")]:
@@ -319,7 +319,7 @@ def _absolute(configuration: Configuration, base: Path) -> Configuration:
 
 
 def _warn(configuration: Configuration) -> None:
-    """What the daemon's log may tell nobody."""
+    """Print the warnings on stderr too: the daemon's log may not exist, or not be read."""
     for warning in configuration.warnings:
         tell(warning, "warning")
     places = configuration.config["logging"]

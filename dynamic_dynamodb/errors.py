@@ -1,6 +1,7 @@
-"""What every room may raise, as exceptions with a sentence for the person who reads the log.
+"""The exceptions that every room may raise, each with a sentence for the reader of the log.
 
-Everything that this package raises on purpose derives from [DynamicDynamoDBError][]. What is AWS's is in aws/errors.py.
+All exceptions that this package raises on purpose derive from [DynamicDynamoDBError][]. Those of AWS are in
+aws/errors.py.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ class DynamicDynamoDBError(Exception):
 
 
 class ConfigError(DynamicDynamoDBError):
-    """The configuration cannot be used; `problems` holds every problem found, one line each."""
+    """The configuration cannot be used. `problems` has every problem found, one line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))

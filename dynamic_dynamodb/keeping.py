@@ -1,6 +1,6 @@
-"""What a process takes from the state file when it starts, and leaves in it after each check.
+"""Reads the state file at the start of a process, and writes it after each check.
 
-That is what was remembered of tables and indexes, whose tables these are, and the heartbeat.
+It has the remembered state of tables and indexes, whose tables these are, and the heartbeat.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from dynamic_dynamodb.output.masking import mask_url, safe
 
 log = logging.getLogger(logs.NAME)
 
-_LONG_AGO = 366 * 86_400.0  # seconds: a clock that was not set yet says 1970
-_MUCH = 2  # times the check-interval, or a part of it, that two runs are apart
+_LONG_AGO = 366 * 86_400.0  # seconds: a clock that has not been set shows 1970
+_MUCH = 2  # a rhythm of more than twice, or less than half of, the check-interval draws a warning
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the state file is. `told`: `status` looks there, so that a dry run writes its heartbeat, too."""
+    """Where the state file is. `told`: `status` reads it, so a dry run writes its heartbeat too."""
 
     path: Path | None = None
     told: bool = False
 
     @property
     def advice(self) -> str:
-        """Which option names it."""
+        """The option to look at if there is a problem."""
         return "see --pid-file-dir" if self.told else "see --state-file"
 
 
@@ -50,7 +50,7 @@ NOWHERE = Place()
 
 
 class Keeping:
-    """The state file in the hand of this process. What goes wrong with it is logged, and stops no check."""
+    """The state file, held by this process. Problems with it are logged and do not stop checks."""
 
     def __init__(self, place: Place, configuration: Configuration) -> None:
         command = configuration.command
@@ -58,9 +58,9 @@ class Keeping:
         self._once, self._dry_run = command["run_once"], command["dry_run"]
         self._writes = place.told or not self._dry_run
         self._lock: statefile.Lock | None = None
-        self._failing = False  # whether it cannot be written, which was said
-        self._begun: datetime | None = None  # the run before this one
-        self._found: dict[str, Any] = {}  # what a dry run leaves as it was
+        self._failing = False  # whether it cannot be written, which has been logged
+        self._begun: datetime | None = None  # when the previous run began
+        self._found: dict[str, Any] = {}  # the parts that a dry run leaves unchanged
         self._whose: dict[str, str | None] = {}
         self.heartbeat = Heartbeat(
             instance=command["instance"],
@@ -72,7 +72,7 @@ class Keeping:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from it. Raises DaemonError where another one has it."""
+        """Lock it against other processes. Raises DaemonError if another one has it."""
         if self._path is None or not self._writes:
             yield
             return
@@ -82,7 +82,7 @@ class Keeping:
     # At the start
 
     def begin(self, configuration: Configuration, record: Record) -> State:
-        """What an earlier process has left for this one; how its checks have gone is put into the record."""
+        """The state that an earlier process has written; the results of its checks go into the record."""
         state = State()
         self.go_by(configuration)
         try:
@@ -97,7 +97,7 @@ class Keeping:
         return state
 
     def go_by(self, configuration: Configuration) -> None:
-        """From now on; the region is known."""
+        """Use this configuration from now on. Its region must be known."""
         general = configuration.config["global"]
         self._whose = whose(general)
         self.heartbeat = replace(
@@ -162,7 +162,7 @@ class Keeping:
         self.write(state, record)
 
     def write(self, state: State, record: Record) -> None:
-        """Leave all this in the state file."""
+        """Write the state file."""
         if self._path is None or self._lock is None:
             return
         kept = self._found if self._dry_run else {"of": self._whose, "remembered": remembered.plain(state, record)}
@@ -174,7 +174,7 @@ class Keeping:
             self._fail(error)
 
     def renew(self) -> None:
-        """Before a check: keep the lock file fresh, and put back what was removed; /tmp is cleaned of old files."""
+        """Before a check: keep the lock file fresh, and put it back if it was removed, as old files in /tmp are."""
         try:
             if self._lock is not None:
                 self._lock.renew()
@@ -188,12 +188,12 @@ class Keeping:
 
 
 def whose(general: Mapping[str, Any]) -> dict[str, str | None]:
-    """Whose tables these are, by the [global] part of a config dict and the environment, without secrets.
+    """What identifies the owner of the tables, from the [global] part and the environment, without secrets.
 
-    Under another region, endpoint or account a name stands for another table.
+    In another region, endpoint or account, the same name is another table.
     """
     endpoint = general["endpoint_url"] or _set("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL")
-    # What comes with a session token is of a role, and another one every few hours.
+    # A key with a session token belongs to a role and changes every few hours.
     key = general["aws_access_key_id"] or (None if _set("AWS_SESSION_TOKEN") else _set("AWS_ACCESS_KEY_ID"))
     return {
         "region": general["region"],

@@ -1,4 +1,4 @@
-"""The scaler with all that it needs around it: signals, log, clients; and a new configuration on SIGHUP."""
+"""Runs the scaler with everything that it needs: signals, log, clients, and a new configuration on SIGHUP."""
 
 from __future__ import annotations
 
@@ -38,17 +38,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(logs.NAME)
 
 OK, FAILED = 0, 1
-_NEW_OBJECTS = 20_000  # that call for the garbage collector
-_LOOKS_AT_CLOCK = 60.0  # seconds: schedules begin by the wall clock, which may be set meanwhile
+_NEW_OBJECTS = 20_000  # that start the garbage collector
+_LOOKS_AT_CLOCK = 60.0  # seconds: schedules follow the wall clock, which may be set at any time
 
 
 class Runner:
-    """Checks once, or until told to end.
+    """Checks once, or until a signal ends it.
 
-    `connect` makes clients of the [global] part of a config dict (ConfigError),
-    which repeat no call when its `stopping` says so. `reload` is how SIGHUP reads
-    the configuration again (ConfigError too); without it SIGHUP ends the program.
-    `attached`: somebody may read stderr. `place`: where the state file is.
+    `connect` makes clients from the [global] part of a config dict; they do not repeat calls while its `stopping` is
+    true. `reload` reads the configuration again on SIGHUP; without it SIGHUP ends the program. Both raise ConfigError.
+    `attached`: stderr may have a reader. `place`: where the state file is.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Runner:
         self._watchdog = systemd.Watchdog()
         self._workers = Workers(self._signals.stopping, alive=self._watchdog.alive)
         self._connector = Workers(self._signals.stopping, threads=1)
-        self._moved = False  # whether the loop runs with a scaler that has been replaced
+        self._moved = False  # whether the scaler of the running loop has been replaced
         self._place = place
         self._publisher = Publisher(_now)
         self._account: str | None = None
@@ -77,7 +76,7 @@ class Runner:
 
     @property
     def abandoned(self) -> bool:
-        """Whether threads may still be reading what nobody waits for."""
+        """Whether threads may still be busy with abandoned reads."""
         return self._workers.abandoned or self._connector.abandoned
 
     def run(
@@ -85,18 +84,18 @@ class Runner:
         ready: Callable[[], None] = lambda: None,
         hold: Callable[[], AbstractContextManager[Hold | None]] = contextlib.nullcontext,
     ) -> int:
-        """Returns the exit code. `hold` takes the pid file; `ready` is called when all is set up.
+        """Returns the exit code. `hold` takes the pid file; `ready` is called when everything is set up.
 
-        Raises ConfigError, DaemonError where another process has the state file, and what `hold` raises, before
-        `ready`; and HeldError where another daemon took the name.
+        Before `ready`, raises ConfigError, DaemonError if another process has the state file, and the exceptions of
+        `hold`; later, HeldError if another daemon has taken the name.
         """
         handled = True
-        # In this order: the pid file appears when the signal handlers stand, and is gone when the work has ended.
+        # The order matters: the pid file appears after the signal handlers, and is removed when the work has ended.
         with self._signals, hold() as self._held, self._have_state_file():
             if self._held is not None:
                 self._signals.last_act = self._held.unlink
             try:
-                with contextlib.suppress(StoppedError):  # the signal is what ends the program, and tells its exit code
+                with contextlib.suppress(StoppedError):  # the signal ends the program and sets its exit code
                     self._set_up(ready)
                     try:
                         handled = self._check()
@@ -134,15 +133,15 @@ class Runner:
         systemd.sd_notify(systemd.READY)
 
     def _open_log(self, configuration: Configuration) -> None:
-        """Raises ConfigError; the log goes on as before then."""
+        """Raises ConfigError; the log is unchanged then."""
         command, header = configuration.command, partial(announcement.header, configuration)
         events.share(instance=command["instance"], dry_run=command["dry_run"])
         places = configuration.config["logging"]
         logs.set_up(places, dry_run=command["dry_run"], console=self._attached, header=header)
 
     def _clients(self, configuration: Configuration) -> Clients:
-        # By a worker: importing boto3 takes a while, and a signal shall end that, too. And always by the same one: the
-        # C library gives each thread a store of memory of its own, and clients made in any of them would fill them all.
+        # In a worker: importing boto3 takes a while, and a signal must be able to end that too. Always in the same one:
+        # the C library gives each thread its own memory arena, and clients made in all of them would fill them all.
         connect = partial(self._connect, stopping=self._signals.stopping)
         (clients,) = self._connector.map(connect, [configuration.config["global"]])
         return clients
@@ -173,7 +172,7 @@ class Runner:
         return True
 
     def _after(self, checked: Checked) -> None:
-        """What a check leaves behind, before the sleep. Whatever happens in it, the next check comes."""
+        """The work after a check, before the sleep. No error in it prevents the next check."""
         try:
             self._leave_behind(checked)
         except StoppedError:
@@ -197,14 +196,14 @@ class Runner:
         self._publish()
 
     def _tell_account(self) -> None:
-        """Once it is known, from the first tables that were described."""
+        """Log the account once it is known from the first described tables."""
         account = events.shared().get("account")
         if account and account != self._account:
             log.info("the tables belong to account %s", account)
         self._account = account
 
     def _keep_unfinished(self) -> None:
-        """Of a check that was ended by a signal: what it has changed and told; not what it had only begun to count."""
+        """Write the changes and messages of a check that a signal has ended, unless it had only begun to count."""
         if self._state.tally.decided:
             self._keeping.write(self._state, self._record)
 
@@ -212,16 +211,16 @@ class Runner:
         number, targets = self._scaler.observed()
         self._publisher.note(self._keeping.heartbeat, self._record, number, targets)
 
-    # What the loop asks for
+    # Called by the loop
 
     def stopping(self) -> bool:
-        """Whether this loop shall end: the program was told to, or the loop is to go on with another scaler."""
+        """Whether this loop has to end: because of a signal, or because another loop continues with a new scaler."""
         return self._signals.stopping() or self._moved
 
     def sleep(self, seconds: float) -> None:
-        """Sleep until the next check is due, and read the configuration again when told to.
+        """Sleep until the next check is due, and reload the configuration on SIGHUP.
 
-        Then see to the pid file: no check is made beside another daemon's.
+        Then renew the pid file: no check is made while another daemon has the name.
         """
         ended, left = time.monotonic(), seconds
         while left > 0 and not self._signals.stopping():
@@ -231,14 +230,14 @@ class Runner:
                 self._reload(self._load)
             left = self._scaler.pause(time.monotonic() - ended)
         if self._held is not None and not self._signals.stopping():
-            self._held.renew()  # in this order: who has taken the name has this file, too
+            self._held.renew()  # first: the process that has taken the name has the state file too
         if not self._signals.stopping():
             self._keeping.renew()
 
     # SIGHUP
 
     def _reload(self, load: Callable[[], Configuration]) -> None:
-        """Take over a new configuration from the next check on; a bad one is reported and the old one stays."""
+        """Use a new configuration from the next check on; an invalid one is reported, and the old one stays in use."""
         systemd.sd_notify(systemd.RELOADING)
         try:
             new = load()
@@ -260,12 +259,12 @@ class Runner:
         systemd.sd_notify(systemd.READY)
 
     def _stay(self, problems: Sequence[str]) -> None:
-        """With the old configuration; its log files are opened again all the same."""
+        """Keep the old configuration, but open its log files again."""
         old, more = self._configuration, tuple[str, ...]()
         try:
             self._open_log(old)
             _tell_header(old, "message")
-        except ConfigError as error:  # then the log goes on where it is
+        except ConfigError as error:  # the log continues as it is
             more = tuple(problem for problem in error.problems if problem not in problems)
         for problem in (*problems, *more):
             log.error("%s", problem, extra=events.about("reload"))
@@ -278,7 +277,7 @@ class Runner:
         if elsewhere:
             events.share(account=None)  # until tables have been described
             self._account = None
-        _tell_header(new, "message")  # the first line of a file that has just been opened
+        _tell_header(new, "message")  # the first line of a newly opened file
         log.info("SIGHUP: the configuration was read again", extra=events.about("reload"))
         for difference in changes.differences(old.config, new.config):
             log.info("SIGHUP: %s", difference, extra=events.about("reload"))
@@ -293,15 +292,15 @@ class Runner:
         self._keeping.go_by(new)
         self._keeping.write(self._state, self._record)
         self._publish()
-        replaced.close()  # no call is under way between two checks
+        replaced.close()  # no call is running between two checks
 
 
 def settle() -> None:
-    """What stands now lives as long as the configuration does: the garbage collector need not walk it again and again.
+    """Exempt the present objects from garbage collection: they live as long as the configuration.
 
-    It is some 70,000 objects, most of them botocore's models of the services, and each full collection walks them all.
-    What an earlier configuration has left, in cycles too, goes first. A check of many tables makes hundreds of
-    thousands of objects, few of them in cycles: collecting at every 700 of them was a quarter of its work.
+    There are about 70,000, most of them botocore's models of the services, and each full collection would walk them
+    all. Garbage of an earlier configuration is collected first. A check of many tables makes hundreds of thousands of
+    objects, few of them in cycles; collecting after every 700 of them took a quarter of its time.
     """
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     gc.unfreeze()

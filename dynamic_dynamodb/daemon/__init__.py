@@ -1,8 +1,8 @@
-"""One process a name: how it starts, is told to end, and says that it runs.
+"""One process per name: how it starts and stops, and how it reports that it runs.
 
 May import: output.
 
-Hands out: start, stop, restart, status and foreground around a callable (daemonizer), one live process a name
-(pidfile), signals as flags (signals), what systemd is told (systemd), what a process tells of itself after each check
-(heartbeat), and the file in which it leaves that, and more, for the next one (statefile). It knows nothing of DynamoDB.
+Hands out: start, stop, restart and foreground around a callable (daemonizer), `status` (status), one live process per
+name (pidfile), signals as flags (signals), messages to systemd (systemd), the state of a process after each check
+(heartbeat), and the file that keeps it and more for the next process (statefile). It knows nothing about DynamoDB.
 """

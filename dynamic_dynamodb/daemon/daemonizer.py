@@ -1,10 +1,10 @@
-"""Start, stop, restart and foreground around a callable, with one instance a name.
+"""Start, stop, restart and foreground around a callable, with one instance per name.
 
-Knows nothing of what the callable does. The callable, `body(ready)`, runs in
+It does not know what the callable does. The callable, `body(ready)`, runs in
 the daemon: it installs its signal handlers, takes `instance.hold()`, opens its
-logs, makes its clients, calls `ready()`, and then works until it is told to
-end. In this order: the pid file appears only when a signal sent to its pid is
-served, and whoever is refused the pid file has not touched the logs.
+logs, makes its clients, calls `ready()`, and then works until a signal ends it.
+The order matters: the pid file appears only when the process can handle
+signals, and a process that does not get the pid file has not touched the logs.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ Ready = Callable[[], None]
 Body = Callable[[Ready], int]
 
 _log = logging.getLogger(PROGRAM)
-_PAUSE = 0.02  # seconds between two looks at a daemon that is to end
-_TO_DETACH = 2.0  # seconds that a daemon to be may take to leave its parent, on a busy machine
-# What the daemon to be tells `start`, a line each; what does not begin with these is a reason why there will be none
-_GROUP, _READY = b"group ", b"ready"  # and its pid
+_PAUSE = 0.02  # seconds between two looks at a daemon that has to end
+_TO_DETACH = 2.0  # seconds that the new daemon may take to detach, on a busy machine
+# The messages of the new daemon to `start`, one per line. Any other line is a reason why the daemon does not start.
+_GROUP, _READY = b"group ", b"ready"  # each with a number: process group, pid
 TO_START = 30.0  # seconds
-TO_END = 120.0  # seconds: what is sent to AWS and has no answer yet may take 90, as deploy/ has it
+TO_END = 120.0  # seconds: a call to AWS without an answer may take 90, as in deploy/
 
 
-# The commands; each returns the exit code
+# The commands. Each returns the exit code
 
 
 def start(instance: Instance, body: Body, *, log: str = "", timeout: float = TO_START) -> int:
-    """Run `body` in a daemon. 0 when it called `ready()`; 1, and the reason on stderr, when it will not.
+    """Run `body` in a daemon. Returns 0 if it called `ready()`, else 1 with the reason on stderr.
 
-    `log`: where it logs to, for the line that says that it runs.
+    `log`: where it logs to, for the line that reports the start.
 
-    The daemon runs only if 0 is returned: one that is not ready in time is killed,
-    and one that nobody waits for any more ends by itself at `ready()`.
+    The daemon runs only if 0 is returned: a daemon that is not ready in time is
+    killed, and one whose `start` has ended ends by itself at `ready()`.
     """
     open_standard_streams()
     reader, writer = os.pipe()
@@ -67,7 +67,7 @@ def start(instance: Instance, body: Body, *, log: str = "", timeout: float = TO_
     birth = _Birth(child, reader)
     try:
         reasons = birth.wait(timeout)
-    except BaseException:  # Ctrl-C: no daemon that nobody knows of
+    except BaseException:  # Ctrl-C: leave no daemon behind that the user does not know about
         birth.kill()
         raise
     finally:
@@ -79,9 +79,9 @@ def start(instance: Instance, body: Body, *, log: str = "", timeout: float = TO_
 
 
 def stop(instance: Instance, *, timeout: float = TO_END, and_then: str = "") -> int:
-    """Tell the daemon to end, and wait until it has. 1, and its pid on stderr, when it does not end in time.
+    """Send SIGTERM to the daemon and wait for its end. Returns 1, with its pid on stderr, if it does not end in time.
 
-    `and_then` is what comes next, for the one who reads that nothing runs now.
+    `and_then`: the next step, for the end of the message.
     """
     open_standard_streams()
     try:
@@ -104,12 +104,12 @@ def stop(instance: Instance, *, timeout: float = TO_END, and_then: str = "") -> 
 
 
 def restart(instance: Instance, body: Body, *, log: str = "", timeout: float = TO_START, to_end: float = TO_END) -> int:
-    """`stop`, then `start`, also when nothing runs; not while the old daemon still does."""
+    """`stop`, then `start`, even if nothing runs; but not if the old daemon does not end."""
     return stop(instance, timeout=to_end, and_then="; starting it") or start(instance, body, log=log, timeout=timeout)
 
 
 def _not_running(instance: Instance) -> str:
-    """With the place where we looked: another --pid-file-dir is another daemon."""
+    """With the pid file that was checked: another --pid-file-dir is another daemon."""
     return f"instance {instance.name} is not running (pid file {instance.path})"
 
 
@@ -133,15 +133,15 @@ def foreground(body: Body) -> int:
 
 
 def _become_daemon(body: Body, writer: int) -> NoReturn:
-    """Detach, and run the body. Never returns into the frames of the program that was forked."""
+    """Detach, and run the body. Never returns to the code that forked."""
     code = FAILED
     starter = _Starter(writer)
     try:
-        # The signals that end a process end this one, silently and with nothing left behind,
-        # until the body has handlers; DaemonContext's own would raise SystemExit anywhere.
+        # Until the body has handlers, signals end this process silently, and nothing is left behind.
+        # The handler of DaemonContext would raise SystemExit anywhere.
         _unblock_signals()
         DaemonContext(
-            detach_process=True,  # its guess is wrong under service managers and in containers
+            detach_process=True,  # its own guess is wrong under service managers and in containers
             working_directory="/",
             umask=_safe_umask(),
             signal_map={},
@@ -149,7 +149,7 @@ def _become_daemon(body: Body, writer: int) -> NoReturn:
         ).open()
         starter.detached()
         code = _live(body, starter)
-    except BaseException as error:  # noqa: BLE001 - it is told to the one who can say it
+    except BaseException as error:  # noqa: BLE001 - `start` reports it
         starter.failed([f"the daemon cannot detach: {_describe(error)}"])
     finally:
         with contextlib.suppress(Exception):
@@ -158,18 +158,18 @@ def _become_daemon(body: Body, writer: int) -> NoReturn:
 
 
 class _Starter:
-    """Whoever waits for the body to be ready: `start`, behind a pipe, or nobody (None) in the foreground."""
+    """The process that waits for the body to be ready: `start`, over a pipe. In the foreground (None) there is none."""
 
     def __init__(self, writer: int | None) -> None:
         self._writer = writer
         self.waiting = True
 
     def detached(self) -> None:
-        """Say which processes to kill if this one hangs."""
+        """Report the process group to kill if this process hangs."""
         self._tell(_GROUP + b"%d\n" % os.getpgrp())
 
     def ready(self) -> None:
-        """Say that the daemon runs; a second time says nothing."""
+        """Report that the daemon runs; a second call does nothing."""
         if not self.waiting:
             return
         try:
@@ -179,7 +179,7 @@ class _Starter:
         self._let_go()
 
     def failed(self, reasons: list[str]) -> None:
-        """Say why there will be no daemon."""
+        """Report why the daemon does not start."""
         if self._writer is None:
             _fail(reasons)
         with contextlib.suppress(BrokenPipeError):
@@ -187,7 +187,7 @@ class _Starter:
         self._let_go()
 
     def ended(self, code: int) -> None:
-        """Say that the body has returned: an end to whom it is attached, a failure to `start`."""
+        """Report that the body has returned, which is a failure for `start`."""
         if self._writer is not None:
             self.failed([f"the daemon exited with code {code} before it was ready"])
 
@@ -203,7 +203,7 @@ class _Starter:
 
 
 def _live(body: Body, starter: _Starter) -> int:
-    """Run the body; its exit code. What it raises is told to the starter while that waits, and to the log after."""
+    """Run the body; returns its exit code. Its exceptions go to the starter while that waits, and to the log later."""
     try:
         code = body(starter.ready)
     except KeyboardInterrupt:
@@ -216,7 +216,7 @@ def _live(body: Body, starter: _Starter) -> int:
         else:
             _log.error("ended: %s", error)
         return FAILED
-    except Exception as error:  # noqa: BLE001 - the last place where anybody can say it
+    except Exception as error:  # noqa: BLE001 - the last place that can report it
         _log.exception("ended by an unexpected error")
         if starter.waiting:
             starter.failed([f"unexpected error: {_describe(error)}"])
@@ -233,16 +233,16 @@ def _describe(error: BaseException) -> str:
 
 
 class _Birth:
-    """What `start` knows of the daemon to be: its own child, which soon ends, and the pipe from the daemon."""
+    """The view of `start` on the new daemon: its own child, which soon ends, and the pipe from the daemon."""
 
     def __init__(self, child: int, reader: int) -> None:
         self._child = child
         self._reader = reader
         self._heard = b""
-        self.pid = 0  # of the daemon, when it is ready
+        self.pid = 0  # of the daemon, once it is ready
 
     def wait(self, timeout: float) -> list[str]:
-        """Why there will be no daemon; nothing when it is ready."""
+        """Why the daemon does not start; nothing if it is ready."""
         ended = self._listen(timeout)
         if not ended:
             group = self._group
@@ -257,26 +257,26 @@ class _Birth:
 
     @property
     def _group(self) -> int | None:
-        """The process group of the daemon, once it has said so in a whole line."""
+        """The process group of the daemon, once the whole line has arrived."""
         first, end, _ = self._heard.partition(b"\n")
         return int(first.removeprefix(_GROUP)) if end and first.startswith(_GROUP) else None
 
     def kill(self) -> None:
-        """Kill the daemon to be and all that it started: its process group, which came with its session."""
-        if not self._heard:  # it may have said which group that is, and not been heard yet, or be about to
+        """Kill the new daemon and everything that it started: its process group, which came with its session."""
+        if not self._heard:  # the line with the group may be on its way
             self._listen(_TO_DETACH, one_word=True)
         group = self._group
         with contextlib.suppress(ProcessLookupError):
-            # The first child stays ours until it is reaped, and the group's number taken while it has a member.
+            # Our child keeps its pid until it is reaped, and a group keeps its number while it has a member.
             if group is not None:
                 os.killpg(group, signal.SIGKILL)
             else:
                 os.kill(self._child, signal.SIGKILL)
-        self._listen(5)  # its end of the pipe closes when it is dead; the next start will not meet it
+        self._listen(5)  # its end of the pipe closes when it is dead, so the next start does not meet it
         self._reap()
 
     def _listen(self, timeout: float, *, one_word: bool = False) -> bool:
-        """Read until the daemon's end of the pipe is closed: after its message, or by its death."""
+        """Read until the daemon's end of the pipe is closed: after its message, or when it dies."""
         until = time.monotonic() + timeout
         poll = select.poll()
         poll.register(self._reader, select.POLLIN)
@@ -292,7 +292,7 @@ class _Birth:
         return False
 
     def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored the kernel has done it
+        with contextlib.suppress(ChildProcessError):  # if SIGCHLD is ignored, the kernel has reaped it
             os.waitpid(self._child, 0)
 
 
@@ -311,10 +311,10 @@ def _fail(reasons: list[str]) -> int:
 
 
 def open_standard_streams() -> None:
-    """Give /dev/null to the standard streams that were closed by whoever started the program.
+    """Open /dev/null for the standard streams that the caller of the program has closed.
 
-    Otherwise the next file opened becomes "stdout", and python-daemon fails on a
-    stream that Python has set to None.
+    Otherwise the next file that is opened becomes "stdout", and python-daemon
+    fails on a stream that Python has set to None.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
@@ -326,12 +326,12 @@ def open_standard_streams() -> None:
 
 
 def _unblock_signals() -> None:
-    """A launcher may have left signals blocked, and then nothing would ever end the daemon."""
+    """Unblock all signals: a launcher may have left them blocked, and then nothing could end the daemon."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _safe_umask() -> int:
-    """The user's umask, and 0o022 at least: nothing that others may write to."""
+    """The user's umask, but at least 0o022, so that others cannot write to new files."""
     user = os.umask(0o077)
     os.umask(user)
     return user | 0o022

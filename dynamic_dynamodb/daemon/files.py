@@ -1,6 +1,6 @@
-"""Files in a folder where anybody may put things, such as /tmp: opened, made and locked, and nothing planted is used.
+"""Opens, creates and locks files in folders that anybody can write to, such as /tmp, without using planted files.
 
-A file is its path and a descriptor to read it by, which is all that flock needs.
+A file is a path and a descriptor open for reading, which is enough for flock.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _ADVICE = "see --pid-file-dir"
 
 
 class DaemonError(DynamicDynamoDBError):
-    """The daemon cannot be started, stopped or looked at; one line for the user."""
+    """The daemon cannot be started, stopped or queried; one line for the user."""
 
 
 def problem(path: Path, what: str, error: BaseException | None = None, advice: str = "", kind: str = "") -> DaemonError:
-    """What is wrong with a file, why, and where to look."""
+    """The error for a file: what is wrong, why, and which option to look at."""
     kind = kind or (path.suffix[1:] if path.suffix in (".pid", ".lock") else "state")
     reason = f": {error.strerror}" if isinstance(error, OSError) else ""
     return DaemonError(f"{kind} file {path}: {what}{reason}" + (f" ({advice})" if advice else ""))
 
 
 def create(path: Path, advice: str = _ADVICE) -> None:
-    """An empty file, where there is nothing yet."""
-    # Not without O_EXCL: in a sticky folder the kernel may refuse O_CREAT for the file of another user.
+    """Create an empty file if there is none."""
+    # With O_EXCL: in a sticky folder the kernel may refuse O_CREAT for a file of another user.
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, _MODE))
     except FileExistsError:
@@ -43,14 +43,14 @@ def create(path: Path, advice: str = _ADVICE) -> None:
 
 
 def replace(path: Path, content: bytes, mode: int = _PRIVATE, kind: str = "") -> None:
-    """Put a new file of ours there: all of it, or what was there stays. Others may read it where `mode` says so."""
+    """Replace the file atomically: on failure the old one is unchanged. Others may read it if `mode` allows it."""
     new = path.with_name(f"{path.name}.new")
     try:
         _check_replaceable(path, kind)
         new.unlink(missing_ok=True)  # a crash may have left it
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         try:
-            os.fchmod(file, mode)  # whatever the umask
+            os.fchmod(file, mode)  # regardless of the umask
             while content:
                 content = content[os.write(file, content) :]
         finally:
@@ -63,7 +63,7 @@ def replace(path: Path, content: bytes, mode: int = _PRIVATE, kind: str = "") ->
 
 
 def _check_replaceable(path: Path, kind: str) -> None:
-    """A rename puts a file in the place of anything, a device or a pipe too; of a link, not of what it leads to."""
+    """Raises DaemonError for a device or a pipe, which a rename would replace. A link is replaced, not its target."""
     with contextlib.suppress(FileNotFoundError):
         mode = path.lstat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
@@ -72,7 +72,7 @@ def _check_replaceable(path: Path, kind: str) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, advice: str = _ADVICE) -> Iterator[int | None]:
-    """The file, for a look; None where there is none."""
+    """The file, open for reading; None if there is none."""
     file = _open(path, advice)
     try:
         yield file
@@ -82,7 +82,7 @@ def opened(path: Path, advice: str = _ADVICE) -> Iterator[int | None]:
 
 
 def locked(path: Path, advice: str = _ADVICE) -> int | None:
-    """The file, with our lock on it; None where somebody else has one, or there is no such file."""
+    """The file, locked by us; None if somebody else has locked it, or it does not exist."""
     file = _open(path, advice)
     if file is None or (_flock(path, file, fcntl.LOCK_EX, advice) and leads_to(path, file)):
         return file
@@ -91,12 +91,12 @@ def locked(path: Path, advice: str = _ADVICE) -> int | None:
 
 
 def is_locked(path: Path, file: int) -> bool:
-    """Whether somebody else has a lock like ours on the file; several may ask at the same time."""
+    """Whether somebody else has locked the file; several processes may ask at the same time."""
     return not _flock(path, file, fcntl.LOCK_SH)
 
 
 def leads_to(path: Path, file: int) -> bool:
-    """Whether the path is this file, still."""
+    """Whether the path still leads to this file."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(file))
     except OSError:
@@ -104,7 +104,7 @@ def leads_to(path: Path, file: int) -> bool:
 
 
 def open_to_all(path: Path, file: int) -> None:
-    """Give a file of ours its mode, whatever the umask; it must not be another file of ours by a second name."""
+    """Set the mode of a file of ours, regardless of the umask. Raises DaemonError for a hard link to another file."""
     found = os.fstat(file)
     if found.st_nlink > 1:
         raise problem(path, f"is a hard link to another file; remove it, or {_ADVICE}")
@@ -113,13 +113,13 @@ def open_to_all(path: Path, file: int) -> None:
 
 
 def read_pid(file: int) -> int | None:
-    """The number in the file; nine digits at most, so that every system call takes it, and never 0 or less."""
+    """The number in the file, above 0 and with at most nine digits, so that every system call accepts it."""
     found = re.fullmatch(rb"\s*0*([1-9][0-9]{0,8})\s*", os.pread(file, 64, 0))
     return int(found[1]) if found else None
 
 
 def sign(path: Path, file: int) -> None:
-    """Write our pid into a file that we have locked, for whoever meets the lock; a full disk does not matter."""
+    """Write our pid into a file that we have locked, for processes that meet the lock. A full disk does not matter."""
     with contextlib.suppress(OSError):
         writer = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
@@ -132,13 +132,13 @@ def sign(path: Path, file: int) -> None:
 
 
 def keep_fresh(file: int) -> None:
-    """Set the file's time to now; another user's stays as it is."""
+    """Set the file's time to now, if the file is ours."""
     with contextlib.suppress(OSError):
         os.utime(file)
 
 
 def _open(path: Path, advice: str) -> int | None:
-    """No link is followed, and no pipe waited for."""
+    """Open the file without following a link or waiting for a pipe."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a process tells of itself after each check: who it is, how the last check ended, and when the next is due."""
+"""The state of a process after each check: its identity, the result of the last check, and when the next is due."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from dynamic_dynamodb.output.moments import moment, written
 
-_INTERVALS = 3  # without a success that are too many
+_INTERVALS = 3  # without a success count as too old
 _LARGEST = 10**12
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Of one process. All moments are aware; `last` is said of the last check that has ended: before that, nothing."""
+    """The heartbeat of one process. All times are aware. `last_*` is about the last check that has ended, if any."""
 
     instance: str
     pid: int
@@ -28,35 +28,35 @@ class Heartbeat:
     last_ended: datetime | None = None
     last_took: float | None = None  # seconds
     last_succeeded: bool | None = None
-    last_error: str = ""  # what it failed on as a whole
-    looked_at: int = 0  # tables and indexes of the last check, as are the others
+    last_error: str = ""  # if the check failed as a whole
+    looked_at: int = 0  # tables and indexes in the last check, like the next three
     changed: int = 0
     left_alone: int = 0
     failed: int = 0
     failures_in_a_row: int = 0
-    last_success: datetime | None = None  # when the last check ended that succeeded, perhaps of an earlier process
+    last_success: datetime | None = None  # end of the last successful check, perhaps of an earlier process
     changes: int = 0  # since the start
-    next_due: datetime | None = None  # nobody knows with --run-once
+    next_due: datetime | None = None  # unknown with --run-once
 
     def age(self, now: datetime) -> float:
-        """Seconds since the last success; of a process that has none yet, since its start."""
+        """Seconds since the last success; before the first one, since the start of the process."""
         return (now - max(self.started, self.last_success or self.started)).total_seconds()
 
     def limit(self, max_age: int = 0) -> float:
-        """Seconds without a success that are still well: `max_age`, or three intervals and what a check takes."""
+        """Seconds without a success that are still healthy: `max_age`, or three intervals plus the last duration."""
         return max_age or _INTERVALS * self.interval + (self.last_took or 0.0)
 
     def too_old(self, now: datetime, max_age: int = 0) -> bool:
-        """Whether the last success is too long ago: what `--max-age` and /healthz go by."""
+        """Whether the last success is too long ago, for `--max-age` and /healthz."""
         return self.age(now) > self.limit(max_age)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The heartbeat for JSON."""
         return {one.name: _to_plain(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def of(cls, plain: object) -> Heartbeat:
-        """From what `plain` gave. Raises ValueError where it is anything else."""
+        """The reverse of `plain`. Raises ValueError for anything else."""
         if not isinstance(plain, Mapping):
             raise ValueError("the heartbeat is not an object")
         return cls(**{one.name: _of_plain(one.name, str(one.type), plain.get(one.name)) for one in fields(cls)})
@@ -80,5 +80,5 @@ def _of_plain(name: str, declared: str, value: object) -> Any:
 
 
 def _wild(value: object) -> bool:
-    """A number that counts nothing here; arithmetic would not take it either."""
+    """Whether this is a number that no field can have, and that arithmetic on it may not accept."""
     return isinstance(value, int | float) and not 0 <= value <= _LARGEST

@@ -1,4 +1,4 @@
-"""Recognise a running daemon of the original Dynamic DynamoDB, which has the same pid file and no lock."""
+"""Recognises a running daemon of the original Dynamic DynamoDB, which uses the same pid file but no lock."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _NAMES = {b"dynamic-dynamodb", b"dynamic_dynamodb"}
 
 
 def is_original(pid: int) -> bool:
-    """Whether the process is called dynamic-dynamodb and is none of ours, which have a lock file open."""
+    """Whether the process is called dynamic-dynamodb and is not ours: our processes have a lock file open."""
     try:
         words = [os.path.basename(word) for word in proc.words(pid)]  # noqa: PTH119 - of bytes
     except OSError:
-        return False  # where the system shows no command lines, nobody is taken for the original
+        return False  # if the system does not show command lines, no process is taken for the original
     interpreted = words[0].startswith((b"python", b"pypy"))
     return not _NAMES.isdisjoint(words[: 4 if interpreted else 1]) and not _is_ours(pid)
 
 
 def what_to_do(pid: int, path: Path) -> str:
-    """For whoever meets one, named by the pid file `path`."""
+    """The advice if the pid file `path` names such a process."""
     return (
         f"process {pid}, named in {path}, looks like the original Dynamic DynamoDB, and both would scale the same "
         f"tables; stop it with `kill {pid}`, then start this one. If it is something else, remove that file"

@@ -1,13 +1,13 @@
-"""One live process per name. The holder of a name has locked two files, and the kernel unlocks them when it ends.
+"""One live process per name. The holder of a name has locked two files, which the kernel unlocks when it ends.
 
-FOLDER/dynamic-dynamodb.NAME.lock decides who has the name. It is empty, and
-nothing of ours removes it: a lock on a file that was removed between open and
-flock would guard nothing. It may be anybody's: one that root left in a sticky
-/tmp locks nobody out.
+FOLDER/dynamic-dynamodb.NAME.lock decides which process has the name. It is
+empty, and this program never removes it: a lock on a file that was removed
+between open and flock protects nothing. It may belong to any user: a file that
+root left in a sticky /tmp locks nobody out.
 
-FOLDER/dynamic-dynamodb.NAME.pid tells who has the name, also to scripts. Only
-the holder writes and removes it, and always makes it anew. A number in a file
-that is not locked, or not open in that process, is a leftover or a trick.
+FOLDER/dynamic-dynamodb.NAME.pid names the holder, for scripts too. Only the
+holder writes and removes it, and always creates a new one. A number in a file
+that is not locked, or not open in that process, is a leftover or a forgery.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dynamic_dynamodb.daemon.files import DaemonError
 _log = logging.getLogger("dynamic-dynamodb")
 NAME = "[A-Za-z0-9._-]+"
 _PAUSE = 0.02  # seconds between two tries
-_PATIENCE = 2.0  # seconds; a process that looks, has just begun or is about to end needs less
+_PATIENCE = 2.0  # seconds; a process that queries, has just started or is about to end needs less
 
 
 class HeldError(DaemonError):
@@ -45,16 +45,16 @@ class Instance:
         if not re.fullmatch(NAME, name):
             raise DaemonError(f"--instance {name!r}: may contain only letters, digits, '.', '_' and '-'")
         self.name = name
-        # Absolute, since the daemon's working folder is another than the user's.
+        # Absolute, because the daemon's working folder is not the user's.
         self.path = Path(folder).absolute() / f"dynamic-dynamodb.{name}.pid"
         self.lock_path = self.path.with_suffix(".lock")
         self.state_path = self.path.with_suffix(".state")
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[Hold]:
-        """Have the name, and a pid file with this process's pid in it. Raises DaemonError when another has the name.
+        """Take the name, and write a pid file. Raises DaemonError if another process has the name.
 
-        The pid file is gone at the end, but the lock is kept until the process ends: `stop` waits for that.
+        At the end the pid file is removed, but the lock is kept until the process ends, which `stop` waits for.
         """
         held = Hold(self)
         try:
@@ -64,7 +64,7 @@ class Instance:
 
     @contextlib.contextmanager
     def holder(self) -> Iterator[Process | None]:
-        """The live process that has the name, while somebody looks at it."""
+        """The live process that has the name, with its pid file open; None if there is none."""
         until = time.monotonic() + _PATIENCE
         while True:
             with self.named() as found:
@@ -80,37 +80,37 @@ class Instance:
 
     @contextlib.contextmanager
     def named(self) -> Iterator[Process | None]:
-        """The process that the pid file names, whoever that may be now, but for this one."""
+        """The process that the pid file names, whatever it is now; None if it is this process."""
         with files.opened(self.path) as file:
             pid = None if file is None else files.read_pid(file)
             yield Process(pid, self.path, file) if file is not None and pid and pid != os.getpid() else None
 
     def original(self) -> str | None:
-        """What to do about a live process of the original, where the pid file names one."""
+        """The advice if the pid file names a live process of the original."""
         with self.named() as found:
             return original.what_to_do(found.pid, self.path) if found and original.is_original(found.pid) else None
 
 
 class Process(NamedTuple):
-    """A process that a pid file names, and that file, open."""
+    """A process that a pid file names, with that file open."""
 
     pid: int
     path: Path
     file: int
 
     def holds(self) -> bool:
-        """Whether the process has locked the file: then it has the name."""
+        """Whether the process has locked the file, and so has the name."""
         return not self.ended() and proc.has_open(self.pid, self.file)
 
     def ended(self) -> bool:
-        """Whether one that had the name has ended: its lock is free, also when it is a zombie that nobody reaps."""
+        """Whether the process that had the name has ended: its lock is free, even if it is a zombie."""
         return not files.is_locked(self.path, self.file)
 
     def terminate(self) -> None:
         """Send SIGTERM.
 
-        The process was seen to hold the file a moment ago. Its pid cannot be a
-        stranger's by now: the kernel gives all other pids first.
+        The process held the file a moment ago. Its pid cannot belong to another
+        process yet: the kernel uses all other pids first.
         """
         try:
             os.kill(self.pid, signal.SIGTERM)
@@ -121,19 +121,19 @@ class Process(NamedTuple):
 
 
 class Hold:
-    """The name in the hand of this process."""
+    """The name, held by this process."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._pid = os.getpid()
-        self._failing = False  # whether the files cannot be put back, which was said
+        self._failing = False  # whether the files cannot be put back, which has been logged
         self._lock = _patiently(self._take, instance.lock_path)
         self._file = _patiently(self._write, instance.path)
 
     def renew(self) -> None:
-        """Keep the files' times fresh, and put back what was removed: /tmp is cleaned of what is ten days old.
+        """Keep the files' times fresh, and put back removed files: /tmp is often cleaned of files of ten days.
 
-        Raises HeldError where another daemon took the name in the meantime.
+        Raises HeldError if another daemon has taken the name.
         """
         try:
             self._lock = self._put_back(self._instance.lock_path, self._lock, self._take)
@@ -147,7 +147,7 @@ class Hold:
             self._failing = True
 
     def _put_back(self, path: Path, file: int, make: Callable[[], int | None]) -> int:
-        """The file, or a new one where it was removed."""
+        """The file, or a new one if it was removed."""
         if files.leads_to(path, file):
             files.keep_fresh(file)
             return file
@@ -164,8 +164,8 @@ class Hold:
             _log.warning("pid file %s: cannot be removed: %s", self._instance.path, error.strerror)
 
     def unlink(self) -> None:
-        """Remove the pid file without a word, as a signal handler may. Raises OSError."""
-        # Else this is a fork of the holder, or somebody removed the file and what is there now is another's.
+        """Remove the pid file without logging, as a signal handler has to. Raises OSError."""
+        # Otherwise this is a fork of the holder, or the file was removed and another process has made its own.
         if os.getpid() == self._pid and files.leads_to(self._instance.path, self._file):
             self._instance.path.unlink()
 
@@ -181,7 +181,7 @@ class Hold:
         return file
 
     def _write(self) -> int | None:
-        """A new pid file, locked; what a crash has left, or anybody has put, makes room. With the lock file only."""
+        """A new pid file, locked, in place of any leftover or planted one. Only for the owner of the lock file."""
         self._refuse_second()
         path = self._instance.path
         try:
@@ -191,8 +191,8 @@ class Hold:
             what = f"belongs to user {owner} and cannot be replaced"
             raise files.problem(path, what, error, "see --instance") from error
         try:
-            PIDLockFile(str(path)).acquire(timeout=0)  # O_EXCL and mode 0644: it never opens what is there
-        except AlreadyLocked:  # somebody who cannot be one of us was quicker
+            PIDLockFile(str(path)).acquire(timeout=0)  # O_EXCL and mode 0644: it never opens an existing file
+        except AlreadyLocked:  # a process that is not ours was faster
             return None
         except LockFailed as error:
             raise files.problem(path, "cannot be created", error.__context__, "see --pid-file-dir") from error

@@ -1,4 +1,4 @@
-"""What the system shows of another process, in /proc. Not every system has one, and not everybody may look."""
+"""What /proc shows of another process. Not every system has it, and not every user may read it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def since(pid: int) -> datetime | None:
-    """When the process began; None where the system does not show it."""
+    """When the process started; None if the system does not show it."""
     try:
-        # In clock ticks after the boot; the command before it, in parentheses, may hold anything.
+        # In clock ticks after the boot. The command before it, in parentheses, may contain anything.
         began = int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return None
@@ -21,12 +21,12 @@ def since(pid: int) -> datetime | None:
 
 
 def words(pid: int) -> list[bytes]:
-    """The command line of the process. Raises OSError where the system does not show it."""
+    """The command line of the process. Raises OSError if the system does not show it."""
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
 def open_files(pid: int) -> list[tuple[Path, os.stat_result]]:
-    """Path and stat of each file that the process has open. Raises OSError where the system does not show them."""
+    """Path and stat of each file that the process has open. Raises OSError if the system does not show them."""
     found = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
@@ -35,9 +35,9 @@ def open_files(pid: int) -> list[tuple[Path, os.stat_result]]:
 
 
 def has_open(pid: int, file: int) -> bool:
-    """Whether the process lives and has this file, of which we have a descriptor, open as well.
+    """Whether the process is alive and has the file of our descriptor open too.
 
-    Where the system does not show it, that it lives must do. Nobody may signal another user's process anyway.
+    If the system does not show open files, being alive is enough: signalling another user's process fails anyway.
     """
     ours = os.fstat(file)
     try:

@@ -1,8 +1,8 @@
 """Signals as plain flags, and a sleep that they end.
 
-`threading.Event.set()` in a handler that lands inside the main thread's
-`Event.wait()` hangs for good (measured on Python 3.10 and 3.13), so the
-handlers set a number and Python writes to a pipe that the sleep listens to.
+`threading.Event.set()` in a handler that interrupts the main thread in
+`Event.wait()` hangs forever (measured on Python 3.10 and 3.13), so the handlers
+set a number, and Python writes to a pipe that the sleep listens to.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 
 NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_AGAIN = 2.0  # seconds after which a signal to end is a second one: `timeout` and shells send one twice, at once
-_LONGEST = 86_400.0  # seconds of one wait; select() takes no more than fits its timeval
+_AGAIN = 2.0  # seconds after which a signal counts as a second one: `timeout` and shells send one twice at once
+_LONGEST = 86_400.0  # seconds of one wait; select() accepts only what fits into its timeval
 
 
 def _nothing() -> None:
-    """Unless there is something to do."""
+    """The default last act."""
 
 
 class Signals:
     """A context in which these signals are noted instead of ending the program at once.
 
-    All of them tell it to end; but where it `reloads`, SIGHUP tells it to read its
-    configuration again. Otherwise SIGHUP means that the terminal is gone. Who
-    tells it again, at least 2 s later, does not want to wait for what is under
-    way: that ends it at once, with the exit code that the signal itself gives. All that is done before is
-    `last_act`, which may wait for nothing: no lock, no thread, no log.
+    Each of them ends the program, except that with `reloads` SIGHUP makes it read its configuration again. Without
+    `reloads`, SIGHUP means that the terminal is gone. A second signal, at least 2 s after the first, ends the program
+    at once, with the exit code of that signal. Only `last_act` is done before that; it must not wait for anything: no
+    lock, no thread, no log.
 
-    What the caller had us ignore stays ignored: nohup, and scripts for their
-    background jobs. But a daemon is spoken to by SIGTERM and SIGHUP, whoever started it.
+    A signal that the caller ignores stays ignored, as with nohup and background jobs of scripts. But with `reloads`,
+    that is in a daemon, SIGTERM and SIGHUP are always handled.
     """
 
     def __init__(self, *, reloads: bool = False) -> None:
@@ -72,19 +71,19 @@ class Signals:
             try:
                 self.last_act()
             finally:
-                os._exit(128 + number)  # nothing else is sure to end: a thread, a lock or a buffer may be what hangs
+                os._exit(128 + number)  # any other exit may hang too: on a thread, a lock or a buffer
 
     def reload_asked(self) -> bool:
-        """Whether SIGHUP has come since this was last asked."""
+        """Whether SIGHUP has come since the last call."""
         asked, self._reload = self._reload, False
         return asked
 
     def stopping(self) -> bool:
-        """Whether the program was told to end."""
+        """Whether a signal to end has come."""
         return self.received is not None
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, or return at once when the program is told to end or to reload."""
+        """Sleep; return at once when a signal to end or to reload comes."""
         until = time.monotonic() + seconds
         while not self.stopping() and not self._reload:
             left = until - time.monotonic()
@@ -95,5 +94,5 @@ class Signals:
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, as shells have it; 0 otherwise."""
+        """130 after Ctrl-C, as in shells; 0 otherwise."""
         return 130 if self.received == signal.SIGINT else 0

@@ -1,6 +1,6 @@
-"""The state file: what a process leaves for the next one and for `status`. JSON, and of its owner alone.
+"""The state file, which a process writes for the next one and for `status`. JSON, readable by its owner only.
 
-One process at a time has it: the one that has locked FILE.lock, which stays for good, as a pid file's lock does.
+One process at a time uses it: the one that has locked FILE.lock, which is never removed, like the lock of a pid file.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from dynamic_dynamodb.daemon import files
 
 VERSION = 1
-_LARGEST = 64 * 2**20  # bytes; 2,000 tables with an index each take less than one of these
+_LARGEST = 64 * 2**20  # bytes; 2,000 tables with an index each take less than 1 MB
 _OTHERS_WRITE = 0o022
 
 
 def read(path: Path, owner: int, advice: str = "") -> dict[str, Any] | None:
-    """What `write` has put there, which must be this user's; None where there is nothing.
+    """The document that `write` has put there, in a file of this user; None if there is no file.
 
-    Raises DaemonError where it is anything else, which nobody should go by. `advice`: which option names it.
+    Raises DaemonError if the file is anything else and cannot be trusted. `advice`: which option names it.
     """
     with files.opened(path, advice) as file:
         if file is None:
@@ -54,13 +54,13 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Replace the state file, all at once. Raises DaemonError; then the old one is still there."""
+    """Replace the state file atomically. Raises DaemonError; the old one is unchanged then."""
     text = json.dumps({"version": VERSION, **document}, separators=(",", ":"), allow_nan=False)
     files.replace(path, text.encode())
 
 
 class Lock:
-    """FILE.lock, in the hand of this process. Raises DaemonError where another one has it."""
+    """FILE.lock, held by this process. Raises DaemonError if another process has it."""
 
     def __init__(self, path: Path, advice: str) -> None:
         self._state = path
@@ -82,12 +82,12 @@ class Lock:
         return f"process {pid}" if pid else "another process"
 
     def check(self) -> None:
-        """Raises DaemonError where the file was removed, and another process has made its own."""
+        """Raises DaemonError if the file was removed and another process has made its own."""
         if os.path.lexists(self._path) and not files.leads_to(self._path, self._file):
             raise files.problem(self._state, f"{self._holder()} is using it")
 
     def renew(self) -> None:
-        """Keep the file's time fresh, and put it back where it was removed. Raises DaemonError."""
+        """Keep the file's time fresh, and put the file back if it was removed. Raises DaemonError."""
         if files.leads_to(self._path, self._file):
             files.keep_fresh(self._file)
         else:
@@ -100,7 +100,7 @@ class Lock:
 
 @contextlib.contextmanager
 def held(path: Path, advice: str) -> Iterator[Lock]:
-    """Have the state file. Raises DaemonError where another process has it."""
+    """Hold the state file. Raises DaemonError if another process has it."""
     lock = Lock(path, advice)
     try:
         yield lock

@@ -1,6 +1,6 @@
-"""What `--daemon status` says of the instances of a folder, by their pid files and the heartbeats in their state files.
+"""`--daemon status`: the instances of a folder, from their pid files and the heartbeats in their state files.
 
-It reads no configuration, which may be broken by now.
+It does not read the configuration, which may be invalid by now.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from dynamic_dynamodb.output.moments import written
 from dynamic_dynamodb.output.terminal import PROGRAM, tell
 from dynamic_dynamodb.output.wording import count
 
-RUNS, TOO_OLD, NOT_RUNNING, UNKNOWN = 0, 1, 3, 4  # exit codes; 3 and 4 are what LSB says of `status`
+RUNS, TOO_OLD, NOT_RUNNING, UNKNOWN = 0, 1, 3, 4  # exit codes; 3 and 4 as LSB defines them for `status`
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of an instance. `running` is None where that cannot be told, and `problem` says why."""
+    """What is known about an instance. `running` is None if that is unknown; `problem` has the reason."""
 
     instance: Instance
     running: bool | None
-    pid: int | None = None  # of one that ended without cleaning up, too
+    pid: int | None = None  # also of a process that ended without cleaning up
     since: datetime | None = None
     heartbeat: Heartbeat | None = None
     problem: str = ""
 
     def code(self, now: datetime, max_age: int | None) -> int:
-        """The exit code for this instance alone."""
+        """The exit code for this instance."""
         if self.running is None:
             return UNKNOWN
         if not self.running:
@@ -60,9 +60,9 @@ def status(
     as_json: bool = False,
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> int:
-    """Say how an instance of the folder is, or how all are; returns the exit code.
+    """Print the status of one instance of the folder, or of all; returns the exit code.
 
-    `max_age`: seconds since the last success that are not too many; 0: by the heartbeat; None: any number.
+    `max_age`: allowed seconds since the last success; 0: the limit of the heartbeat; None: no limit.
     """
     open_standard_streams()
     instances = [Instance(name, folder)] if name is not None else list(_instances(folder))
@@ -78,13 +78,13 @@ def status(
 
 
 def _code(reports: Sequence[Report], now: datetime, max_age: int | None) -> int:
-    """That of the default instance, if there is one; else 0 if all is well with all of them."""
+    """The exit code of the default instance if there is one, else the highest of all."""
     codes = {report.instance.name: report.code(now, max_age) for report in reports}
     return codes.get("default", max(codes.values()))
 
 
 def _instances(folder: Path) -> Iterator[Instance]:
-    """Those that left a pid file or a state file in the folder; where there is none, the default one."""
+    """The instances with a pid file or a state file in the folder; if there are none, the default instance."""
     file = re.compile(rf"dynamic-dynamodb\.({NAME})\.(pid|state)")
     try:
         found = {match[1] for name in os.listdir(folder) if (match := file.fullmatch(name))}  # noqa: PTH208
@@ -97,7 +97,7 @@ def _instances(folder: Path) -> Iterator[Instance]:
 
 
 def look(instance: Instance) -> Report:
-    """At the pid file, at the process, and at the heartbeat that it has left."""
+    """Reads the pid file, the process, and its heartbeat."""
     try:
         with instance.holder() as found:
             if found is not None:
@@ -123,7 +123,7 @@ def _not_running(instance: Instance) -> Report:
 
 
 def _heartbeat(instance: Instance, owner: int) -> tuple[Heartbeat | None, str]:
-    """The heartbeat in the state file, or why there is none."""
+    """The heartbeat in the state file, or None and why there is none."""
     try:
         document = statefile.read(instance.state_path, owner)
         if document is None:
@@ -135,11 +135,11 @@ def _heartbeat(instance: Instance, owner: int) -> tuple[Heartbeat | None, str]:
         return None, f"state file {instance.state_path}: is damaged: {error}"
 
 
-# How it is said
+# Output
 
 
 def _plain(report: Report, now: datetime, max_age: int) -> dict[str, Any]:
-    """As JSON has it."""
+    """The report for JSON."""
     heartbeat = report.heartbeat if report.running else None
     return {
         "instance": report.instance.name,
@@ -191,7 +191,7 @@ def _sentence(report: Report, now: datetime, max_age: int | None) -> Iterator[st
 
 
 def _why_not(report: Report) -> str:
-    """With the place where we looked: another --pid-file-dir is another daemon."""
+    """With the pid file that was checked: another --pid-file-dir is another daemon."""
     if report.pid is not None:
         return f"is not running: it ended without cleaning up (pid file {report.instance.path}, process {report.pid})"
     return f"is not running (pid file {report.instance.path})"
@@ -212,5 +212,5 @@ def _last_check(heartbeat: Heartbeat, now: datetime) -> str:
 
 
 def _time(moment: datetime, now: datetime) -> str:
-    """In UTC; with the date where that is another."""
+    """In UTC, with the date if it is not today."""
     return f"{moment:%H:%M:%S UTC}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M:%S UTC}"

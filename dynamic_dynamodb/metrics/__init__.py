@@ -1,7 +1,7 @@
-"""What the program tells a monitoring system: metrics in Prometheus's format, and whether it is well.
+"""Data for monitoring systems: metrics in Prometheus's format, and the health of the program.
 
 May import: aws, checks, configuration, daemon, decisions, output.
 
 Hands out: the metrics of a process, served and written to a file after each check (publisher). Behind it, `families`
-declares each metric once, `exposition` words them, and `server` answers HTTP. prometheus-client is an optional extra.
+declares each metric once, `exposition` renders them, and `server` answers HTTP. prometheus-client is optional.
 """

@@ -1,4 +1,4 @@
-"""The metrics in Prometheus's text format, by prometheus-client. It is an optional extra: imported where asked for."""
+"""Renders metrics in Prometheus's text format with prometheus-client, an optional extra that is imported on demand."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def require(option: str) -> None:
-    """Raises ConfigError without a prometheus-client that works."""
+    """Raises ConfigError if there is no working prometheus-client."""
     try:
-        import prometheus_client  # noqa: F401, PLC0415 - need not be there
+        import prometheus_client  # noqa: F401, PLC0415 - optional
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "prometheus_client":
             how = f"`{sys.executable} -m pip install prometheus-client`, or `pip install '.[metrics]'` in the checkout"
@@ -28,8 +28,8 @@ def require(option: str) -> None:
 
 
 def render(now: Situation) -> bytes:
-    """All metrics, as one scrape has them."""
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - need not be there
+    """All metrics, for one scrape."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - optional
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(now))
@@ -41,7 +41,7 @@ class _Collector:
         self._now = now
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: no name needs to be kept from others, since there are none."""
+        """Nothing: there are no other collectors whose names could clash."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -49,7 +49,7 @@ class _Collector:
 
 
 def _metric(family: Family, now: Situation) -> Metric:
-    from prometheus_client.metrics_core import Metric  # noqa: PLC0415 - need not be there
+    from prometheus_client.metrics_core import Metric  # noqa: PLC0415 - optional
 
     made = Metric(PREFIX + family.name, family.help, family.kind)
     for labels, value in family.values(now):

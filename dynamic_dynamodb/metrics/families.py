@@ -24,13 +24,13 @@ Sample = tuple[Labels, float]
 
 @dataclass(frozen=True)
 class Situation:
-    """All that there is to tell, after a check."""
+    """The data of all metrics, after a check."""
 
     heartbeat: Heartbeat
     record: Record
     targets: Mapping[Target, Observed]
-    check: int  # the number of the last one
-    calls: Mapping[tuple[str, str], int]  # to AWS since the start, by operation and outcome
+    check: int  # the number of the last check
+    calls: Mapping[tuple[str, str], int]  # calls to AWS since the start, by operation and outcome
     general: Mapping[str, Any]  # [global] of the config dict
     dry_run: bool
     prices: Prices
@@ -41,7 +41,7 @@ Values = Callable[[Situation], Iterator[Sample]]
 
 @dataclass(frozen=True)
 class Family:
-    """One metric. The name of a counter ends in `_total` when it is exposed."""
+    """One metric. The exposed name of a counter ends in `_total`."""
 
     name: str
     kind: str  # gauge, counter or info
@@ -59,7 +59,7 @@ class Family:
 
 
 def _one(value: Callable[[Situation], float | None]) -> Values:
-    """A metric without labels; None is absent."""
+    """A metric without labels; it is absent if the value is None."""
 
     def values(now: Situation) -> Iterator[Sample]:
         found = value(now)
@@ -75,7 +75,7 @@ def _checks(now: Situation) -> Iterator[Sample]:
 
 
 def _calls(now: Situation) -> Iterator[Sample]:
-    """Those that there are none of are 0: Prometheus sees no increase of what was not there before."""
+    """With 0 for calls that were not made: Prometheus does not see the first increase of a new series."""
     for operation in OPERATIONS:
         for outcome in OUTCOMES:
             yield (operation, outcome), now.calls.get((operation, outcome), 0)
@@ -108,7 +108,7 @@ def _labels(target: Target, *more: str) -> Labels:
 
 
 def _each_axis(value: Callable[[Situation, Observed, int], float | None]) -> Values:
-    """A metric of an axis of each table and index, by the number of the axis; None is absent."""
+    """A metric of each axis of each table and index; `value` gets the number of the axis, and None is absent."""
 
     def values(now: Situation) -> Iterator[Sample]:
         for target, observed in now.targets.items():

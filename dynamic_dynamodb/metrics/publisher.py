@@ -32,7 +32,7 @@ _JSON = "application/json"
 
 
 def require(configuration: Configuration) -> None:
-    """Raises ConfigError where metrics are asked for and cannot be made."""
+    """Raises ConfigError if metrics are configured but cannot be made."""
     general = configuration.config["global"]
     for option in ("metrics-port", "metrics-file"):
         if general[option.replace("-", "_")]:
@@ -46,7 +46,7 @@ def require(configuration: Configuration) -> None:
 
 
 class Publisher:
-    """Nothing is rendered, and no port taken, where the configuration asks for no metrics."""
+    """Publishes metrics. Without metrics in the configuration, it renders nothing and opens no port."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -57,7 +57,7 @@ class Publisher:
         self._general: Mapping[str, Any] = {}
 
     def go_by(self, configuration: Configuration) -> None:
-        """Serve as this configuration says. Raises ListenError, and goes on as before, where the port cannot be had."""
+        """Apply this configuration. Raises ListenError if the port is not available; the old one stays in use then."""
         general = configuration.config["global"]
         once = configuration.command["run_once"]
         self._listen(general["metrics_address"], None if once else general["metrics_port"])
@@ -66,13 +66,13 @@ class Publisher:
         self._prices = prices.read(path) if path else prices.BUILT_IN
 
     def note(self, heartbeat: Heartbeat, record: Record, check: int, targets: Mapping[Target, Observed]) -> None:
-        """What is to be told from now on: the last check had this number."""
+        """Publish these values from now on. `check` is the number of the last check."""
         self._heartbeat = heartbeat
         if self._server is None and not self._general["metrics_file"]:
             return
         try:
             self._render(heartbeat, record, check, targets)
-        except Exception:  # whatever it is, the checks go on
+        except Exception:  # no error here may stop the checks
             log.exception("the metrics were not updated: unexpected error")
 
     def _render(self, heartbeat: Heartbeat, record: Record, check: int, targets: Mapping[Target, Observed]) -> None:
@@ -87,11 +87,11 @@ class Publisher:
             self._prices,
         )
         self._text = exposition.render(now)
-        if heartbeat.last_ended is not None:  # before, what an earlier process has written tells more
+        if heartbeat.last_ended is not None:  # before that, the file of an earlier process says more
             self._write()
 
     def close(self) -> None:
-        """Serve nothing more."""
+        """Stop serving."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -100,7 +100,7 @@ class Publisher:
         old = self._server
         if (old and (old.address, old.port)) == (port and (address, port)):
             return
-        if old is not None and port == old.port:  # another address: as long as we listen, it may be taken by us
+        if old is not None and port == old.port:  # another address: our own socket may block it
             old.close()
             try:
                 self._server = Server(address, port, self._answer)
@@ -133,6 +133,6 @@ class Publisher:
             well = not self._heartbeat.too_old(self._clock())
             status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
             return Answer(status, _JSON, json.dumps(self._heartbeat.plain()).encode() + b"\n")
-        if path in _PATHS:  # the port is taken first of all, so that `--daemon start` can tell where it is not free
+        if path in _PATHS:  # the port is opened first of all, so that `--daemon start` can report that it is in use
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"starting\n")
         return Answer(HTTPStatus.NOT_FOUND, _TEXT, b"/metrics and /healthz\n")

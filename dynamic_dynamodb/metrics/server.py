@@ -1,4 +1,4 @@
-"""A small HTTP server in one thread: it answers scrapers, and nobody can make it hang."""
+"""A small HTTP server in one thread that answers scrapers, and that no client can make hang."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from dynamic_dynamodb.output.wording import reason
 
 log = logging.getLogger("dynamic-dynamodb")
 
-PATIENCE = 10.0  # seconds that a connection may take, whatever it does
-MOST = 32  # connections at a time; others wait until one of these has ended
+PATIENCE = 10.0  # seconds that a connection may take in total
+MOST = 32  # connections at a time; others wait until one of them has ended
 _LONGEST = 8192  # bytes of a request
-_QUEUE = 64  # connections that the system keeps for us meanwhile
-_PAUSE = 1.0  # seconds without accepting any, where the system has no file left for one
-_TO_END = 2.0  # seconds that the thread has to end
+_QUEUE = 64  # connections that wait in the system
+_PAUSE = 1.0  # seconds without accepting connections after the system had no file descriptor for one
+_TO_END = 2.0  # seconds that the thread may take to end
 _OTHER_PORT, _OTHER_ADDRESS = "; choose another port", "; set metrics-address to an address of this machine"
 _REMEDIES = {
     errno.EADDRINUSE: _OTHER_PORT,
     errno.EACCES: _OTHER_PORT,
     errno.EADDRNOTAVAIL: _OTHER_ADDRESS,
-    errno.EAFNOSUPPORT: _OTHER_ADDRESS,  # there is no IPv6
+    errno.EAFNOSUPPORT: _OTHER_ADDRESS,  # no IPv6
 }
 
 
 class ListenError(DynamicDynamoDBError):
-    """The port cannot be had, or no thread for it."""
+    """The port is not available, or no thread can be started for it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _Connection:
 
 
 class Server:
-    """Listens from the beginning. `answer` is given the path of a GET, in the server's own thread."""
+    """Listens once it is made. `answer` gets the path of a GET, in the server's own thread."""
 
     def __init__(self, address: str, port: int, answer: Callable[[str], Answer], *, patience: float = PATIENCE) -> None:
         """Raises ListenError."""
@@ -73,7 +73,7 @@ class Server:
             raise ListenError(f"metrics-port: the system cannot start a thread for it: {error}") from error
 
     def close(self) -> None:
-        """Answer nothing more, and give the port up."""
+        """Stop answering, and release the port."""
         self._closing = True
         with contextlib.suppress(OSError):
             self._wake.send(b".")
@@ -115,7 +115,7 @@ class Server:
     def _accept(self) -> None:
         try:
             accepted, _ = self._listener.accept()
-        except BlockingIOError:  # it has gone again
+        except BlockingIOError:  # the client is gone already
             return
         except OSError as error:
             log.debug("metrics: no connection accepted: %s", reason(error))
@@ -131,13 +131,13 @@ class Server:
             done = self._send(connection) if connection.left else self._receive(connection)
         except BlockingIOError:
             return
-        except OSError:  # whoever asked has gone
+        except OSError:  # the client is gone
             done = True
         if done:
             self._drop(connection)
 
     def _receive(self, connection: _Connection) -> bool:
-        """Take what has come. Returns whether that is all."""
+        """Read what has arrived. Returns whether the connection is finished."""
         got = connection.socket.recv(_LONGEST)
         connection.asked += got
         if b"\r\n\r\n" in connection.asked or len(connection.asked) >= _LONGEST:
@@ -146,14 +146,14 @@ class Server:
         return not got
 
     def _send(self, connection: _Connection) -> bool:
-        """Send what the system takes. Returns whether that was all."""
+        """Send what the system accepts. Returns whether that was the rest."""
         first = connection.left[0]
         sent = connection.socket.send(first)
         connection.left = [part for part in (first[sent:], *connection.left[1:]) if len(part)]
         return not connection.left
 
     def _answered(self, asked: bytes) -> tuple[bytes, bytes]:
-        """Head and body. The body is everybody's, and not copied."""
+        """Head and body. The body is shared by all connections, and not copied."""
         words = asked.partition(b"\r\n")[0].split()
         if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
             answer, method = Answer(HTTPStatus.BAD_REQUEST, "text/plain", b"not a request\n"), b""

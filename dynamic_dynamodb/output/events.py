@@ -1,4 +1,4 @@
-"""What a line of the log is about, as data, for the programs that read it."""
+"""The content of a log line as data, for programs that read the log."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 Event = Literal[
-    "message",  # a line that is none of these
+    "message",  # a line without a more specific event
     "start",
     "reload",
     "stop",
-    "check",  # the line that each check ends with
+    "check",  # the last line of each check
     "decision",
     "change",
     "refused",
@@ -20,19 +20,19 @@ Event = Literal[
 ]
 Facts = Mapping[str, Any]
 
-# As global as the log is.
+# Global, like the log.
 _shared: dict[str, Any] = {}
 _wanted = False
 
 
 def want(wanted: bool) -> None:
-    """Whether anybody reads facts; in a log of text nobody does, and they take their time."""
+    """Whether facts are logged. A text log has none, and collecting them takes time."""
     global _wanted  # noqa: PLW0603
     _wanted = wanted
 
 
 def share(**facts: Any) -> None:
-    """What all lines have in common from now on: the instance, say, or the number of the check. None is nothing."""
+    """Set facts of all lines from now on, such as the instance or the number of the check. None removes a fact."""
     _shared.update(facts)
 
 
@@ -43,7 +43,7 @@ def shared() -> Facts:
 def about(
     event: Event, target: tuple[str, str | None] | None = None, more: Callable[[], Facts] = dict, **facts: Any
 ) -> dict[str, Any] | None:
-    """For `extra` of a call that logs: the event, its table and index, and facts; `more` is asked if it is wanted."""
+    """`extra` for a logging call: event, table, index, and facts; `more` is called only if they are logged."""
     if not _wanted:
         return None
     table, index = target or (None, None)

@@ -1,4 +1,4 @@
-"""The folder of a log file, which other processes and other users may write to as well."""
+"""The folder of a log file, which other processes and users may write to."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TO_LOCK = 5.0  # seconds: a rotation takes a moment
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """While no other process that logs to a file of this folder rotates it, as far as folders can be locked there.
+    """Keep other processes from rotating a log file of this folder, if the file system can lock folders.
 
-    Raises BlockingIOError where somebody holds the lock for long.
+    Raises BlockingIOError if another process holds the lock for long.
     """
     try:
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:  # names can be changed in a folder that cannot be read
+    except PermissionError:  # files can be renamed in a folder that cannot be read
         yield
         return
     try:
@@ -43,12 +43,12 @@ def _lock(folder: int) -> None:
             if time.monotonic() > end:
                 raise BlockingIOError(errno.EAGAIN, "another process holds a lock on its folder") from None
             time.sleep(0.01)
-        except OSError:  # a file system without such locks, as NFS
+        except OSError:  # a file system without such locks, such as NFS
             return
 
 
 def rename_to_free(path: str, dated: str) -> None:
-    """Give the file the name with the date, or else the first free one of NAME.2, NAME.3 and so on."""
+    """Rename the file to the name with the date, or else to the first free name of NAME.2, NAME.3 and so on."""
     for number in itertools.count(1):
         new = dated if number == 1 else f"{dated}.{number}"
         with contextlib.suppress(FileExistsError):
@@ -57,7 +57,7 @@ def rename_to_free(path: str, dated: str) -> None:
 
 
 def _rename(path: str, new: str) -> None:
-    """Raises FileExistsError where there is such a file, also one that another process makes at this moment."""
+    """Raises FileExistsError if the new name exists, even if another process creates it at this moment."""
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         os.rename(path, new)  # noqa: PTH104
@@ -67,11 +67,11 @@ def _rename(path: str, new: str) -> None:
 
 
 def refuse_planted(path: Path) -> None:
-    """Raises PermissionError for a file or a link that another user left where anybody may leave one, as in /tmp.
+    """Raises PermissionError for a file or link of another user in a folder that anybody can write to, such as /tmp.
 
-    A link would lead what we write into a file of ours; a file of another's is that user's to read and to change.
-    Linux can refuse both itself (fs.protected_symlinks, fs.protected_regular), and then without a moment between
-    look and use; not all systems have that switched on.
+    A link could redirect our log into another file of ours, and the owner of a file can read and change it. Linux can
+    refuse both itself (fs.protected_symlinks, fs.protected_regular), without a gap between check and use, but not all
+    systems have that enabled.
     """
     try:
         owner, folder = path.lstat().st_uid, path.parent.stat()

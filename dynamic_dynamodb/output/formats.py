@@ -1,4 +1,4 @@
-"""The two forms of a line of the log: text for people, JSON for programs."""
+"""The two formats of a log line: text for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.records import FORMAT, trace
 from dynamic_dynamodb.output.terminal import painted
 
-DRY = "dryrun - "  # before the text of each line of a dry run
+DRY = "dryrun - "  # prefix of each line of a dry run
 
 
 def formatter(form: str, *, console: bool = False) -> logging.Formatter:
-    """The one for `log-format`."""
+    """The formatter for `log-format`."""
     if form == "json":
         return Json()
     return _Painted(FORMAT) if console else logging.Formatter(FORMAT)
 
 
 class _Painted(logging.Formatter):
-    """The level in its colour, where stderr shows colours."""
+    """Text with the level in colour, if stderr shows colours."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         level = record.levelname
@@ -34,11 +34,11 @@ class _Painted(logging.Formatter):
         try:
             return super().formatMessage(record)
         finally:
-            record.levelname = level  # the log file's line is made of the same record
+            record.levelname = level  # the log file formats the same record
 
 
 class Json(logging.Formatter):
-    """One object a line, whatever is logged, in ASCII."""
+    """One JSON object per line, in ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
         traceback = record.exc_text or (trace(record.exc_info) if record.exc_info else None)
@@ -50,9 +50,9 @@ class Json(logging.Formatter):
             "message": record.getMessage().removeprefix(DRY),
             **facts,
             **events.shared(),
-            **facts,  # which come first, and count more
+            **facts,  # again: they come first and take precedence over the shared ones
         }
-        # A traceback is safe to show, and the only text that may have several lines.
+        # A traceback is safe to show already. It is the only text that may have several lines.
         return json.dumps({**_plain(line), **({"traceback": traceback} if traceback else {})}, allow_nan=False)
 
 
@@ -63,7 +63,7 @@ def _utc(seconds: float) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it: what is not known is left out, text is safe to show, and a number is one that JSON can hold."""
+    """The value for JSON: unknown facts are left out, text is safe to show, and numbers are finite."""
     if isinstance(value, Mapping):
         plain = {str(key): _plain(inner) for key, inner in value.items()}
         return {key: inner for key, inner in plain.items() if inner is not None}
@@ -77,7 +77,7 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: Any) -> float | str | None:
-    """A fraction or a float, to a thousandth."""
+    """A fraction or a float, rounded to a thousandth; None if it is not finite."""
     try:
         number = round(float(value), 3)
     except OverflowError:

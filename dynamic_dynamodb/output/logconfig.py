@@ -1,4 +1,4 @@
-"""A logging configuration file of the user's, in the form of Python's logging: taken over, and undone."""
+"""Applies a logging configuration file of the user, in the format of Python's logging, and undoes it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from dynamic_dynamodb.output.wording import one_line, reason
 
 
 class _Loggers:
-    """What all loggers are like at this moment, as far as a logging configuration file can change it."""
+    """The present state of all loggers, as far as a logging configuration file can change it."""
 
     def __init__(self) -> None:
         self._were = {one: (one.level, one.propagate, one.disabled, list(one.handlers)) for one in _loggers()}
 
     def restore(self) -> None:
-        """Make them like that again."""
+        """Restore this state."""
         for one in _loggers():
             level, one.propagate, one.disabled, handlers = self._were.get(one, (logging.NOTSET, True, False, []))
             one.setLevel(level)
             one.handlers[:] = handlers
 
     def go_on(self) -> None:
-        """Restore them after fileConfig has closed their handlers: a file is opened again by its next line."""
+        """Restore this state after fileConfig has closed the handlers; the next line opens a file again."""
         self.restore()
         for *_, handlers in self._were.values():
             for handler in handlers:
                 if isinstance(handler, logging.FileHandler):
-                    handler.mode = "a"  # one that was to begin an empty file ("w") would write no more
+                    handler.mode = "a"  # with "w" it would not write again
 
 
 def _loggers() -> list[logging.Logger]:
@@ -41,12 +41,12 @@ def _loggers() -> list[logging.Logger]:
     return [logging.root, *(one for one in named if isinstance(one, logging.Logger))]
 
 
-_before_file: _Loggers | None = None  # while a logging configuration file is in force
+_before_file: _Loggers | None = None  # set while a logging configuration file is in force
 
 
 def forget() -> None:
-    """Undo what a logging configuration file has set."""
-    global _before_file  # noqa: PLW0603 - as global as the loggers are
+    """Undo the settings of a logging configuration file."""
+    global _before_file  # noqa: PLW0603 - global, like the loggers
     if _before_file is not None:
         of_file = {handler for one in _loggers() for handler in one.handlers}
         _before_file.restore()
@@ -58,18 +58,18 @@ def forget() -> None:
 def take_over(path: str) -> None:
     global _before_file  # noqa: PLW0603
     try:
-        Path(path).read_bytes()  # Python 3.10 and 3.11 take a missing file for an empty one
+        Path(path).read_bytes()  # Python 3.10 and 3.11 treat a missing file as empty
     except (OSError, ValueError) as error:
         raise ConfigError([f"log-config-file {path}: cannot be read: {reason(error)}"]) from error
     present = _Loggers()
     before = _before_file or present
-    before.restore()  # no file builds upon the one before it, nor upon log-file and log-level
+    before.restore()  # a file does not build on the previous one, nor on log-file and log-level
     logger = logging.getLogger(NAME)
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
     try:
         logging.config.fileConfig(path, disable_existing_loggers=False)
-    except Exception as error:  # a file of the user's can go wrong in any way: sections, classes, arguments
+    except Exception as error:  # a user's file can fail in any way: sections, classes, arguments
         present.go_on()
         problem = f"log-config-file {path}: cannot be used: {type(error).__name__}: {one_line(str(error))}"
         raise ConfigError([problem]) from error
@@ -80,9 +80,9 @@ def take_over(path: str) -> None:
 
 
 def _telling_once(handler: logging.Handler) -> Callable[[logging.LogRecord], None]:
-    """What a handler of the user's that fails is worth: one traceback that is safe to show.
+    """An error handler for a handler of the user: it prints one traceback that is safe to show.
 
-    logging's own way shows the errors behind the error as they stand, and for each line of the log again.
+    The one of logging prints the causes of the error unmasked, and again for each line of the log.
     """
     said = False
 

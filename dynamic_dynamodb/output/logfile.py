@@ -1,4 +1,4 @@
-"""The log file: how a line gets into it, midnight, and a full disk."""
+"""The log file: writing lines, rotating it at midnight, and a full disk."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.records import NAME
 from dynamic_dynamodb.output.wording import reason
 
-_DATED = re.compile(r"^\d{4}-\d{2}-\d{2}(\.\w+)?$", re.ASCII)  # behind FILE and a dot; not all Pythons count DATE.2
-_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}  # whatever they are: a terminal, a pipe, a file, a socket
+_DATED = re.compile(r"^\d{4}-\d{2}-\d{2}(\.\w+)?$", re.ASCII)  # follows FILE and a dot; not all Pythons include DATE.2
+_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}  # a terminal, a pipe, a file or a socket
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 _log = logging.getLogger(NAME)
 
 
 def open_file(path: str, form: str = "text", kept: int = 5, header: Callable[[], str] | None = None) -> LogFile:
-    """`form`: text or json. `kept`: how many old files are. `header`: the first line of each file that follows.
+    """`form`: text or json. `kept`: the number of old files to keep. `header`: the first line of each later file.
 
     Raises ConfigError.
     """
@@ -45,28 +45,28 @@ def open_file(path: str, form: str = "text", kept: int = 5, header: Callable[[],
 
 
 class LogFile(logging.handlers.TimedRotatingFileHandler):
-    """The log file: rotated at midnight into FILE.YYYY-MM-DD, where that is possible; else it goes on as it is.
+    """The log file. It is rotated at midnight to FILE.YYYY-MM-DD; if that is not possible, it continues unchanged.
 
-    While it cannot be written to (a full disk) there is one line on stderr, not a traceback for each line of the log;
+    While it cannot be written to (a full disk), there is one line on stderr, not a traceback per line of the log;
     afterwards the log says how many lines were lost.
     """
 
-    stream: Any  # logging's types know of none but its own
+    stream: Any  # the types of logging allow only its own
     header: Callable[[], str] | None = None
     _written = False
     _lost = 0
     _why = ""
-    _rotation_failed = False  # which was said
-    _renamed = False  # by us, and the new one could not be opened yet
+    _rotation_failed = False  # and that has been logged
+    _renamed = False  # by us, and the new file could not be opened yet
 
     def lost_before(self, old: LogFile) -> None:
-        """Go on counting for a handler that this one replaces."""
+        """Take over the count of lost lines from the handler that this one replaces."""
         if old.baseFilename == self.baseFilename:
             self._lost, self._why = old._lost, old._why
 
     @property
     def shown(self) -> bool:
-        """Whether it is a standard stream, so that each line is on the console already."""
+        """Whether it is a standard stream, so that the console has each line already."""
         found = os.fstat(self.stream.fileno())
         if os.path.samestat(found, Path(os.devnull).stat()):
             return False
@@ -74,7 +74,7 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
         return any(os.path.samestat(found, os.fstat(number)) for number in streams)
 
     def claim(self) -> bool:
-        """Lock the file, so that others learn of us. Whether nobody else has."""
+        """Lock the file, so that other processes notice. Returns whether no other process has locked it."""
         file = self.stream.fileno()
         try:
             if stat.S_ISREG(os.fstat(file).st_mode):
@@ -91,15 +91,15 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
         refuse_planted(Path(self.baseFilename))
         file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         mode = os.fstat(file).st_mode
-        if stat.S_ISREG(mode) and mode & OTHERS_WRITE:  # it was there before
-            with contextlib.suppress(PermissionError):  # somebody else's, who lets us write
+        if stat.S_ISREG(mode) and mode & OTHERS_WRITE:  # an existing file
+            with contextlib.suppress(PermissionError):  # another user's file that we may write to
                 os.fchmod(file, stat.S_IMODE(mode) & ~OTHERS_WRITE)
         return Lines(file)
 
     # Midnight
 
     def computeRollover(self, currentTime: int) -> int:  # noqa: N802, N803 - logging's names
-        """The next midnight, on days of 23 and 25 hours, too."""
+        """The next midnight, also on days of 23 and 25 hours."""
         now = time.localtime(currentTime)
         midnight = int(time.mktime((now.tm_year, now.tm_mon, now.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
         while midnight <= currentTime:  # there are days without a midnight
@@ -110,10 +110,10 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
         return not is_device(Path(self.baseFilename)) and bool(super().shouldRollover(record))
 
     def doRollover(self) -> None:  # noqa: N802 - logging's name
-        """Rename the file of the day that has ended, and begin another.
+        """Rename the file of the day that has ended, and open a new one.
 
-        A file is never overwritten. Where the path no longer leads to the file that is open, another process has
-        rotated it, and we only follow. When the file cannot be renamed, it is not closed either.
+        A file is never overwritten. If the path no longer leads to the open file, another process has rotated it, and
+        we only follow. If the file cannot be renamed, it is not closed either.
         """
         failure = None
         ours = True
@@ -125,7 +125,7 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
                 self._begin_another()
         except OSError as error:
             failure = error
-        if self._in_place():  # else the next line tries again to open the new file
+        if self._in_place():  # otherwise the next line tries again to open the new file
             self.rolloverAt = self.computeRollover(int(time.time()))
         if failure is not None:
             self._tell_not_rotated(failure)
@@ -135,14 +135,14 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
             self._clear_up() if ours else self._tell_followed()
 
     def _begin_with_header(self) -> None:
-        """Where whoever opens the file looks first; whoever opens the log writes the header himself."""
+        """Write the header as the first line of a new file. The code that opens the log writes the first header."""
         if self.header is not None and self._written and _log.isEnabledFor(logging.INFO):
             record = _log.makeRecord(NAME, logging.INFO, "", 0, self.header(), (), None)
-            _log.filter(record)  # which marks a dry run
+            _log.filter(record)  # marks a dry run
             self.emit(record)
 
     def _in_place(self) -> bool:
-        """Whether the path still leads to the file that is open."""
+        """Whether the path still leads to the open file."""
         try:
             found = Path(self.baseFilename).stat()
         except OSError:
@@ -162,7 +162,7 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
 
     def _clear_up(self) -> None:
         for surplus in self.getFilesToDelete():
-            with contextlib.suppress(FileNotFoundError, PermissionError):  # another process was quicker; another's file
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # another process was faster; not ours
                 os.remove(surplus)  # noqa: PTH107
 
     def _tell_followed(self) -> None:
@@ -205,18 +205,18 @@ class LogFile(logging.handlers.TimedRotatingFileHandler):
                 sys.stderr.write(f"{self._aside(f'log-file {self.baseFilename}: cannot be written: {self._why}')}\n")
 
     def _aside(self, text: str) -> str:
-        """A line that cannot go into the file, in the form that its lines have."""
+        """A line that cannot be written to the file, in the format of its lines."""
         if isinstance(self.formatter, Json):
             return self.formatter.format(_log.makeRecord(NAME, logging.ERROR, "", 0, text, (), None))
         return f"{NAME}: {text}"
 
 
 class Lines:
-    """A file that takes a line or says that it does not; nothing waits in a buffer to be written later."""
+    """A file that writes a line at once or raises OSError; nothing waits in a buffer."""
 
     def __init__(self, file: int) -> None:
         self._file = file
-        self._cut = False  # whether the last line has no end, since the disk was full
+        self._cut = False  # whether the last line has no end, because the disk was full
 
     def write(self, text: str) -> None:
         left = whole = ("\n" * self._cut + text).encode("utf-8", "backslashreplace")
@@ -230,10 +230,10 @@ class Lines:
             raise
 
     def _taken_back(self, written: int) -> bool:
-        """Remove the beginning of a line that found no room, where it is the last of the file; if that can be done."""
+        """Remove the partial line at the end of the file if possible; returns whether it was removed."""
         try:
             end = os.lseek(self._file, 0, os.SEEK_CUR)
-            if end != os.fstat(self._file).st_size:  # somebody else has written behind it
+            if end != os.fstat(self._file).st_size:  # another process has written after it
                 return False
             os.ftruncate(self._file, end - written)
         except OSError:  # a pipe
@@ -241,7 +241,7 @@ class Lines:
         return True
 
     def flush(self) -> None:
-        """There is nothing to do."""
+        """Nothing to do."""
 
     def fileno(self) -> int:
         return self._file
@@ -251,5 +251,5 @@ class Lines:
 
 
 def is_device(path: Path) -> bool:
-    """A way to what is open already, as /dev/stdout is, and no file of its own that could be renamed."""
+    """Whether the path is a name of something that is open already, like /dev/stdout, and cannot be renamed."""
     return path.parts[1:2] in (("dev",), ("proc",)) and path.parts[2:3] != ("shm",)

@@ -1,4 +1,4 @@
-"""Logging: one logger, `dynamic-dynamodb`, to stderr and perhaps to a file."""
+"""Logging: one logger, `dynamic-dynamodb`, to stderr and optionally to a file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _log = logging.getLogger(NAME)
 def set_up(
     config: Mapping[str, Any], *, dry_run: bool, console: bool = True, header: Callable[[], str] | None = None
 ) -> None:
-    """Open the log as the [logging] part of the config dict says, and close what was open before.
+    """Open the log according to the [logging] part of the config dict, and close the previous one.
 
-    `console`: on stderr, too. `header`: the first line of each file that rotation begins.
-    Raises ConfigError where a file cannot be opened or understood; what was open before stays in use then.
+    `console`: log to stderr too. `header`: the first line of each file after a rotation.
+    Raises ConfigError if a file cannot be opened or understood; the previous log stays in use then.
     """
-    # Whatever the caller's umask, nobody else shall write into a log.
+    # Regardless of the caller's umask, other users must not write to a log.
     os.umask(os.umask(OTHERS_WRITE) | OTHERS_WRITE)
-    # What Python and boto3 warn their programmers of (a Python that is going out of support)
-    # is for a logging configuration file that asks for it, not for the terminal.
+    # Python and boto3 warn programmers, for example of an old Python. These warnings are for a
+    # logging configuration file that asks for them, not for the terminal.
     logging.captureWarnings(True)
     logger = logging.getLogger(NAME)
     if dry_run:
@@ -68,7 +68,7 @@ def set_up(
 
 
 def doubts(config: Mapping[str, Any]) -> list[str]:
-    """What will go wrong with the log, though it can be written to."""
+    """Problems that a log will have although it can be written to."""
     path = config["log_file"] and not config["log_config_file"] and Path(config["log_file"]).absolute()
     if not path or not os.path.isfile(path) or is_device(path) or _may_be_renamed(path):  # noqa: PTH113 - never raises
         return []
@@ -82,13 +82,13 @@ def _may_be_renamed(path: Path) -> bool:
 
 
 def _mark(record: logging.LogRecord) -> bool:
-    """Every line of a dry run says so, whatever format a logging configuration file gives it."""
+    """Mark every line of a dry run, whatever format a logging configuration file sets."""
     record.msg = f"{DRY}{record.msg}"
     return True
 
 
 def _quiet_libraries() -> None:
-    """At debug level they log whole requests and answers: session tokens, and the keys that STS hands out."""
+    """Keep AWS's libraries from logging at debug level: whole requests and answers, with session tokens and keys."""
     named = {*_LIBRARIES, *logging.root.manager.loggerDict}
     for name in sorted(named):  # so that parents come first
         logger = logging.getLogger(name) if name.partition(".")[0] in _LIBRARIES else None
@@ -106,7 +106,7 @@ def _console(form: str) -> logging.Handler:
 
 
 class _Console(logging.StreamHandler[TextIO]):
-    """Stderr. Where it cannot be written to there is no other place to say so."""
+    """Stderr. If it cannot be written to, there is no other place to report it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Without the traceback that logging would write there."""
+        """Do nothing, instead of writing a traceback to stderr."""

@@ -1,4 +1,4 @@
-"""Moments as machines read and write them: RFC 3339, UTC, to milliseconds."""
+"""Times as programs read and write them: RFC 3339, UTC, with milliseconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def written(at: datetime) -> str:
 
 
 def moment(text: object) -> datetime:
-    """The moment that was written so. Raises ValueError where it was not."""
+    """The reverse of `written`. Raises ValueError for any other text."""
     if isinstance(text, str) and text.endswith("Z"):
         found = datetime.fromisoformat(text[:-1])
         if found.tzinfo is None:

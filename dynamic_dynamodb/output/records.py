@@ -1,4 +1,4 @@
-"""What is logged, safe to show from the record on: no secret in it, and no control character."""
+"""Log records that are safe to show: without secrets and control characters."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
 
 def make_safe() -> None:
-    """From now on, whatever is logged in this process is safe to show, whichever handler it reaches."""
+    """From now on, everything that this process logs is safe to show, in every handler."""
     logging.setLogRecordFactory(_Record)
 
 
 class _Record(logging.LogRecord):
-    """A record that is safe from its beginning: a handler or a format of the user's finds nothing else in it."""
+    """A record that is safe from the start, so that no handler or format of the user can show anything else."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         try:
             text = self.getMessage()
-        except Exception as error:  # noqa: BLE001 - logging would tell it in a traceback, with the arguments in it
+        except Exception as error:  # noqa: BLE001 - logging would print a traceback with the arguments in it
             shown = self.msg if isinstance(self.msg, str) else type(self.msg).__name__
             text = f"{shown} (without its arguments: {type(error).__name__})"
         self.msg, self.args = safe(text), ()
@@ -33,6 +33,6 @@ class _Record(logging.LogRecord):
 
 
 def trace(error: Any) -> str:
-    """The traceback of what sys.exc_info() says; no line of it can be taken for a line of the log's own."""
+    """The traceback for the result of sys.exc_info(), indented so that no line looks like a log line."""
     lines = logging.Formatter().formatException(error).splitlines()
     return "\n".join(f"  {safe(line)}" for line in lines)

@@ -1,4 +1,4 @@
-"""User and password in the text of a URL: the one place that knows where they begin and end."""
+"""User and password in the text of a URL: the only module that finds where they begin and end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ENCODED = {ord(character): f"%{ord(character):02X}" for character in "/?#[]"}
 
 
 def authority(url: str) -> tuple[int, int]:
-    """From where to where the part before the path reaches, as any parser of URLs sees it."""
+    """The range of the part between scheme and path, as any URL parser sees it."""
     scheme = _SCHEME.match(url)
     begin = scheme.end() if scheme else 0
     raw = _RAW.search(url, begin)
@@ -18,19 +18,19 @@ def authority(url: str) -> tuple[int, int]:
 
 
 def names_port(host: str) -> bool:
-    """Whether what follows the first colon, outside the brackets of an IPv6 address, is the number of a port."""
+    """Whether the text after the first colon, outside the brackets of an IPv6 address, is a port number."""
     _, _, port = host.rpartition(":") if host.startswith("[") else host.partition(":")
     return re.fullmatch("[0-9]{1,5}", port) is not None and int(port) < 2**16
 
 
 def user_information(url: str) -> tuple[int, int]:
-    """From where to where, its @ excluded, user and password reach: (0, 0) where there are none.
+    """The range of user and password, without the @; (0, 0) if there are none.
 
-    They end at the last @ before the first / ? #. Release 1.6.0 and 2.5.1 took
-    these raw in a password, too. Hence, where there is no such @, they end at
-    the only one in the rest, if there is a colon before and no port behind it.
-    Raises ValueError where a password may end at another @ as well: what
-    seems to be the host may be a part of it.
+    They end at the last @ before the first / ? #. Releases 1.6.0 and 2.5.1 also
+    accepted these characters raw in a password. So if there is no such @, they
+    end at the only @ in the rest, if there is a colon before it that is not
+    followed by a port. Raises ValueError if a password may also end at another
+    @, so that the apparent host may be a part of it.
     """
     begin, end = authority(url)
     at = url.rfind("@", begin, end)
@@ -45,7 +45,7 @@ def user_information(url: str) -> tuple[int, int]:
 
 
 def well_formed(url: str) -> str:
-    """The URL with what is raw, where it may not be, percent-encoded: / ? # in user and password, blanks in the path.
+    """The URL with invalid raw characters percent-encoded: / ? # in user and password, blanks in the path.
 
     Raises ValueError as user_information does.
     """

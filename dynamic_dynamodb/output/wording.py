@@ -1,4 +1,4 @@
-"""Pieces of sentences that every room builds its messages from."""
+"""Parts of sentences that all rooms build their messages from."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ _LONGEST_LINE = 1000  # characters; a proxy may answer with a whole page
 
 
 def one_line(text: str) -> str:
-    """Somebody else's text as one line of bounded length that may be shown."""
+    """Text from elsewhere as one line of limited length that may be shown."""
     line = safe(" ".join(text.split()))
     return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."
 
 
 def count(number: int, one: str, more: str = "") -> str:
-    """`1 table`, `2 tables`, `2 indexes` where `more` says so."""
+    """`1 table`, `2 tables`; `2 indexes` with `more`."""
     return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def clock_time(moment: datetime) -> str:
-    """The time of day of an aware moment: `18:07 UTC`; a log has its own times in the zone of its machine."""
+    """The time of day of an aware time: `18:07 UTC`. The time at the start of a log line is in the machine's zone."""
     utc = moment.astimezone(timezone.utc)
     return f"{utc:%H:%M:%S UTC}" if utc.second else f"{utc:%H:%M UTC}"
 
 
 def reason(error: BaseException | None) -> str:
-    """What the system says of an error, without its number and its path."""
+    """The system's text for an error, without its number and path."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
