@@ -2,6 +2,6 @@
 
 May import: aws, checks, configuration, daemon, decisions, output.
 
-Hands out: the metrics of a process, served and written to a file after each check (publisher). Behind it, `families`
+Provides: the metrics of a process, served and written to a file after each check (publisher). Behind it, `families`
 declares each metric once, `exposition` renders them, and `server` answers HTTP. prometheus-client is optional.
 """

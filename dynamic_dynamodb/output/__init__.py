@@ -2,7 +2,7 @@
 
 May import: no other room.
 
-Hands out: the set-up of logging (logs), lines on stderr and colours (terminal), masking of secrets and control
+Provides: the set-up of logging (logs), lines on stderr and colours (terminal), masking of secrets and control
 characters (masking), the place of user and password in a URL (urls), parts of sentences (wording), times for programs
 (moments). It knows nothing about the content of the texts.
 """

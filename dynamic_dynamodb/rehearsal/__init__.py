@@ -2,6 +2,6 @@
 
 May import: aws, checks, configuration, decisions, output, simulation.
 
-Hands out: the rehearsal that the command line asks for (command), demand from files, a made-up shop and CloudWatch
+Provides: the rehearsal that the command line asks for (command), demand from files, a made-up shop and CloudWatch
 (tracefile, shop, history), one run of a configuration (play), its rivals (rivals), and their results (outcome).
 """

@@ -2,6 +2,6 @@
 
 May import: decisions.
 
-Hands out: a world whose clients replace AWS's for the loop (world), its rules and its start (account), its refusals
+Provides: a world whose clients replace AWS's for the loop (world), its rules and its start (account), its refusals
 (refusal).
 """
