@@ -199,7 +199,7 @@ _EXIT_CODES = f"""\
 | code | meaning |
 |---|---|
 | 0 | success, or ended by SIGTERM |
-| {cli.FAILED} | failed: start, stop, `--max-age`, a table or index of `--run-once`, or unforeseen (see the log) |
+| {cli.FAILED} | failed: start, stop, `--max-age`, a table or index of `--run-once`, or unexpected error (see the log) |
 | {cli.MISUSED} | the flags or the configuration cannot be used; nothing was done |
 | 3 | `--daemon status`: not running |
 | 4 | `--daemon status`: unknown; the message says why |

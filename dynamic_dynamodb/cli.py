@@ -27,9 +27,9 @@ _USAGE = f"""\
 _EXAMPLES = f"""\
 examples:
   {PROGRAM} --table-name '^my-table$' --dry-run --run-once
-      what one check would do
+      show what one check would do
   {PROGRAM} --config dynamic-dynamodb.conf
-      scale what the file names
+      scale the tables that the file names
 """
 
 
@@ -57,7 +57,7 @@ def _reason(error: OSError) -> str:
     try:
         os.getcwd()  # noqa: PTH109 - pathlib is slow to import
     except OSError:
-        return "the folder in which this was started is gone; change to another one and try again"
+        return "the current folder no longer exists; change to another one and try again"
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason
 

@@ -75,8 +75,8 @@ def _rhythm(tables: Mapping[str, Any], interval: int, *, once: bool) -> Iterator
         yield f"{TRACKING} does not learn recurring loads with --run-once: no process runs long enough to read the past"
     elif tracked and interval > _BEST_INTERVAL:
         yield (
-            f"{TRACKING} follows the load minute by minute: check-interval: {_BEST_INTERVAL} is recommended, "
-            f"it is {interval}"
+            f"{TRACKING} follows the load minute by minute; "
+            f"set check-interval to {_BEST_INTERVAL} instead of {interval}"
         )
 
 

@@ -149,9 +149,9 @@ def _not(text: str, what: str) -> str:
 def _check_range(option: Option, number: int | Fraction, text: str) -> None:
     if option.minimum is not None and number < option.minimum:
         unset = "; leave it out for no limit" if option.name.startswith("max-") else ""
-        raise ValueError(f"{text} is below the least value, {option.minimum}{unset}")
+        raise ValueError(f"{text} is too small; the minimum is {option.minimum}{unset}")
     if option.maximum is not None and number > option.maximum:
-        raise ValueError(f"{text} is above the greatest value, {option.maximum}")
+        raise ValueError(f"{text} is too large; the maximum is {option.maximum}")
 
 
 def _to_choice(option: Option, text: str) -> str:
@@ -190,7 +190,7 @@ def _is_address(text: str) -> bool:
 
 
 def _no_comment(text: str) -> str:
-    return "; only ' ;' begins a comment after a value" if re.search(r"\s#", text) else ""
+    return "; only ' ;' starts a comment after a value" if re.search(r"\s#", text) else ""
 
 
 def _to_path(_option: Option, text: str) -> str:

@@ -42,13 +42,13 @@ _COMMENT = re.compile(r"\s#")
 def of_text(option: Option, text: str, *, in_file: bool) -> Iterator[str]:
     """Warnings about one valid value: each is the rest of a sentence that begins with the option."""
     if in_file and option.kind in ("path", "str", "url") and _COMMENT.search(text):
-        yield "the # and what follows it are part of the value; only ' ;' begins a comment there"
+        yield "the # and what follows it are part of the value; only ' ;' starts a comment there"
     if option.kind == "url":
         yield from _of_url(option, text.strip())
     if option.kind == "scale":
         found = Counter(threshold for threshold, _amount in scale_steps(text))
         for threshold in (one for one, times in found.items() if times > 1):
-            yield f"the scale has the threshold {plain(threshold)} twice; the last amount counts"
+            yield f"the scale has the threshold {plain(threshold)} twice; the last amount is used"
     if option.kind == "list":
         for word in words(text):
             if word not in option.choices:

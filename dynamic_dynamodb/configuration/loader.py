@@ -665,7 +665,7 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...]
     start, period = values["lookback_window_start"], values["lookback_period"]
     if start is not None and period is not None and period > start:
         names = ("lookback-period", "lookback-window-start")
-        yield names, f"a window of {period} minutes that began {start} minutes ago would reach past now"
+        yield names, f"a window of {period} minutes that begins {start} minutes ago extends past now"
 
 
 def _merge(kind: str, layers: Sequence[_Section], above: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def _dollars(now: Situation) -> Iterator[Sample]:
 _OF_AXIS = ("table", "index", "axis")
 
 FAMILIES = (
-    Family("checks", "counter", "Checks by how they ended.", ("outcome",), _checks),
+    Family("checks", "counter", "Checks by result.", ("outcome",), _checks),
     Family(
         "check_seconds",
         "counter",
@@ -180,14 +180,14 @@ FAMILIES = (
     Family(
         "last_check_duration_seconds",
         "gauge",
-        "How long the last check took.",
+        "Duration of the last check.",
         (),
         _one(lambda now: now.heartbeat.last_took),
     ),
     Family(
         "last_success_timestamp_seconds",
         "gauge",
-        "When the last check ended that succeeded, perhaps one of an earlier process; absent before the first one.",
+        "When the last successful check ended, perhaps in an earlier process; absent before the first one.",
         (),
         _one(lambda now: now.heartbeat.last_success.timestamp() if now.heartbeat.last_success else None),
     ),
@@ -201,28 +201,28 @@ FAMILIES = (
     Family(
         "last_check_resources",
         "gauge",
-        "Tables and indexes of the last check, by what became of them; one can be in several states.",
+        "Tables and indexes of the last check by result; one can be in several states.",
         ("state",),
         _resources,
     ),
     Family(
         "aws_calls",
         "counter",
-        "Calls to AWS, by operation and outcome: succeeded, refused, or unanswered. Repetitions by boto3 count as one.",
+        "Calls to AWS by operation and outcome: succeeded, refused, or unanswered. Retries by boto3 are not counted.",
         ("operation", "outcome"),
         _calls,
     ),
     Family(
         "start_time_seconds",
         "gauge",
-        "When the process began.",
+        "When the process started.",
         (),
         _one(lambda now: now.heartbeat.started.timestamp()),
     ),
     Family(
         "check_interval_seconds", "gauge", "The pause between two checks.", (), _one(lambda now: now.heartbeat.interval)
     ),
-    Family("build", "info", "The release, and the Python that runs it.", ("version", "python"), _build),
+    Family("build", "info", "The release, and its Python version.", ("version", "python"), _build),
     Family(
         "configuration",
         "info",
@@ -233,47 +233,45 @@ FAMILIES = (
     Family(
         "provisioned_capacity_units",
         "gauge",
-        "Capacity units per second that are provisioned, as DynamoDB last told or accepted.",
+        "Provisioned capacity units per second, as DynamoDB last reported or accepted them.",
         _OF_AXIS,
         _each_axis(_provisioned),
     ),
     Family(
         "consumed_capacity_units",
         "gauge",
-        "Capacity units per second that were consumed, on average over the look-back window.",
+        "Consumed capacity units per second, on average over the look-back window.",
         _OF_AXIS,
         _each_axis(_consumed),
     ),
     Family(
         "throttled_events",
         "gauge",
-        "Throttled events in the look-back window; absent where no option asks for them.",
+        "Throttled events in the look-back window; absent if no option uses them.",
         _OF_AXIS,
         _each_axis(_throttled),
     ),
-    Family("minimum_capacity_units", "gauge", "The least that may be provisioned.", _OF_AXIS, _each_axis(_minimum)),
+    Family("minimum_capacity_units", "gauge", "The minimum that may be provisioned.", _OF_AXIS, _each_axis(_minimum)),
     Family(
         "maximum_capacity_units",
         "gauge",
-        "The most that may be provisioned; absent where there is no limit.",
+        "The maximum that may be provisioned; absent if there is no limit.",
         _OF_AXIS,
         _each_axis(_maximum),
     ),
-    Family(
-        "at_maximum", "gauge", "1 where more is asked for than the maximum allows.", _OF_AXIS, _each_axis(_at_maximum)
-    ),
+    Family("at_maximum", "gauge", "1 if more is needed than the maximum allows.", _OF_AXIS, _each_axis(_at_maximum)),
     Family("changes", "counter", "Changes that DynamoDB accepted.", (*_OF_AXIS, "direction"), _changes),
     Family(
         "refused_decreases",
         "counter",
-        "Decreases that DynamoDB refused because they had run out.",
+        "Decreases that DynamoDB refused because too many had been made.",
         _OF_AXIS,
         _each_axis(_refused),
     ),
     Family(
         "provisioned_dollars_per_hour",
         "gauge",
-        "What the provisioned capacity costs, by the prices of us-east-1 or those of metrics-prices.",
+        "Dollars per hour for the provisioned capacity, at the prices of us-east-1 or of metrics-prices.",
         ("table", "index"),
         _dollars,
     ),

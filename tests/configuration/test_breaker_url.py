@@ -10,7 +10,7 @@ from conftest import Run
 
 RAW = "a raw /, ? or # in user or password is percent-encoded; write %2F, %3F or %23: "
 DECODED = "%XX in a password is decoded before it is sent, which the original did not; write % itself as %25"
-COMMENT = "the # and what follows it are part of the value; only ' ;' begins a comment there"
+COMMENT = "the # and what follows it are part of the value; only ' ;' starts a comment there"
 UNCLEAR = "it is not clear which @ ends its user information; write / as %2F, ? as %3F, # as %23 and @ as %40 in it"
 
 

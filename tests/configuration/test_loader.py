@@ -687,16 +687,16 @@ def test_a_bad_scale(files: Files, text: str, expected: str) -> None:
 BAD_VALUES = [
     ("[global]", "check-interval: soon", "check-interval: 'soon' is not a whole number"),
     ("[global]", "check-interval: 1.5", "check-interval: '1.5' is not a whole number"),
-    ("[global]", "check-interval: 0", "check-interval: 0 is below the least value, 1"),
-    ("[global]", "check-interval: -5", "check-interval: -5 is below the least value, 1"),
-    ("[global]", "check-interval: 1000000001", "check-interval: 1000000001 is above the greatest value, 1000000000"),
+    ("[global]", "check-interval: 0", "check-interval: 0 is too small; the minimum is 1"),
+    ("[global]", "check-interval: -5", "check-interval: -5 is too small; the minimum is 1"),
+    ("[global]", "check-interval: 1000000001", "check-interval: 1000000001 is too large; the maximum is 1000000000"),
     ("[global]", "check-interval: 1_0", "check-interval: '1_0' is not a whole number"),
     ("[global]", "check-interval: \u0663", "check-interval: '\u0663' is not a whole number"),
     ("[global]", f"check-interval: {'9' * 5000}", f"check-interval: '{'9' * 57}...' is not a whole number"),
     (
         "[global]",
         "region: eu-west-1 # here",
-        "region: 'eu-west-1 # here' is not a region, like eu-west-1; only ' ;' begins a comment after a value",
+        "region: 'eu-west-1 # here' is not a region, like eu-west-1; only ' ;' starts a comment after a value",
     ),
     ("[global]", "region: eu west 1", "region: 'eu west 1' is not a region, like eu-west-1"),
     ("[global]", "region: eu-west-1.", "region: 'eu-west-1.' is not a region, like eu-west-1"),
@@ -704,12 +704,12 @@ BAD_VALUES = [
     (
         "[global]",
         f"aws-access-key-id: {KEY} # mine\naws-secret-access-key: s",
-        "aws-access-key-id: contains a blank, which a key cannot; only ' ;' begins a comment after a value",
+        "aws-access-key-id: contains a blank, which a key cannot; only ' ;' starts a comment after a value",
     ),
     (
         "[global]",
         f"aws-access-key-id: a\naws-secret-access-key: {KEY} #",
-        "aws-secret-access-key: contains a blank, which a key cannot; only ' ;' begins a comment after a value",
+        "aws-secret-access-key: contains a blank, which a key cannot; only ' ;' starts a comment after a value",
     ),
     (
         "[global]",
@@ -730,8 +730,8 @@ BAD_VALUES = [
         "circuit-breaker-url: htp://me:pass@word@host/",
         "circuit-breaker-url: 'htp://me:***@host/' is not an http:// or https:// URL",
     ),
-    ("[global]", "circuit-breaker-timeout: 0", "circuit-breaker-timeout: 0 is below the least value, 1"),
-    ("[global]", "circuit-breaker-timeout: 0.5", "circuit-breaker-timeout: 0.5 is below the least value, 1"),
+    ("[global]", "circuit-breaker-timeout: 0", "circuit-breaker-timeout: 0 is too small; the minimum is 1"),
+    ("[global]", "circuit-breaker-timeout: 0.5", "circuit-breaker-timeout: 0.5 is too small; the minimum is 1"),
     ("[global]", "circuit-breaker-timeout: 10s", "circuit-breaker-timeout: '10s' is not a number"),
     ("[logging]", "log-level: loud", "log-level: 'loud' is not one of debug, info, warning, error"),
     (
@@ -753,15 +753,15 @@ BAD_VALUES = [
             ("reads-upper-threshold: nan", "reads-upper-threshold: 'nan' is not a number"),
             ("reads-upper-threshold: inf", "reads-upper-threshold: 'inf' is not a number"),
             ("reads-upper-threshold: 1e", "reads-upper-threshold: '1e' is not a number"),
-            ("reads-upper-threshold: -0.1", "reads-upper-threshold: -0.1 is below the least value, 0"),
+            ("reads-upper-threshold: -0.1", "reads-upper-threshold: -0.1 is too small; the minimum is 0"),
             (
                 "reads-upper-threshold: 1e10",
-                "reads-upper-threshold: 1e10 is above the greatest value, 1000000000",
+                "reads-upper-threshold: 1e10 is too large; the maximum is 1000000000",
             ),
-            ("increase-writes-with: -1", "increase-writes-with: -1 is below the least value, 0"),
+            ("increase-writes-with: -1", "increase-writes-with: -1 is too small; the minimum is 0"),
             ("decrease-writes-with: 0.0", "decrease-writes-with: '0.0' is not a whole number"),
-            ("decrease-consumed-reads-with: -1", "decrease-consumed-reads-with: -1 is below the least value, 1"),
-            ("min-provisioned-reads: -1", "min-provisioned-reads: -1 is below the least value, 1"),
+            ("decrease-consumed-reads-with: -1", "decrease-consumed-reads-with: -1 is too small; the minimum is 1"),
+            ("min-provisioned-reads: -1", "min-provisioned-reads: -1 is too small; the minimum is 1"),
             (
                 "sns-message-types: scale-up\nsns-topic-arn: off",
                 "sns-topic-arn: 'off' is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME",
@@ -777,15 +777,15 @@ BAD_VALUES = [
             ),
             (
                 "max-provisioned-writes: 0",
-                "max-provisioned-writes: 0 is below the least value, 1; leave it out for no limit",
+                "max-provisioned-writes: 0 is too small; the minimum is 1; leave it out for no limit",
             ),
             (
                 "num-read-checks-before-scale-down: 0",
-                "num-read-checks-before-scale-down: 0 is below the least value, 1",
+                "num-read-checks-before-scale-down: 0 is too small; the minimum is 1",
             ),
             (
                 "throttled-reads-upper-threshold: -1",
-                "throttled-reads-upper-threshold: -1 is below the least value, 0",
+                "throttled-reads-upper-threshold: -1 is too small; the minimum is 0",
             ),
             (
                 "increase-reads-unit: percents",
@@ -809,9 +809,9 @@ BAD_VALUES = [
                 "circuit-breaker-url: example.com",
                 "circuit-breaker-url: 'example.com' is not an http:// or https:// URL",
             ),
-            ("lookback-window-start: 0", "lookback-window-start: 0 is below the least value, 1"),
-            ("lookback-window-start: 21601", "lookback-window-start: 21601 is above the greatest value, 21600"),
-            ("lookback-period: 0", "lookback-period: 0 is below the least value, 1"),
+            ("lookback-window-start: 0", "lookback-window-start: 0 is too small; the minimum is 1"),
+            ("lookback-window-start: 21601", "lookback-window-start: 21601 is too large; the maximum is 21600"),
+            ("lookback-period: 0", "lookback-period: 0 is too small; the minimum is 1"),
             ("lookback-period: 0.5", "lookback-period: '0.5' is not a whole number"),
             (
                 "sns-topic-arn: my-topic",
@@ -921,12 +921,12 @@ CROSS_CHECKS = {
     "period longer than start": (
         "[table: t]\nlookback-window-start: 10\nlookback-period: 11\n",
         "FILE: [table: t] lookback-period and lookback-window-start: "
-        "a window of 11 minutes that began 10 minutes ago would reach past now",
+        "a window of 11 minutes that begins 10 minutes ago extends past now",
     ),
     "default period longer than start": (
         "[table: t]\nlookback-window-start: 4\n",
         "FILE: [table: t] lookback-period and lookback-window-start: "
-        "a window of 5 minutes that began 4 minutes ago would reach past now",
+        "a window of 5 minutes that begins 4 minutes ago extends past now",
     ),
 }
 
@@ -1003,9 +1003,9 @@ WARNINGS = {
     "a comment that is none": (
         "[global]\nprofile: a # b\n[logging]\nlog-file: /var/log/x\t# why\nlog-config-file: x# ; why\n[table: t]\n",
         [
-            "FILE: [global] profile: the # and what follows it are part of the value; only ' ;' begins a comment there",
+            "FILE: [global] profile: the # and what follows it are part of the value; only ' ;' starts a comment there",
             "FILE: [logging] log-file: the # and what follows it are part of the value; "
-            "only ' ;' begins a comment there",
+            "only ' ;' starts a comment there",
         ],
     ),
     "topic without types": (
@@ -1331,7 +1331,7 @@ def test_a_table_flag_without_table_name(option: Option) -> None:
             "--daemon: 'fore' is not one of start, stop, restart, status, foreground, fg; did you mean foreground?",
         ),
         ({"table_name": ""}, "--table-name: has no value; set one, or remove the option"),
-        ({"table_name": "t", "check_interval": "0"}, "--check-interval: 0 is below the least value, 1"),
+        ({"table_name": "t", "check_interval": "0"}, "--check-interval: 0 is too small; the minimum is 1"),
         ({"table_name": "t", "endpoint_url": "x"}, "--endpoint-url: 'x' is not an http:// or https:// URL"),
         ({"table_name": "t", "config": "/no/such.conf"}, "/no/such.conf: cannot be read: No such file or directory"),
         ({"table_name": "t", "config": "/"}, "/: cannot be read: Is a directory"),
@@ -1523,7 +1523,7 @@ def test_of_a_doubled_threshold_the_last_counts(files: Files) -> None:
     assert files.tables(text)["t"]["increase_consumed_reads_scale"] == ((0, 0), (70, 2))
     assert files.warnings(text) == [
         f"FILE: [table: t] increase-consumed-reads-scale: the scale has the threshold {threshold} twice; "
-        "the last amount counts"
+        "the last amount is used"
         for threshold in (70, 0)
     ]
 

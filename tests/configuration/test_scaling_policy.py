@@ -93,14 +93,14 @@ def test_by_flags_alone() -> None:
     [
         ("scaling-policy: target", "'target' is not one of thresholds, target-tracking"),
         ("scaling-policy: target_tracking", "did you mean target-tracking?"),
-        ("target-reads-utilization: 19", "19 is below the least value, 20"),
-        ("target-reads-utilization: 101", "101 is above the greatest value, 100"),
+        ("target-reads-utilization: 19", "19 is too small; the minimum is 20"),
+        ("target-reads-utilization: 101", "101 is too large; the maximum is 100"),
         ("target-reads-utilization: 90%", "'90%' is not a number; leave the % out"),
-        ("burst-credit: -1", "-1 is below the least value, 0"),
-        ("burst-credit: 101", "101 is above the greatest value, 100"),
+        ("burst-credit: -1", "-1 is too small; the minimum is 0"),
+        ("burst-credit: 101", "101 is too large; the maximum is 100"),
         ("throttled-minutes-per-day: 0", "0 is not above 0; off switches it off"),
         ("throttled-minutes-per-day: -1", "-1 is not above 0; off switches it off"),
-        ("throttled-minutes-per-day: 1441", "1441 is above the greatest value, 1440"),
+        ("throttled-minutes-per-day: 1441", "1441 is too large; the maximum is 1440"),
         ("throttled-minutes-per-day: never", "'never' is not a number"),
         ("target-utilization: 90", "unknown option; did you mean target-reads-utilization?"),
     ],
@@ -154,7 +154,7 @@ def test_what_has_no_effect_draws_a_warning(tmp_path: Path, text: str, warned: l
         (
             TRACKED,
             {},
-            ["target-tracking follows the load minute by minute: check-interval: 60 is recommended, it is 300"],
+            ["target-tracking follows the load minute by minute; set check-interval to 60 instead of 300"],
         ),
         (TRACKED, {"check_interval": "60"}, []),
         (
@@ -169,7 +169,7 @@ def test_what_has_no_effect_draws_a_warning(tmp_path: Path, text: str, warned: l
         (
             "[table: a]\n[gsi: b table: a]\nwrites-scaling-policy: target-tracking\n",
             {"check_interval": "61"},
-            ["it is 61"],
+            ["instead of 61"],
         ),
     ],
 )

@@ -584,7 +584,7 @@ def test_a_start_folder_that_is_gone(tmp_path: Path, words: tuple[str, ...]) -> 
     command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", str(SCRIPT), *words]
     done = subprocess.run(command, cwd=gone, env=environment(), capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
     assert done.returncode == 1
-    assert refusal(done.stderr) == "the folder in which this was started is gone; change to another one and try again"
+    assert refusal(done.stderr) == "the current folder no longer exists; change to another one and try again"
 
 
 # Words that are not text

@@ -81,7 +81,7 @@ def test_a_new_configuration_that_cannot_be_used(place: Place) -> None:
     place.configure(logging=log, general="refresh-interval: 0")
     place.hang_up(pid, "SIGHUP: the new configuration cannot be used, the old one stays")
     assert [(one["level"], one["message"]) for one in found(place, "reload")] == [
-        ("error", f"{place.conf}:4: [global] refresh-interval: 0 is below the least value, 1"),
+        ("error", f"{place.conf}:4: [global] refresh-interval: 0 is too small; the minimum is 1"),
         ("error", "SIGHUP: the new configuration cannot be used, the old one stays"),
     ]
 
@@ -184,7 +184,7 @@ def test_how_many_old_files_are_kept(place: Place) -> None:
     [
         ("log-format: yaml", "log-format: 'yaml' is not one of text, json"),
         ("log-format: JSON", "log-format: 'JSON' is not one of text, json; did you mean json?"),
-        ("log-backup-count: 0", "log-backup-count: 0 is below the least value, 1"),
+        ("log-backup-count: 0", "log-backup-count: 0 is too small; the minimum is 1"),
         ("log-backup-count: many", "log-backup-count: 'many' is not a whole number"),
     ],
 )
