@@ -232,7 +232,7 @@ SITUATIONS: dict[Callable[[Stage], tuple[str, dict[str, str]]], tuple[int, str]]
     from_sts: (1, r"x-amz-security-token:\*\*\*"),
     from_a_process: (1, r"x-amz-security-token:\*\*\*"),
     a_quoted_token: (1, r"x-amz-security-token:\*\*\*"),
-    a_token_that_is_no_header: (1, r"the session token \(AWS_SESSION_TOKEN\) contains a blank, a line break or"),
+    a_token_that_is_no_header: (1, r"the session token \(AWS_SESSION_TOKEN\) contains a space, a line break or"),
     an_endpoint_that_refuses: (1, r'endpoint URL: "http://me:\*\*\*@127.0.0.1:1/'),
     a_proxy_that_refuses: (1, r"proxy URL: .*:\*\*\*@127.0.0.1:1"),
     an_error_in_a_check: (1, "ERROR - orders-us - unexpected error"),
@@ -601,7 +601,7 @@ def test_a_log_file_planted_by_another_user(shared: Path, tmp_path: Path, run: R
     os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     assert log_to(path, run) == (
         f"dynamic-dynamodb: error: log-file {path}: cannot be written: "
-        f"it is user {NOBODY}'s, in a folder where anybody may leave a file\n"
+        f"it belongs to user {NOBODY}, and anybody can write to its folder\n"
     )
     assert precious.exists() == (kind == "link")
     assert not precious.exists() or precious.read_text() == "precious"
@@ -645,7 +645,7 @@ def test_a_log_file_planted_meanwhile(shared: Path, place: Place) -> None:
     os.chown(log, NOBODY, NOBODY, follow_symlinks=False)
     place.log = shared / "moved.log"
     place.hang_up(pid, "the old one stays")
-    assert place.lines(f"log-file {log}: cannot be written: it is user {NOBODY}'s")
+    assert place.lines(f"log-file {log}: cannot be written: it belongs to user {NOBODY}")
     assert not (place.home / "precious").exists()
 
 

@@ -260,9 +260,9 @@ def test_a_restart_keeps_streaks_and_alarms(place: Place) -> None:
 def test_elsewhere_it_begins_afresh(runs: Runs) -> None:
     runs()
     said = runs(AWS_DEFAULT_REGION="eu-west-1", AWS_REGION="")
-    assert "is of another region" not in said  # the file of the configuration names the region
-    assert "is of another region, endpoint or account" in runs("--region", "eu-west-1")
-    assert "is of another region, endpoint or account" in runs(AWS_ACCESS_KEY_ID="AKIDOTHER")
+    assert "is for another region" not in said  # the file of the configuration names the region
+    assert "is for another region, endpoint or account" in runs("--region", "eu-west-1")
+    assert "is for another region, endpoint or account" in runs(AWS_ACCESS_KEY_ID="AKIDOTHER")
     runs(AWS_ACCESS_KEY_ID="AKIDROLE1", AWS_SESSION_TOKEN=TOKEN)
     assert "hold, check 2 of 3" in runs(AWS_ACCESS_KEY_ID="AKIDROLE2", AWS_SESSION_TOKEN=TOKEN)
 
@@ -324,7 +324,7 @@ def test_it_begins_afresh(runs: Runs, damage: Callable[[Path], object], why: str
 def test_another_users(runs: Runs) -> None:
     runs()
     os.chown(runs.path, NOBODY, NOBODY)
-    assert f"state file {runs.path}: belongs to user {NOBODY}; nothing is remembered" in runs()
+    assert f"state file {runs.path}: belongs to user {NOBODY}; earlier checks are not remembered" in runs()
     assert runs.path.stat().st_uid == 0
 
 
