@@ -117,19 +117,23 @@ class _Parser(configparser.RawConfigParser):
             interpolation=None,
         )
         self._line = 0
+        self._text = ""  # of that line
         self.after: dict[str, str | None] = {}  # by header
         self.SECTCRE: Any = self  # anything with a `match` that returns the name of a section
 
     def numbered(self, lines: Iterable[str]) -> Iterator[str]:
         """The same lines; the parser takes a line when it has finished the previous one."""
-        for self._line, line in enumerate(lines, 1):
-            yield line
+        for self._line, self._text in enumerate(lines, 1):
+            yield self._text
 
     def optionxform(self, optionstr: str) -> str:
         return f"{self._line}:{optionstr.lower()}"
 
     def match(self, text: str) -> re.Match[str] | None:
         """The header if the line is one; None if it is an option."""
+        if self._text.lstrip().startswith("["):
+            # `text` ends before a ` ;`, which may be in the expression: Python 2 looked for comments only after values.
+            text = self._text.strip()
         found = _HEADER.match(text)
         if found is None and (text[:1] != "[" or "]" in text):
             return None

@@ -368,6 +368,10 @@ def test_a_secret_as_a_flag_draws_a_warning(files: Files) -> None:
         ("[table: a] as Python 2 let it pass", "a"),
         ("[table: (?i)MY]", "(?i)MY"),
         ("  [table: indented]", "indented"),
+        ("[table: a ;b]", "a ;b"),
+        ("[table:; a]", "; a"),
+        ("[table: ; a] ; why", "; a"),
+        ("  [table: a ;b]", "a ;b"),
     ],
 )
 def test_table_header(files: Files, header: str, expected: str) -> None:
