@@ -278,18 +278,27 @@ def _value_of(action: argparse.Action) -> str:
 
 
 _NAMES = {option.name for option in OPTIONS if COMMAND_LINE not in option.sections and "-" in option.name}
-_WORDS = re.compile(r"--[a-z-]+|\[\w+:?\](?= )|\b[a-z]+(?:-[a-z0-9]+)+\b")
+_CODE = {
+    *_NAMES,
+    *(alias for option in OPTIONS for alias in option.aliases),
+    *options.MESSAGE_TYPES,
+    *("target-tracking", "prometheus-client", "x-table-name", "x-gsi-name"),
+}
+_WORDS = re.compile(
+    r"--[a-z-]+|\[\w+:?\](?= )|[A-Z_]+/\S+[a-z]|(?<= )/[a-z]+|user:password@"
+    r"|\b[A-Za-z]+(?:_[A-Za-z]+)+\b|\b[a-z]+(?:-[a-z0-9]+)+\b"
+)
 
 
 def _marked(text: str, own: Sequence[Option], page: str = "") -> str:
-    """The text with flags and sections as code, and names of other options as links to their entries."""
+    """The text with flags, sections, paths and names as code, and names of other options as links to their entries."""
     names = _NAMES - {option.name for option in own}
 
     def mark(match: re.Match[str]) -> str:
         word = match[0]
         if word in names:
             return _link(word, page)
-        return f"`{word}`" if word[0] in "-[" else word
+        return f"`{word}`" if word in _CODE or not re.fullmatch("[a-z0-9-]+", word) or word[0] == "-" else word
 
     return _WORDS.sub(mark, text)
 
