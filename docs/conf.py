@@ -19,11 +19,11 @@ version = release = __version__
 extensions = ["myst_parser"]
 exclude_patterns = ["_build", "demo"]
 
-# Links are written as a code host wants them: files, and headings by their text.
+# Links are written as code hosts expect them: to files, and to headings by their text.
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]  # in troubleshooting.md a heading of the third level is a line of the log
+suppress_warnings = ["myst.header"]  # troubleshooting.md has lines of the log as headings of the third level
 nitpicky = True
-smartquotes = False  # they make one dash of the two of a flag
+smartquotes = False  # smart quotes would turn the two dashes of a flag into one
 myst_enable_extensions = ["attrs_inline"]
 
 html_theme = "furo"

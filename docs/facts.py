@@ -1,4 +1,4 @@
-"""What an option is, in words: for the example file and for the reference."""
+"""The values and defaults of options in words, for the example file and the reference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNITS = {"%": " in %", "": "", "(UTC)": ""}
 
 
 def type_of(option: Option) -> str:
-    """What may be written: "Number in %, 0 or more"."""
+    """The values that an option accepts: "Number in %, 0 or more"."""
     if option.kind == "choice":
         return " or ".join(filter(None, (", ".join(option.choices[:-1]), option.choices[-1])))
     name = _TYPES[option.kind] + _UNITS.get(option.unit, f" of {option.unit}")
@@ -64,7 +64,7 @@ def short_type(option: Option) -> str:
 
 
 def default_text(option: Option) -> str | None:
-    """The default as a file would have it, that of the option it falls back to included; None where there is none."""
+    """The default as it would be in a file, or that of the option it falls back to; None if there is none."""
     if option.fallback:
         return default_text(named(option.fallback))
     return None if option.default is None else str(option.default).lower()

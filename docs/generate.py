@@ -1,8 +1,8 @@
-"""Writes what derives from the declaration of the options (dynamic_dynamodb/configuration/options.py).
+"""Generates the files that derive from the declaration of the options (dynamic_dynamodb/configuration/options.py).
 
-`python docs/generate.py` writes the files, `python docs/generate.py --check`
-names those that are not current and exits 1. A new file is a function that
-returns its text, and a line in FILES.
+`python docs/generate.py` writes the files; with `--check` it names those that
+are not current and exits 1. To add a file, write a function that returns its
+text, and add a line to FILES.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/configuration.md and docs/command-line.md: every option, and every flag."""
+"""Generates docs/configuration.md and docs/command-line.md: every option and every flag."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ not have it. Numbers are integers, except percentages, milliseconds and those ca
 `$VARIABLES` are expanded.
 """
 
-# Chapters, by the option that each begins with, in the order of the declaration.
+# The chapter that begins with an option, in the order of the declaration.
 _CHAPTERS = {
     "profile": "The whole program",
     "metrics-port": "Metrics",
@@ -221,7 +221,7 @@ def command_line() -> str:
     usage = "\n".join(_block("text", [cli.parser().format_usage().rstrip()]))
     lines = [_COMMAND_LINE.format(usage=usage)]
     for group in options.GROUPS:
-        if group != options.WRITES_GROUP:  # they share the rows of the reads
+        if group != options.WRITES_GROUP:  # flags for writes share the rows of those for reads
             lines += _table(group, [option for option in OPTIONS if option.group == group])
     return "\n".join([*lines, _EXIT_CODES])
 
@@ -260,12 +260,12 @@ def _flag_link(option: Option) -> str:
 
 
 def _both(option: Option) -> list[Option]:
-    """The option, and the counterpart for writes of one for reads."""
+    """The option, and for one of reads its counterpart for writes."""
     return [option, *(one for one in OPTIONS if one.axis == "writes" and one.field == option.field)]
 
 
 def _flags() -> dict[str, list[str]]:
-    """By option: its spellings, with what follows them, as the parser has them."""
+    """The spellings of each option's flag, each with its value as the parser shows it."""
     return {
         action.dest: [f"{flag} {_value_of(action)}".rstrip() for flag in action.option_strings]
         for action in cli.parser()._actions

@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _reworded(message: str) -> str:
-    """An error message of argparse in our words; messages without our words are kept."""
+    """An error message of argparse in our words; other messages are kept."""
     if found := re.fullmatch(r"argument (?:-\w/)?(--\S+): expected one argument", message):
         option = next(option for option in options.OPTIONS if option.flag == found[1])
         return f"{found[1]}: has no value; write {found[1]} {_metavar(option)}"

@@ -131,7 +131,7 @@ class Hold:
         self._file = _patiently(self._write, instance.path)
 
     def renew(self) -> None:
-        """Keep the files' times fresh, and put back removed files: /tmp is often cleaned of files of ten days.
+        """Keep the files' times fresh, and put back removed files: many systems delete old files in /tmp.
 
         Raises HeldError if another daemon has taken the name.
         """
