@@ -67,7 +67,9 @@ def default_text(option: Option) -> str | None:
     """The default as it would be in a file, or that of the option it falls back to; None if there is none."""
     if option.fallback:
         return default_text(named(option.fallback))
-    return None if option.default is None else str(option.default).lower()
+    if option.default is None:
+        return None
+    return str(option.default).lower() if isinstance(option.default, bool) else str(option.default)
 
 
 def named(name: str) -> Option:

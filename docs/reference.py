@@ -107,7 +107,7 @@ _MORE = {
     "Alarms and notifications": "[Notifications](notifications.md)",
     "Maintenance windows": "[Maintenance windows](guards.md#maintenance-windows)",
     "Look-back window": "[why it ends in the past](decisions.md#what-is-compared)",
-    "Schedules": "[Schedules](schedules.md). A schedule also sets any option of its table or index",
+    "Schedules": "[Schedules](schedules.md). A schedule can also set any option of its table or index",
 }
 # The options whose values need an example, by the chapter that shows them.
 _SHOWN = {
@@ -282,10 +282,12 @@ _CODE = {
     *_NAMES,
     *(alias for option in OPTIONS for alias in option.aliases),
     *options.MESSAGE_TYPES,
-    *("target-tracking", "prometheus-client", "x-table-name", "x-gsi-name"),
+    *("target-tracking", "prometheus-client", "x-table-name", "x-gsi-name", "sales-day", "sales-week"),
+    *("thresholds", "true", "false", "off", "cloudwatch"),
 }
 _WORDS = re.compile(
-    r"--[a-z-]+|\[\w+:?\](?= )|[A-Z_]+/\S+[a-z]|(?<= )/[a-z]+|user:password@"
+    r"--daemon status|--[a-z-]+|\b(?:thresholds|true|false|off)(?=:)|\bcloudwatch\b"
+    r"|\[\w+:?\](?= )|[A-Z_]+/\S+[a-z]|(?<= )/[a-z]+|user:password@"
     r"|\b[A-Za-z]+(?:_[A-Za-z]+)+\b|\b[a-z]+(?:-[a-z0-9]+)+\b"
 )
 
