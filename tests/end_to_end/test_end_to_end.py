@@ -249,7 +249,7 @@ def test_a_check_pauses_and_runs_again_until_interrupted(spawn: Spawn, server: R
     code, took = program.end(signal.SIGINT)
     assert (code, took < WITHIN_SECONDS) == (130, True)
     assert "Traceback" not in program.log
-    assert program.log.splitlines()[-1].endswith("ended")
+    assert program.log.splitlines()[-1].endswith("ended by a signal")
 
 
 def test_changes_are_picked_up_by_the_next_check(spawn: Spawn, server: Recorder) -> None:
