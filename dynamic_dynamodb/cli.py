@@ -29,7 +29,7 @@ examples:
   {PROGRAM} --table-name '^my-table$' --dry-run --run-once
       show what one check would do
   {PROGRAM} --config dynamic-dynamodb.conf
-      scale the tables that the file names
+      scale the tables in a file
 """
 
 
