@@ -57,8 +57,8 @@ max-provisioned-writes: 200
 | `[default_options]` | all tables and indexes, unless their own section sets the option |
 | `[table: REGEX]` | each table whose name matches the regular expression from its start |
 | `[gsi: REGEX table: REGEX]` | each matching index of these tables |
-| `[schedule: NAME table: REGEX]` | these tables [at certain times](schedules.md), before their `table` section |
-| `[schedule: NAME gsi: REGEX table: REGEX]` | these indexes at certain times, before their `gsi` section |
+| `[schedule: NAME table: REGEX]` | other values for these tables [at certain times](schedules.md) |
+| `[schedule: NAME gsi: REGEX table: REGEX]` | other values for these indexes at certain times |
 
 A table belongs to the first section that matches it. A `gsi` or `schedule` section repeats the expressions of the
 section that it belongs to, character for character. An index inherits from `[default_options]` only, not from the
