@@ -27,14 +27,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trials
 from conftest import PATIENCE, lives
+from trials import SOAK
 
 from dynamic_dynamodb.daemon import daemonizer, files, pidfile, status, systemd
 
 PROGRAM = Path(__file__).parents[1] / "stand_ins" / "daemon_program.py"
-SOAK = bool(os.environ.get("SOAK"))
 LONG = PATIENCE  # nothing takes so long, unless it hangs
 NOBODY = 65534
+pytestmark = pytest.mark.timeout(trials.PATIENCE)  # thousands of races take their time
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 
 Done = subprocess.CompletedProcess
@@ -896,7 +898,7 @@ def test_of_eight_starters_one_wins(place: Place, stale: bool) -> None:
 
 def test_of_eight_forks_one_wins_a_stale_file(place: Place) -> None:
     rounds = 2000 if SOAK else 40
-    done = place.run("race", "--rounds", str(rounds), timeout=280)
+    done = place.run("race", "--rounds", str(rounds), timeout=trials.PATIENCE - 20)
     lines = done.stdout.splitlines()
     assert len(lines) == rounds, done.stderr
     for line in lines:
@@ -908,7 +910,7 @@ def test_of_eight_forks_one_wins_a_stale_file(place: Place) -> None:
 
 def test_never_two_at_once_while_holders_come_go_and_crash(place: Place) -> None:
     rounds = 5000 if SOAK else 150
-    done = place.run("churn", "--rounds", str(rounds), timeout=280)
+    done = place.run("churn", "--rounds", str(rounds), timeout=trials.PATIENCE - 20)
     codes = json.loads(done.stdout)
     assert set(codes) <= {"1", "10", "11"}, done.stderr
     assert codes["10"] >= 5, "crashed"
