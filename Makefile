@@ -52,17 +52,18 @@ soak: $(VENV)/.test ## the slow tests, an hour: races, months of checks, a daemo
 
 # With a PREFIX the program gets a separate venv: only one Python finds modules in PREFIX/lib/pythonX.Y,
 # and many systems forbid pip to write there.
-install: ## pip install . or, with PREFIX=/usr/local, into a separate venv there
+WHAT = $(if $(EXTRAS),'.[$(EXTRAS)]',.)
+install: ## pip install . or, with PREFIX=/usr/local, into a separate venv there; EXTRAS=metrics,report adds those
 	@rm -rf build
 ifdef PREFIX
 	@$(call usable_python,$(PYTHON))
 	@$(PYTHON) -m venv --clear "$(PREFIX)/lib/dynamic-dynamodb"
-	@"$(PREFIX)/lib/dynamic-dynamodb/bin/python" -m pip -qq --disable-pip-version-check install .
+	@"$(PREFIX)/lib/dynamic-dynamodb/bin/python" -m pip -qq --disable-pip-version-check install $(WHAT)
 	@mkdir -p "$(PREFIX)/bin"
 	@ln -sf ../lib/dynamic-dynamodb/bin/dynamic-dynamodb "$(PREFIX)/bin/dynamic-dynamodb"
 	@echo "installed: $(PREFIX)/bin/dynamic-dynamodb"
 else
-	$(PYTHON) -m pip install .
+	$(PYTHON) -m pip install $(WHAT)
 endif
 
 # Built from what git has, so nothing else in this folder gets in.

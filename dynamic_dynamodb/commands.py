@@ -75,6 +75,7 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequenc
         return _look_at_daemon(flags, problems)
     configuration = loader.load(flags, problems, _ask_boto)
     if configuration.command["show_config"]:
+        _tell_what_is_missing(configuration)
         return _print(configuration, loader.show)
     if configuration.command["show_schedule"] is not None:
         return _show_schedule(configuration)
@@ -91,6 +92,15 @@ def _run(flags: Mapping[str, str | bool], unknown: Sequence[str], files: Sequenc
         reload = partial(_load_from, base, flags, problems)
         return _daemon(_absolute(configuration, base), reload)
     return _scale(configuration)
+
+
+def _tell_what_is_missing(configuration: Configuration) -> None:
+    """Before a restart people look at --show-config, so it warns of what the start would refuse on this machine."""
+    try:
+        publisher.require(configuration)
+    except ConfigError as error:
+        for problem in error.problems:
+            tell(problem, "warning")
 
 
 def _print(configuration: Configuration, document: Callable[[dict[str, Any]], dict[str, Any]]) -> int:

@@ -116,9 +116,13 @@ def convert(option: Option, text: str) -> Any:
 # and returns the value or raises ValueError with the rest of a sentence.
 
 
+_TIMES = {"seconds": "seconds", "minutes": "minutes", "days": "days", "ms": "milliseconds"}
+
+
 def _to_whole(option: Option, text: str) -> int:
     if not _WHOLE.fullmatch(text):
-        raise ValueError(_not(text, "a whole number"))
+        of = f" of {_TIMES[option.unit]}" if option.unit in _TIMES else ""
+        raise ValueError(_not(text, f"a whole number{of}"))
     number = int(text)
     _check_range(option, number, text)
     return number
@@ -372,9 +376,10 @@ def quote(text: str, longest: int = 60) -> str:
     return repr(text if len(text) <= longest else text[: longest - 3] + "...")
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
+def did_you_mean(word: str, known: Sequence[str], form: str = "{}") -> str:
+    """A hint with the known word that was perhaps meant, written as in `form`; nothing if no word is near."""
     close = _closest(word[:_LONGEST_NAME].lower(), tuple(known))
-    return f"; did you mean {close}?" if close else ""
+    return f"; did you mean {form.replace('{}', close)}?" if close else ""
 
 
 @functools.lru_cache  # a file may hold the same mistake many times

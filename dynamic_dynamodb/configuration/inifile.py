@@ -59,7 +59,10 @@ def read(path: str) -> Read:
     try:
         parser.read_file(parser.numbered(_REM.sub("#rem", line) for line in io.StringIO(text, newline=None)))
     except configparser.MissingSectionHeaderError as error:
-        return Read([], [f"{path}:{error.lineno}: comes before the first [section]"])
+        return Read(
+            [],
+            [f"{path}:{error.lineno}: this line comes before the first [section]; put it below one, such as [global]"],
+        )
     except configparser.ParsingError as error:
         # The line itself is not quoted: it may contain a secret.
         told = "is neither a [section], nor 'option: value', nor a comment"

@@ -443,8 +443,9 @@ class _Loader:
 
     def _miss(self, section: _Section, begun: str, name: str, there_are: Iterable[str], end: str = "") -> None:
         known = list(there_are) if len(self.problems) < _FEW else []
+        form = f"[{begun or 'table: '}{{}}{end}]"
         self.problems.append(
-            f"{section.where}: there is no section [{begun or 'table: '}{name}{end}]{did_you_mean(name, known)} "
+            f"{section.where}: there is no section {form.replace('{}', name)}{did_you_mean(name, known, form)} "
             "(the name must be repeated exactly)"
         )
 

@@ -208,7 +208,7 @@ _COMMAND_LINE_OPTIONS = (
         "Print the schedules that hold now and those that begin or end in the next DAYS days (7 if left out), with"
         " the options that they set, and exit."
     ),
-    Switch("version", since="0.4.0", example="--version").means("Print the version and exit 0."),
+    Switch("version", since="0.4.0", example="--version").means("Print the version and exit."),
     Choice(
         "daemon",
         sections=(COMMAND_LINE,),

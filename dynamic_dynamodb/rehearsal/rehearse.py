@@ -72,7 +72,7 @@ class Sections:
             raise ConfigError(
                 [
                     f"{shown}: it took more than {PATIENCE:.0f} s to match it with {name}; "
-                    "write the expression without a repetition inside a repetition, such as (a+)+"
+                    "rewrite the expression without nested repetition such as (a+)+"
                 ]
             )
         return answer

@@ -689,14 +689,14 @@ def test_a_bad_scale(files: Files, text: str, expected: str) -> None:
 # 1.5, 1.6 Every value is checked, and all problems are reported at once
 
 BAD_VALUES = [
-    ("[global]", "check-interval: soon", "check-interval: 'soon' is not a whole number"),
-    ("[global]", "check-interval: 1.5", "check-interval: '1.5' is not a whole number"),
+    ("[global]", "check-interval: soon", "check-interval: 'soon' is not a whole number of seconds"),
+    ("[global]", "check-interval: 1.5", "check-interval: '1.5' is not a whole number of seconds"),
     ("[global]", "check-interval: 0", "check-interval: 0 is too small; the minimum is 1"),
     ("[global]", "check-interval: -5", "check-interval: -5 is too small; the minimum is 1"),
     ("[global]", "check-interval: 1000000001", "check-interval: 1000000001 is too large; the maximum is 1000000000"),
-    ("[global]", "check-interval: 1_0", "check-interval: '1_0' is not a whole number"),
-    ("[global]", "check-interval: \u0663", "check-interval: '\u0663' is not a whole number"),
-    ("[global]", f"check-interval: {'9' * 5000}", f"check-interval: '{'9' * 57}...' is not a whole number"),
+    ("[global]", "check-interval: 1_0", "check-interval: '1_0' is not a whole number of seconds"),
+    ("[global]", "check-interval: \u0663", "check-interval: '\u0663' is not a whole number of seconds"),
+    ("[global]", f"check-interval: {'9' * 5000}", f"check-interval: '{'9' * 57}...' is not a whole number of seconds"),
     (
         "[global]",
         "region: eu-west-1 # here",
@@ -816,7 +816,7 @@ BAD_VALUES = [
             ("lookback-window-start: 0", "lookback-window-start: 0 is too small; the minimum is 1"),
             ("lookback-window-start: 21601", "lookback-window-start: 21601 is too large; the maximum is 21600"),
             ("lookback-period: 0", "lookback-period: 0 is too small; the minimum is 1"),
-            ("lookback-period: 0.5", "lookback-period: '0.5' is not a whole number"),
+            ("lookback-period: 0.5", "lookback-period: '0.5' is not a whole number of minutes"),
             (
                 "sns-topic-arn: my-topic",
                 "sns-topic-arn: 'my-topic' is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME",
@@ -1092,7 +1092,7 @@ UNKNOWN = {
     ),
     "underscores in a table": (
         "[table: my_table]\n[gsi: i table: my_tabel]\n",
-        "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean my_table? "
+        "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean [table: my_table]? "
         "(the name must be repeated exactly)",
     ),
     "nothing like it": ("[table: t]\ncolour: red\n", "FILE: [table: t] colour: unknown option"),
@@ -1143,7 +1143,7 @@ UNKNOWN = {
     ),
     "gsi with a mistyped table": (
         "[table: my_table]\n[gsi: i table: my_tabel]\n",
-        "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean my_table? "
+        "FILE: [gsi: i table: my_tabel]: there is no section [table: my_tabel]; did you mean [table: my_table]? "
         "(the name must be repeated exactly)",
     ),
     "gsi that names no table": (
@@ -1228,7 +1228,10 @@ UNKNOWN = {
         "FILE: [table: (]: the regular expression '(' does not compile: "
         "missing ), unterminated subpattern at position 0",
     ),
-    "before the first section": ("region: x\n[table: t]\n", "FILE: comes before the first [section]"),
+    "before the first section": (
+        "region: x\n[table: t]\n",
+        "FILE: this line comes before the first [section]; put it below one, such as [global]",
+    ),
 }
 
 
@@ -1262,9 +1265,9 @@ def test_duplicates_hide_nothing_else(files: Files) -> None:
         "FILE: [table: t]: appears twice in this file, first on line 1",
         "FILE: [table: t] shape: unknown option",
         "FILE: [table: t] writes-upper-threshold: 'x' is not a number",
-        "FILE: [global] check-interval: 'soon' is not a whole number",
+        "FILE: [global] check-interval: 'soon' is not a whole number of seconds",
         "FILE: [global] check-interval: is set twice in this section, first on line 11",
-        "FILE: [global] check-interval: 'now' is not a whole number",
+        "FILE: [global] check-interval: 'now' is not a whole number of seconds",
     ]
 
 
@@ -1295,7 +1298,7 @@ def test_all_problems_of_flags_and_file_at_once(files: Files) -> None:
             "--reads-upper-threshold: needs --table-name; configure the tables of a file in the file",
             "--log-level: 'loud' is not one of debug, info, warning, error",
             "--reads-upper-threshold: 'y' is not a number",
-            "FILE: [global] check-interval: 'soon' is not a whole number",
+            "FILE: [global] check-interval: 'soon' is not a whole number of seconds",
             "FILE: [loging]: unknown section; did you mean [logging]?",
             "FILE: [default_options] reads-upper-threshold: 'x' is not a number",
             "FILE: [gsi: i table: u] colour: unknown option",
@@ -1388,7 +1391,7 @@ def test_encodings_and_line_ends(files: Files, content: bytes) -> None:
 @pytest.mark.parametrize("content", [b"\0" * 100, bytes(range(256)), b"\x7fELF\x02\x01", b"\0", b""])
 def test_a_file_that_is_no_text(files: Files, content: bytes) -> None:
     (problem,) = files.problems(content)
-    assert re.fullmatch(r"FILE: (comes before the first \[section\]|there is no .*)", problem)
+    assert re.fullmatch(r"FILE: (this line comes before the first \[section\]; .*|there is no .*)", problem)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
@@ -1671,7 +1674,7 @@ LINES = {
     "an expression": (f"{T}[table: (]\n", ["2: [table: (]: the regular"]),
     "a header": (f"{T}\n[table: u\nreads-upper-threshold: x\n", ["3: is the header", "4: [table: u] reads-upper"]),
     "syntax": (f"{T}reads-upper-threshold 80\n\nwrites\n", ["2: is neither", "4: is neither"]),
-    "no section": ("\nregion: eu-west-1\n", ["2: comes before"]),
+    "no section": ("\nregion: eu-west-1\n", ["2: this line comes before"]),
     "half a pair": (f"[global]\n\naws-access-key-id: a\n{T}", ["3: [global] aws-access-key-id: is half"]),
     "the whole file": ("[global]\n", [" there is no [table: NAME]"]),
     "in the order of the file": (
@@ -1956,7 +1959,7 @@ def test_errors_are_one_line_each_and_the_exit_code_is_2(tmp_path: Path, run: Ru
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         "dynamic-dynamodb: error: --log-level: 'loud' is not one of debug, info, warning, error",
-        "dynamic-dynamodb: error: a.conf:2: [global] check-interval: 'soon' is not a whole number",
+        "dynamic-dynamodb: error: a.conf:2: [global] check-interval: 'soon' is not a whole number of seconds",
         "dynamic-dynamodb: error: a.conf:3: [table: (]: the regular expression '(' does not compile: "
         "missing ), unterminated subpattern at position 0",
         "dynamic-dynamodb: error: a.conf:4: [table: (] colour: unknown option",

@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     ),
     "no such table": (
         "[table: ^orders$]\n" + schedule(MONDAYS, "min-provisioned-reads: 5", of="table: ^ordres$"),
-        ["there is no section [table: ^ordres$]; did you mean ^orders$? (the name must be repeated exactly)"],
+        ["there is no section [table: ^ordres$]; did you mean [table: ^orders$]? (the name must be repeated exactly)"],
     ),
     "no such index": (
         schedule(MONDAYS, "min-provisioned-reads: 5", of="gsi: j table: t"),

@@ -236,7 +236,9 @@ def test_without_prometheus_client(place: Place, run: Run, tmp_path: Path, how: 
         done = place.run(how, env=env)
     assert done.returncode == 2
     assert re.fullmatch(f"dynamic-dynamodb: error: {line}\n", done.stderr)
-    assert run("--config", str(place.conf), "--show-config", env=place.env(**env)).returncode == 0
+    shown = run("--config", str(place.conf), "--show-config", env=place.env(**env))
+    assert shown.returncode == 0
+    assert re.search(f"^dynamic-dynamodb: warning: {line}$", shown.stderr, re.M)
 
 
 @pytest.mark.parametrize(
