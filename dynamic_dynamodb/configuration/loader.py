@@ -608,7 +608,7 @@ class _Loader:
             self.warnings.append(f"{profile.at('profile')}: the static key pair is used, not the profile")
 
     def _check_files(self, command: Mapping[str, Any], config: Mapping[str, Any], layers: Sequence[_Section]) -> None:
-        """The files that each check replaces as a whole must not be files that are used for anything else."""
+        """The files that each check replaces as a whole must be files, and not used for anything else."""
         general, logging = config["global"], config["logging"]
         others = {
             "--config": command["config"],
@@ -619,9 +619,13 @@ class _Loader:
         users = {os.path.realpath(path): name for name, path in others.items() if path}
         for name in ("state-file", "metrics-file"):
             path = general[_OPTIONS[name].key]
-            if path and (user := users.setdefault(os.path.realpath(path), name)) != name:
-                home = next(layer for layer in layers if name in layer.values)
+            if not path:
+                continue
+            home = next(layer for layer in layers if name in layer.values)
+            if (user := users.setdefault(os.path.realpath(path), name)) != name:
                 self.problems.append(f"{home.at(name)}: names the same file as {user}; name another one")
+            elif os.path.isdir(path):  # noqa: PTH112 - False for any name that cannot be one
+                self.problems.append(f"{home.at(name)}: {safe(path)} is a folder; name a file")
 
     def _cross_check(self, values: dict[str, Any], layers: Sequence[_Section], told: Collection[str] = ()) -> None:
         """Checks options against each other. Each finding names the strongest layer that sets one of its options.

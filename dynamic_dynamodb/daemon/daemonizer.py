@@ -23,7 +23,7 @@ from typing import NoReturn
 from daemon import DaemonContext
 
 from dynamic_dynamodb.daemon.files import DaemonError
-from dynamic_dynamodb.daemon.pidfile import Instance
+from dynamic_dynamodb.daemon.pidfile import Instance, names
 from dynamic_dynamodb.errors import DynamicDynamoDBError
 from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.terminal import PROGRAM, tell
@@ -117,8 +117,23 @@ def _nothing_to_stop(instance: Instance, and_then: str) -> int:
     original = instance.original()
     if original:
         raise DaemonError(f"is not running; {original}")
-    _say(_not_running(instance) + and_then)
+    _say(_not_running(instance) + (and_then or _others(instance)))
     return OK
+
+
+def _others(instance: Instance) -> str:
+    """The instances of the folder that do run: whoever forgets --instance would think that they have stopped."""
+    folder = instance.path.parent
+    running = [name for name in names(folder) if _runs(Instance(name, folder))]
+    return f"; running: {', '.join(running)}; name one with --instance" if running else ""
+
+
+def _runs(instance: Instance) -> bool:
+    try:
+        with instance.holder() as found:
+            return found is not None
+    except DaemonError:
+        return False  # its pid file cannot be read, so there is nothing to stop for this user
 
 
 def foreground(body: Body) -> int:

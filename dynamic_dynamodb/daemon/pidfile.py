@@ -38,6 +38,15 @@ class HeldError(DaemonError):
     """Another live process has the name."""
 
 
+def names(folder: str | os.PathLike[str]) -> list[str]:
+    """The instances with a pid file or a state file in the folder; none if it cannot be read."""
+    file = re.compile(rf"dynamic-dynamodb\.({NAME})\.(pid|state)")
+    try:
+        return sorted({match[1] for name in os.listdir(folder) if (match := file.fullmatch(name))})  # noqa: PTH208
+    except OSError:
+        return []
+
+
 class Instance:
     """One name in one folder."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from dynamic_dynamodb.daemon import proc, statefile
 from dynamic_dynamodb.daemon.daemonizer import open_standard_streams
 from dynamic_dynamodb.daemon.files import DaemonError
 from dynamic_dynamodb.daemon.heartbeat import Heartbeat
-from dynamic_dynamodb.daemon.pidfile import NAME, Instance
+from dynamic_dynamodb.daemon.pidfile import Instance, names
 from dynamic_dynamodb.output.masking import safe
 from dynamic_dynamodb.output.moments import written
 from dynamic_dynamodb.output.terminal import PROGRAM, tell
@@ -65,7 +64,8 @@ def status(
     `max_age`: allowed seconds since the last success; 0: the limit of the heartbeat; None: no limit.
     """
     open_standard_streams()
-    instances = [Instance(name, folder)] if name is not None else list(_instances(folder))
+    # The default instance if there are none.
+    instances = [Instance(one, folder) for one in ([name] if name is not None else names(folder) or ["default"])]
     reports = [look(instance) for instance in instances]
     now = clock()
     if as_json:
@@ -81,16 +81,6 @@ def _code(reports: Sequence[Report], now: datetime, max_age: int | None) -> int:
     """The exit code of the default instance if there is one, else the highest of all."""
     codes = {report.instance.name: report.code(now, max_age) for report in reports}
     return codes.get("default", max(codes.values()))
-
-
-def _instances(folder: Path) -> Iterator[Instance]:
-    """The instances with a pid file or a state file in the folder; if there are none, the default instance."""
-    file = re.compile(rf"dynamic-dynamodb\.({NAME})\.(pid|state)")
-    try:
-        found = {match[1] for name in os.listdir(folder) if (match := file.fullmatch(name))}  # noqa: PTH208
-    except OSError:
-        found = set()
-    return (Instance(name, folder) for name in sorted(found) or ["default"])
 
 
 # What is known

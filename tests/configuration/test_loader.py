@@ -315,6 +315,8 @@ def test_a_static_pair_beats_a_profile_and_says_so(files: Files) -> None:
             {},
             ["FILE: [DEFAULT] state-file: names the same file as log-config-file; name another one"],
         ),
+        ("[global]\nmetrics-file: /\n", {}, ["FILE: [global] metrics-file: / is a folder; name a file"]),
+        ("", {"state_file": "/"}, ["--state-file: / is a folder; name a file"]),
     ],
 )
 def test_a_file_that_each_check_replaces_is_nothing_else(

@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -183,18 +184,22 @@ def test_a_file_of_a_daemon_is_written_anew(place: Place) -> None:
     place.end(pid)
 
 
-@pytest.mark.parametrize("what", ["no folder", "a folder", "a pipe"])
+@pytest.mark.parametrize("what", ["no folder", "a folder later", "a pipe"])
 def test_a_file_that_cannot_be_written_stops_no_check(place: Place, spawn: Spawn, what: str) -> None:
     path = place.home / "metrics.prom"
     if what == "no folder":
         path = place.home / "nowhere" / "metrics.prom"
-    elif what == "a folder":
-        path.mkdir()
-    else:
+    elif what == "a pipe":
         os.mkfifo(path)
     place.configure(interval=1, general=f"metrics-file: {path}")
     program = spawn("--config", str(place.conf), env=place.env())
-    program.wait_for("INFO - check 3: ")
+    if what == "a folder later":
+        until(path.exists)
+        while not path.is_dir():  # a check may write the file again in between
+            path.unlink(missing_ok=True)
+            with suppress(FileExistsError):
+                path.mkdir()
+    program.wait_for("INFO - check 5: ")
     assert len(re.findall(rf"WARNING - metrics file {path}: .*; tried again after each check", program.log)) == 1
 
 

@@ -129,6 +129,8 @@ def test_all_instances_of_the_folder(place: Place) -> None:
     assert (done.returncode, said(done)) == (3, [idle])
     orders = start(place, "orders")
     users = start(place, "users")
+    stopped = place.run("stop", instance="default")
+    assert (stopped.returncode, said(stopped)) == (0, [f"{idle}; running: orders, users; name one with --instance"])
     done = all_of(place, "--max-age", "60")
     assert done.returncode == 0
     assert [line.split(",")[0] for line in said(done)] == [
