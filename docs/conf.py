@@ -48,5 +48,30 @@ class Anchors(SphinxTransform):
         self.document.myst_slugs = targets
 
 
+# A number with its unit, a flag, an arrow: a line does not end within them. In HTML, so that what is copied has no
+# other characters than the source.
+PIECE = re.compile(
+    r"""(?<![\w.])[-+]?\d[\d,.]*\ (?:%|s|ms|KB|MB|(?:unit|second|minute|hour|day)s?)(?!\w)  # 90 %
+      | (?<![\w-])--?[a-z][a-z-]*                          # --run-once
+      | (?:&lt;|&gt;)=?\ [\d.]+(?:\ %)?                     # >= 90 %
+      | (?<![\w-])[a-z]{2}-[a-z]+-\d(?!\w)                  # us-east-1
+      | -&gt;""",
+    re.VERBOSE,
+)
+CODE_PIECE = re.compile(r'<span class="pre short">[-+]?\d[\d,.]*</span> <span class="pre short">%\S*?</span>')
+SHORT_WORD = re.compile('<span class="pre">(?=[^<]{1,32}</span>)')  # of code
+
+
+def keep_together(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, object], _doctree: nodes.document | None
+) -> None:
+    """Wraps the pieces of a page's text that belong on one line; pages.css styles them."""
+    body = SHORT_WORD.sub('<span class="pre short">', str(context.get("body", "")))
+    parts = re.split("(<[^>]*>)", body)
+    parts[::2] = (PIECE.sub(r'<span class="piece">\g<0></span>', text) for text in parts[::2])
+    context["body"] = CODE_PIECE.sub(r'<span class="piece">\g<0></span>', "".join(parts))
+
+
 def setup(app: Sphinx) -> None:
     app.add_transform(Anchors)
+    app.connect("html-page-context", keep_together)
