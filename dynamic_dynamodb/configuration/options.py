@@ -539,7 +539,7 @@ _AXIS_OPTIONS = (
         "How many consecutive checks must ask for a decrease before {reads} are scaled down."
     ),
     Percent("num-{read}-checks-reset-percent", since="1.13.0", default=0, group=_FLAG, example="60").means(
-        "Consumption at or above this percentage resets the count of these checks to 0. 0: off."
+        "Consumption at or above this percentage resets the count of checks that ask for a decrease to 0. 0: off."
     ),
     Bool("allow-scaling-down-{reads}-on-0-percent", since="0.5.0", default=False, example="true").means(
         "Also scale {reads} down when none were consumed."
@@ -610,7 +610,7 @@ _AXIS_OPTIONS = (
 
 _SHARED_RESOURCE_OPTIONS = (
     Bool("always-decrease-rw-together", since="0.5.0", default=False, example="true").means(
-        "Scale down only when reads and writes both ask for a decrease, or the other one cannot be decreased."
+        "Scale down only when reads and writes both ask for a decrease, or one asks and the other cannot be decreased."
     ),
     Option(
         "maintenance-windows", kind="windows", since="0.3.0", unit="(UTC)", example="22:00-06:00, 12:00-13:00"
@@ -631,8 +631,7 @@ _SHARED_RESOURCE_OPTIONS = (
     Option(
         "sns-message-types", kind="list", since="1.10.0", choices=MESSAGE_TYPES, example="scale-up, scale-down"
     ).means(
-        "What to notify of, separated by commas: "
-        f"{', '.join(MESSAGE_TYPES)}. An unknown type is ignored with a warning."
+        f"Messages to send, separated by commas: {', '.join(MESSAGE_TYPES)}. An unknown type is ignored with a warning."
     ),
 )
 
