@@ -160,7 +160,7 @@ def _up(policy: Policy, seen: Situation) -> Decision | None:
     units = math.ceil(min(greatest.units, most) / 60)
     if units <= seen.provisioned:
         return None
-    how = _share(policy, seen, units) if greatest.units <= most else f"no more than {number(_MOST)} times the load"
+    how = _share(policy, seen) if greatest.units <= most else f"no more than {number(_MOST)} times the load"
     return _within_max(policy, seen.provisioned, units, how, greatest)
 
 
@@ -372,12 +372,12 @@ def _known(learned: float) -> Fraction:
 
 def _load(seen: Situation) -> str:
     known = seen.minutes.consumed
-    return f"{_rounded(exact(known[-1:]))} a second" if known else "unknown"
+    return f"{_rounded(exact(known[-1:]))} per second" if known else "unknown"
 
 
-def _share(policy: Policy, seen: Situation, units: int) -> str:
+def _share(policy: Policy, seen: Situation) -> str:
     learned = f", {_percent(100 * (_known(seen.headroom) - 1))} % headroom learned" if seen.headroom > 1 else ""
-    return f"{number(policy.target_utilization)} % of {units}{learned}"
+    return f"target {number(policy.target_utilization)} %{learned}"
 
 
 def _rounded(per_minute: Fraction) -> str:

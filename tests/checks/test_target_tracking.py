@@ -107,9 +107,9 @@ def test_the_reason_is_in_the_log(settled: Play) -> None:
     settled.load(150)
     settled.run(3)
     assert (
-        "reads 150 a second, 151 expected in 6 minutes, over 97 % of 100: 100 -> 169 (90 % of 169)" in settled.lines()
+        "reads 150 per second, 151 expected in 6 minutes, over 97 % of 100: 100 -> 169 (target 90 %)" in settled.lines()
     )
-    assert "writes 90 a second of 100: stays, 100 needed" in settled.lines()
+    assert "writes 90 per second of 100: stays, 100 needed" in settled.lines()
 
 
 def test_one_axis_joins_the_other() -> None:
@@ -137,7 +137,7 @@ def test_one_axis_may_follow_thresholds() -> None:
     assert reads == 100
     assert writes < 50
     assert "writes 10.0 per" not in play.lines()
-    assert "reads 90 a second of 100: stays, 100 needed" in play.lines()
+    assert "reads 90 per second of 100: stays, 100 needed" in play.lines()
 
 
 def test_an_index_is_followed_like_a_table() -> None:
