@@ -86,7 +86,7 @@ def _check_region(region: str) -> None:
     """Raises ValueError if it cannot be part of a host name; botocore accepts one that ends with a line break."""
     if not _REGION.fullmatch(region):
         names = [name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name) == region]
-        raise ValueError(f"{names[0] if names else 'the region'}: {region!r} is not a region, like eu-west-1")
+        raise ValueError(f"{names[0] if names else 'the region'}: {region!r} is not a region; write one like eu-west-1")
 
 
 def _check_bundle(session: botocore.session.Session) -> None:

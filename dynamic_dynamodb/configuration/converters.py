@@ -175,11 +175,11 @@ def _to_text(option: Option, text: str) -> str:
     if option.name == "instance" and not _INSTANCE.fullmatch(text):
         raise ValueError(f"{quote(text)} is not a name of letters, digits, '.', '_' and '-'")
     if option.name.startswith("aws-") and re.search(r"\s", text):  # not quoted: it may be the secret
-        raise ValueError(f"contains a blank, which a key cannot{_no_comment(text)}")
+        raise ValueError(f"contains a space, which keys do not have{_no_comment(text)}")
     if option.name == "region" and not _REGION.fullmatch(text):
-        raise ValueError(f"{quote(text)} is not a region, like eu-west-1{_no_comment(text)}")
+        raise ValueError(f"{quote(text)} is not a region; write one like eu-west-1{_no_comment(text)}")
     if option.name == "metrics-address" and not _is_address(text):
-        raise ValueError(f"{quote(text)} is not an IP address, like 127.0.0.1 or 0.0.0.0{_no_comment(text)}")
+        raise ValueError(f"{quote(text)} is not an IP address; write one like 127.0.0.1 or 0.0.0.0{_no_comment(text)}")
     return text
 
 
@@ -347,7 +347,7 @@ def words(text: str) -> tuple[str, ...]:
 
 def _to_arn(_option: Option, text: str) -> str:
     if not _TOPIC.fullmatch(text):
-        raise ValueError(f"{quote(text)} is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME")
+        raise ValueError(f"{quote(text)} is not the ARN of a topic; write arn:aws:sns:REGION:ACCOUNT:NAME")
     return text
 
 

@@ -99,9 +99,7 @@ def of_process(command: Mapping[str, Any], config: Mapping[str, Any]) -> Iterato
     if command["run_once"] and config["global"]["metrics_port"] is not None:
         yield "metrics-port: has no effect with --run-once; use metrics-file instead"
     if runs_once and not state_file and command["daemon"] is None and (lost := list(dict.fromkeys(_lost(config)))):
-        yield (
-            f"--run-once: nothing is remembered from one run to the next without --state-file PATH: {', '.join(lost)}"
-        )
+        yield (f"--run-once: each run forgets the earlier runs, so {', '.join(lost)}; set --state-file PATH")
 
 
 def _lost(config: Mapping[str, Any]) -> Iterator[str]:
@@ -154,7 +152,7 @@ def _never(values: Mapping[str, Any], given: Collection[str], axis: str) -> Iter
     for verb, direction, limit in (("increase", "up", "min"), ("decrease", "down", "max")):
         switch = f"enable-{axis}-{direction}-scaling"
         if switch not in given and not _asks(values, verb, axis):
-            text = f"0 means never: {switch} is false; {limit}-provisioned-{axis} still holds"
+            text = f"0 means never, as if {switch} were false; {limit}-provisioned-{axis} still holds"
             yield switch.replace("-", "_"), (_nothing(values, verb, axis),), text
 
 

@@ -477,8 +477,8 @@ class _Loader:
         splits = _splits(of_index[1]) if of_index else []
         if not _SCHEDULE_NAME.fullmatch(name) or not (of_table or splits):
             self.problems.append(
-                f"{section.where}: is not [schedule: NAME table: TABLE] or [schedule: NAME gsi: INDEX table: TABLE]; "
-                f"a NAME has letters, digits, dots, dashes and underscores{_unclosed(section)}"
+                f"{section.where}: is not a valid header; write [schedule: NAME table: TABLE] or "
+                f"[schedule: NAME gsi: INDEX table: TABLE]; a NAME has letters, digits, dots, dashes and underscores{_unclosed(section)}"
             )
         elif home := self._home(of_table[1] if of_table else None, splits, section, tables):
             first = self._scheduled.setdefault(home, {}).setdefault(name, section)
@@ -560,7 +560,9 @@ class _Loader:
                 self.problems.append(f"{section.at('when')}: {error}")
                 continue
             if ended := one.when.ended(self._now):
-                self.warnings.append(f"{section.at('when')}: is in the past: it ended at {one.moment(ended)}")
+                self.warnings.append(
+                    f"{section.at('when')}: is in the past: it ended at {one.moment(ended)}; remove the schedule, or change its dates"
+                )
             yield one
 
     # Values
@@ -585,7 +587,7 @@ class _Loader:
             region, name = found
             general["region"] = self._convert(_OPTIONS["region"], region, name)
             if region != region.strip():  # most likely a line break, which makes boto3 fail
-                self.problems.append(f"{name}: {quote(region)} has a blank or line break at an end")
+                self.problems.append(f"{name}: {quote(region)} starts or ends with a space or a line break")
             self._check_region(general, name, name)
         else:
             general |= {"region": None, "region_from": None}

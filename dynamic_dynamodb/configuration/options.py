@@ -351,8 +351,8 @@ _GLOBAL_OPTIONS = (
         aliases=("aws-secret-access-key",),
         example="the-secret-of-that-key",
     ).means(
-        "Static AWS secret key. The name in a file ends in -id (aws-secret-access-key works too), the flag does "
-        "not. --show-config shows it masked, as aws_secret_access_key."
+        "Static AWS secret key. In a file the option is aws-secret-access-key-id; aws-secret-access-key works too. "
+        "--show-config masks it and names it aws_secret_access_key."
     ),
     Whole(
         "check-interval",

@@ -204,9 +204,10 @@ def unheard(
             if place not in {*(before or ()), *told} and _closed(merged[holding], at):
                 told.add(place)
                 one, shown = written[place], merged[holding]["maintenance_windows"]
+                first = one.moment(at) if one.zone == "UTC" else f"{one.moment(at)}, {at:%H:%M} UTC"
                 yield (
-                    f"{one.source.at('when')}: begins outside the maintenance windows {shown} UTC (first at "
-                    f"{one.moment(at)}, {at:%H:%M} UTC) and has no effect until they open; "
+                    f"{one.source.at('when')}: begins outside the maintenance windows {shown} UTC (first at {first}) "
+                    "and has no effect until they open; "
                     "scale-up-outside-maintenance-windows: true lets its increases through"
                 )
         before = holding

@@ -126,7 +126,7 @@ class Process(NamedTuple):
         except ProcessLookupError:
             pass  # it ended by itself
         except PermissionError as error:
-            raise DaemonError(f"process {self.pid} belongs to another user; you may not stop it") from error
+            raise DaemonError(f"process {self.pid} belongs to another user; stop it as that user or root") from error
 
 
 class Hold:

@@ -95,8 +95,8 @@ def test_a_password_in_an_endpoint_is_not_shown(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_a_region_with_blanks_or_a_line_break(region: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, region)
-    assert problem(region) == f"{name}: {region!r} is not a region, like eu-west-1"
+    assert problem(region) == f"{name}: {region!r} is not a region; write one like eu-west-1"
 
 
 def test_a_region_of_the_profile_that_is_none() -> None:
-    assert problem("us east") == "the region: 'us east' is not a region, like eu-west-1"
+    assert problem("us east") == "the region: 'us east' is not a region; write one like eu-west-1"

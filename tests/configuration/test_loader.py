@@ -702,25 +702,25 @@ BAD_VALUES = [
     (
         "[global]",
         "region: eu-west-1 # here",
-        "region: 'eu-west-1 # here' is not a region, like eu-west-1; only ' ;' starts a comment after a value",
+        "region: 'eu-west-1 # here' is not a region; write one like eu-west-1; only ' ;' starts a comment after a value",
     ),
-    ("[global]", "region: eu west 1", "region: 'eu west 1' is not a region, like eu-west-1"),
-    ("[global]", "region: eu-west-1.", "region: 'eu-west-1.' is not a region, like eu-west-1"),
-    ("[global]", "region: https://x", "region: 'https://x' is not a region, like eu-west-1"),
+    ("[global]", "region: eu west 1", "region: 'eu west 1' is not a region; write one like eu-west-1"),
+    ("[global]", "region: eu-west-1.", "region: 'eu-west-1.' is not a region; write one like eu-west-1"),
+    ("[global]", "region: https://x", "region: 'https://x' is not a region; write one like eu-west-1"),
     (
         "[global]",
         f"aws-access-key-id: {KEY} # mine\naws-secret-access-key: s",
-        "aws-access-key-id: contains a blank, which a key cannot; only ' ;' starts a comment after a value",
+        "aws-access-key-id: contains a space, which keys do not have; only ' ;' starts a comment after a value",
     ),
     (
         "[global]",
         f"aws-access-key-id: a\naws-secret-access-key: {KEY} #",
-        "aws-secret-access-key: contains a blank, which a key cannot; only ' ;' starts a comment after a value",
+        "aws-secret-access-key: contains a space, which keys do not have; only ' ;' starts a comment after a value",
     ),
     (
         "[global]",
         f"aws-access-key-id: a b\naws-secret-access-key: {KEY}",
-        "aws-access-key-id: contains a blank, which a key cannot",
+        "aws-access-key-id: contains a space, which keys do not have",
     ),
     ("[global]", "endpoint-url: localhost:8000", "endpoint-url: 'localhost:8000' is not an http:// or https:// URL"),
     ("[global]", "endpoint-url: ftp://a", "endpoint-url: 'ftp://a' is not an http:// or https:// URL"),
@@ -770,7 +770,7 @@ BAD_VALUES = [
             ("min-provisioned-reads: -1", "min-provisioned-reads: -1 is too small; the minimum is 1"),
             (
                 "sns-message-types: scale-up\nsns-topic-arn: off",
-                "sns-topic-arn: 'off' is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME",
+                "sns-topic-arn: 'off' is not the ARN of a topic; write arn:aws:sns:REGION:ACCOUNT:NAME",
             ),
             (
                 "maintenance-windows: 2200-2360",
@@ -821,12 +821,12 @@ BAD_VALUES = [
             ("lookback-period: 0.5", "lookback-period: '0.5' is not a whole number of minutes"),
             (
                 "sns-topic-arn: my-topic",
-                "sns-topic-arn: 'my-topic' is not the ARN of a topic, like arn:aws:sns:REGION:ACCOUNT:NAME",
+                "sns-topic-arn: 'my-topic' is not the ARN of a topic; write arn:aws:sns:REGION:ACCOUNT:NAME",
             ),
             (
                 "sns-topic-arn: arn:aws:sqs:us-east-1:1:q",
-                "sns-topic-arn: 'arn:aws:sqs:us-east-1:1:q' is not the ARN of a topic, "
-                "like arn:aws:sns:REGION:ACCOUNT:NAME",
+                "sns-topic-arn: 'arn:aws:sqs:us-east-1:1:q' is not the ARN of a topic; "
+                "write arn:aws:sns:REGION:ACCOUNT:NAME",
             ),
         )
     ),
@@ -1598,13 +1598,13 @@ NEVER = {
     "switched off": ("increase-reads-with: 0\nenable-reads-up-scaling: false", {UP: False}, []),
 }
 SAID = {
-    "increase scale": "FILE: [table: t] increase-consumed-reads-scale: 0 means never: "
-    "enable-reads-up-scaling is false; min-provisioned-reads still holds",
-    "decrease scale": "FILE: [table: t] decrease-consumed-reads-scale: 0 means never: "
-    "enable-reads-down-scaling is false; max-provisioned-reads still holds",
-    "increase": "FILE: [table: t] increase-reads-with: 0 means never: enable-reads-up-scaling is false; "
+    "increase scale": "FILE: [table: t] increase-consumed-reads-scale: 0 means never, "
+    "as if enable-reads-up-scaling were false; min-provisioned-reads still holds",
+    "decrease scale": "FILE: [table: t] decrease-consumed-reads-scale: 0 means never, "
+    "as if enable-reads-down-scaling were false; max-provisioned-reads still holds",
+    "increase": "FILE: [table: t] increase-reads-with: 0 means never, as if enable-reads-up-scaling were false; "
     "min-provisioned-reads still holds",
-    "decrease": "FILE: [table: t] decrease-reads-with: 0 means never: enable-reads-down-scaling is false; "
+    "decrease": "FILE: [table: t] decrease-reads-with: 0 means never, as if enable-reads-down-scaling were false; "
     "max-provisioned-reads still holds",
 }
 

@@ -90,8 +90,8 @@ def test_the_line_of_the_file(tmp_path: Path) -> None:
 def test_the_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for region, problem in (
         ("eu-wset-1", "eu-wset-1 is not an AWS region; did you mean eu-west-1?"),
-        ("eu-west-1\n", r"'eu-west-1\n' has a blank or line break at an end"),
-        ("eu west 1", "'eu west 1' is not a region, like eu-west-1"),
+        ("eu-west-1\n", r"'eu-west-1\n' starts or ends with a space or a line break"),
+        ("eu west 1", "'eu west 1' is not a region; write one like eu-west-1"),
     ):
         monkeypatch.setenv(name, region)
         with pytest.raises(ConfigError) as caught:

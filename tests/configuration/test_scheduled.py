@@ -149,9 +149,9 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     ),
     "no table": (
         schedule(MONDAYS, "min-provisioned-reads: 5", of=""),
-        ["is not [schedule: NAME table: TABLE] or [schedule: NAME gsi: INDEX table: TABLE]"],
+        ["is not a valid header; write [schedule: NAME table: TABLE] or [schedule: NAME gsi: INDEX table: TABLE]"],
     ),
-    "no name": ("[schedule: table: t]\n" + MONDAYS + "\nmin-provisioned-reads: 5\n", ["is not [schedule: NAME table"]),
+    "no name": ("[schedule: table: t]\n" + MONDAYS + "\nmin-provisioned-reads: 5\n", ["is not a valid header; write [schedule: NAME table"]),
     "a name with other characters": (
         schedule(MONDAYS, "min-provisioned-reads: 5", name="a/b"),
         ["a NAME has letters, digits, dots, dashes and underscores"],
@@ -202,7 +202,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(files: Files) ->
 WARNED: dict[str, tuple[str, list[str]]] = {
     "in the past": (
         schedule("when: 2026-11-01 - 2026-11-03", "time-zone: America/New_York", "min-provisioned-reads: 5"),
-        ["4: [schedule: s table: t] when: is in the past: it ended at 2026-11-04 00:00 America/New_York"],
+        ["4: [schedule: s table: t] when: is in the past: it ended at 2026-11-04 00:00 America/New_York; "
+         "remove the schedule, or change its dates"],
     ),
     "partly in the past": (schedule("when: 2026-11-01, 2026-12-01", "min-provisioned-reads: 5"), []),
     "a lower minimum before a higher one": (

@@ -831,7 +831,7 @@ def test_the_daemon_of_another_user(shared: Place) -> None:
     done = shared.run("stop", *other)
     assert done.returncode == 1
     assert done.stderr == (
-        f"dynamic-dynamodb: error: instance test: process {pid} belongs to another user; you may not stop it\n"
+        f"dynamic-dynamodb: error: instance test: process {pid} belongs to another user; stop it as that user or root\n"
     )
     done = shared.run("start", *other)
     assert done.returncode == 1

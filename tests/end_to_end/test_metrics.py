@@ -252,7 +252,10 @@ def test_without_prometheus_client(place: Place, run: Run, tmp_path: Path, how: 
         ("metrics-port: 0", "metrics-port: 0 is too small; the minimum is 1"),
         ("metrics-port: 65536", "metrics-port: 65536 is too large; the maximum is 65535"),
         ("metrics-port: http", "metrics-port: 'http' is not a whole number"),
-        ("metrics-address: localhost", "metrics-address: 'localhost' is not an IP address, like 127.0.0.1 or 0.0.0.0"),
+        (
+            "metrics-address: localhost",
+            "metrics-address: 'localhost' is not an IP address; write one like 127.0.0.1 or 0.0.0.0",
+        ),
         ("metrics-address: 127.0.0.1:9190", "metrics-address: '127.0.0.1:9190' is not an IP address"),
         ("metrics-prices: none.ini", "error: metrics-prices: none.ini: cannot be read: No such file or directory"),
         ("failures-before-notification: 0", "failures-before-notification: 0 is too small; the minimum is 1"),

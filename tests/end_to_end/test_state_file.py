@@ -73,8 +73,8 @@ def test_without_a_state_file_each_run_is_the_first(place: Place, runs: Runs) ->
         said = runs(state=False)
         assert "hold, check 1 of 3" in said
         assert (
-            "WARNING - --run-once: nothing is remembered from one run to the next without --state-file PATH: "
-            "num-read-checks-before-scale-down: 3 is never reached\n"
+            "WARNING - --run-once: each run forgets the earlier runs, so num-read-checks-before-scale-down: 3 is never "
+            "reached; set --state-file PATH\n"
         ) in said
     assert place.server.calls["UpdateTable"] == 0
 
