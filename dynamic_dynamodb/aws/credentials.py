@@ -165,7 +165,7 @@ class _LookUp:
 
     def wait(self) -> None:
         if not self._ended.wait(max(0.0, self._end - time.monotonic())):
-            text = f"no credentials within {self._patience:g} s: given up until the next check"
+            text = f"no credentials within {self._patience:g} s; retried in the next check"
             self._finish(UnsignedError(_CODE, f"{self._search.place}: {text}"))
             self.kill()
 

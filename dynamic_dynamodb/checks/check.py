@@ -248,7 +248,7 @@ class Scaler:
         if least and self._state.once(Episode.COST_TOLD):
             dollars = [f"${dollars_a_month(metrics, self.interval):.2f}" for metrics in (least, most)]
             log.info(
-                "a check asks CloudWatch for %s metrics of %s and %s: about %s a month with one every %d s%s",
+                "a check asks CloudWatch for %s metrics of %s and %s: about %s per month with a check every %d s%s",
                 least if least == most else f"{least} to {most}",
                 count(len(jobs) - indexes, "table"),
                 count(indexes, "index", "indexes"),

@@ -505,7 +505,9 @@ class Inventory:
 
     def _tell_unused(self, shown: str, earlier: Sequence[str], used: bool) -> None:
         if self._state.begins(Episode.NEVER_USED, bool(earlier), shown):
-            log.warning("%s is never used: everything it matches belongs to %s; move it up", shown, _some(earlier))
+            log.warning(
+                "%s is never used: everything it matches belongs to %s; move %s up", shown, _some(earlier), shown
+            )
         if self._state.begins(Episode.MATCHES_NOTHING, not used and not earlier, shown):
             log.warning("%s matches nothing", shown)
 

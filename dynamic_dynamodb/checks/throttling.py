@@ -102,7 +102,7 @@ class Lookout:
         if not self._on or not metrics:
             return ""
         seconds = max(interval, int(_HOUR.total_seconds()))
-        when = "in each check" if seconds == interval else "once an hour"
+        when = "in each check" if seconds == interval else "once per hour"
         dollars = dollars_a_month(metrics, seconds)
         return f"; plus {metrics} {when}, for throttled events that no option uses: ${dollars:.2f}"
 

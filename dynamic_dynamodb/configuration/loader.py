@@ -478,7 +478,8 @@ class _Loader:
         if not _SCHEDULE_NAME.fullmatch(name) or not (of_table or splits):
             self.problems.append(
                 f"{section.where}: is not a valid header; write [schedule: NAME table: TABLE] or "
-                f"[schedule: NAME gsi: INDEX table: TABLE]; a NAME has letters, digits, dots, dashes and underscores{_unclosed(section)}"
+                "[schedule: NAME gsi: INDEX table: TABLE]; "
+                f"a NAME has letters, digits, dots, dashes and underscores{_unclosed(section)}"
             )
         elif home := self._home(of_table[1] if of_table else None, splits, section, tables):
             first = self._scheduled.setdefault(home, {}).setdefault(name, section)
@@ -561,7 +562,8 @@ class _Loader:
                 continue
             if ended := one.when.ended(self._now):
                 self.warnings.append(
-                    f"{section.at('when')}: is in the past: it ended at {one.moment(ended)}; remove the schedule, or change its dates"
+                    f"{section.at('when')}: is in the past: it ended at {one.moment(ended)}; "
+                    "remove the schedule, or change its dates"
                 )
             yield one
 

@@ -409,7 +409,8 @@ def _join(mine: _Side, other: _Side) -> Decision:
     missing = "do not ask for less"
     if other_decision.streak > 0:
         missing = f"are at check {other_decision.streak} of {other_policy.num_checks_before_scale_down}"
-    text = f"{_measured(policy, usage)}: hold {usage.provisioned}, {other_policy.axis} {missing}"
+    held = f"{other_policy.axis} {missing} (always-decrease-rw-together)"
+    text = f"{_measured(policy, usage)}: hold {usage.provisioned}, {held}"
     return replace(decision, units=usage.provisioned, direction="stay", reason=text, held="other-axis")
 
 

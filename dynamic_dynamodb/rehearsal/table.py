@@ -182,8 +182,8 @@ def notes(rehearsal: Rehearsal) -> Iterator[str]:
     )
     yield _running(prices.watching)
     yield (
-        "The least: never below the demand of any minute, without burst capacity, min and max; each axis has all "
-        "decreases to itself. It is a bound, not a promise."
+        "The least: the cheapest capacity that is never below the demand of any minute. It ignores burst capacity, min "
+        "and max, and each axis has all decreases to itself. It is a bound, not a promise."
     )
     yield from _recorded_on_demand(rehearsal)
     if demand.gap_minutes:

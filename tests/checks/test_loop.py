@@ -1293,9 +1293,11 @@ def test_a_section_that_is_never_used_is_told_to_move_up() -> None:
     scene.play(
         Step(
             warns=[
-                "[table: ^orders$] is never used: everything it matches belongs to [table: .*]; move it up",
+                "[table: ^orders$] is never used: everything it matches belongs to [table: .*]; "
+                "move [table: ^orders$] up",
                 "[table: ^none] matches nothing",
-                "[gsi: ^by-date$ table: .*] is never used: everything it matches belongs to [gsi: ^by table: .*]; move",
+                "[gsi: ^by-date$ table: .*] is never used: everything it matches belongs to [gsi: ^by table: .*]; "
+                "move [gsi: ^by-date$ table: .*] up",
             ]
         ),
         Step(),
@@ -1314,7 +1316,7 @@ def test_a_section_is_used_where_one_of_its_tables_is_left_to_it() -> None:
         Step(
             warns=[
                 "[table: ^orders-[ab]$] is never used: everything it matches belongs to "
-                "[table: ^orders-a], [table: ^orders]; move it up"
+                "[table: ^orders-a], [table: ^orders]; move [table: ^orders-[ab]$] up"
             ]
         )
     )

@@ -116,14 +116,20 @@ def costs(scene: Scene) -> list[str]:
     ("options", "expected"),
     [
         # 43,200 checks of 30 days, 2 metrics each at a thousandth of a cent
-        ("", "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.86 a month with one every 60 s"),
+        (
+            "",
+            "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.86 per month with "
+            "a check every 60 s",
+        ),
         (
             "throttled-reads-upper-threshold: 10\n",
-            "a check asks CloudWatch for 3 metrics of 1 table and 0 indexes: about $1.30 a month with one every 60 s",
+            "a check asks CloudWatch for 3 metrics of 1 table and 0 indexes: about $1.30 per month with "
+            "a check every 60 s",
         ),
         (
             "throttled-reads-upper-threshold: 10\nthrottled-writes-upper-threshold: 10\n",
-            "a check asks CloudWatch for 4 metrics of 1 table and 0 indexes: about $1.73 a month with one every 60 s",
+            "a check asks CloudWatch for 4 metrics of 1 table and 0 indexes: about $1.73 per month with "
+            "a check every 60 s",
         ),
     ],
 )
@@ -139,7 +145,7 @@ def test_indexes_count() -> None:
         {"orders": (100, 50), "orders/by-date": (100, 50), "people": (100, 50)},
     )
     assert costs(scene) == [
-        "a check asks CloudWatch for 6 metrics of 2 tables and 1 index: about $0.52 a month with one every 300 s"
+        "a check asks CloudWatch for 6 metrics of 2 tables and 1 index: about $0.52 per month with a check every 300 s"
     ]
 
 

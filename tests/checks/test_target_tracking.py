@@ -124,7 +124,7 @@ def test_decrease_together_waits_for_the_other_axis() -> None:
     text = TRACKED + "    always-decrease-rw-together: true\n"
     waiting = Play(text).load(50, 90)
     assert waiting.run(61) == []
-    assert "hold 100, writes do not ask for less" in waiting.lines()
+    assert "hold 100, writes do not ask for less (always-decrease-rw-together)" in waiting.lines()
     met = Play(text).load(50, 86)
     assert met.run(30)[0] == {"orders": (70, 96)}
 
@@ -279,8 +279,8 @@ def test_the_cost_is_told_as_a_range() -> None:
     play.run(1)
     texts = [text for text in play.seen.texts() if "CloudWatch" in text]
     assert texts == [
-        "a check asks CloudWatch for 2 to 6 metrics of 1 table and 0 indexes: about $0.86 to $2.59 a month with one "
-        "every 60 s"
+        "a check asks CloudWatch for 2 to 6 metrics of 1 table and 0 indexes: about $0.86 to $2.59 per month with "
+        "a check every 60 s"
     ]
 
 

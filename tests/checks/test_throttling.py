@@ -311,14 +311,16 @@ def test_an_increase_does_not_wait_for_the_look() -> None:
 def test_the_cost_line_says_what_the_look_adds() -> None:
     """720 looks in 30 days; and a new configuration has costs of its own."""
     scene = watched()
-    line = "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 a month with one every 300 s"
+    line = (
+        "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 per month with a check every 300 s"
+    )
     more = "for throttled events that no option uses"
-    scene.play(Step(says=[f"{line}; plus 2 once an hour, {more}: $0.01"]), Step(unsaid=["CloudWatch for"]))
+    scene.play(Step(says=[f"{line}; plus 2 once per hour, {more}: $0.01"]), Step(unsaid=["CloudWatch for"]))
     scene.reload(PLAIN + "throttled-reads-upper-threshold: 10\nthrottled-writes-upper-threshold: 10\n")
     calls = asked(scene)
     scene.play(Step(says=["a check asks CloudWatch for 4 metrics of 1 table"], unsaid=[more]))
     assert calls == [[*CONSUMED, *EVENTS]]
     scene.reload("[global]\ncheck-interval: 7200\n" + PLAIN)
     calls = asked(scene)
-    scene.play(Step(says=[f"one every 7200 s; plus 2 in each check, {more}: $0.01"]))
+    scene.play(Step(says=[f"a check every 7200 s; plus 2 in each check, {more}: $0.01"]))
     assert calls == [CONSUMED, EVENTS]

@@ -129,7 +129,7 @@ def test_a_first_check_tells_what_it_looks_at(run: Run) -> None:
         "region us-east-1 (AWS_DEFAULT_REGION), 1 table section, 0 gsi sections, one check; dry run: nothing is changed"
     )
     assert told[1] == "my-table - configured by [table: my-table]"
-    assert told[2].startswith("a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 a month")
+    assert told[2].startswith("a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $0.17 per month")
     assert told[3].startswith("my-table - reads ")
     assert told[4] == "the tables belong to account 123456789012"
     assert told[5].startswith("check 1: 1 looked at")

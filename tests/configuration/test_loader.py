@@ -702,7 +702,8 @@ BAD_VALUES = [
     (
         "[global]",
         "region: eu-west-1 # here",
-        "region: 'eu-west-1 # here' is not a region; write one like eu-west-1; only ' ;' starts a comment after a value",
+        "region: 'eu-west-1 # here' is not a region; write one like eu-west-1; "
+        "only ' ;' starts a comment after a value",
     ),
     ("[global]", "region: eu west 1", "region: 'eu west 1' is not a region; write one like eu-west-1"),
     ("[global]", "region: eu-west-1.", "region: 'eu-west-1.' is not a region; write one like eu-west-1"),

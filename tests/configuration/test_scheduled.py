@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
         schedule(MONDAYS, "min-provisioned-reads: 5", of=""),
         ["is not a valid header; write [schedule: NAME table: TABLE] or [schedule: NAME gsi: INDEX table: TABLE]"],
     ),
-    "no name": ("[schedule: table: t]\n" + MONDAYS + "\nmin-provisioned-reads: 5\n", ["is not a valid header; write [schedule: NAME table"]),
+    "no name": ("[schedule: table: t]\n" + MONDAYS + "\nmin-provisioned-reads: 5\n", ["is not a valid header"]),
     "a name with other characters": (
         schedule(MONDAYS, "min-provisioned-reads: 5", name="a/b"),
         ["a NAME has letters, digits, dots, dashes and underscores"],

@@ -644,9 +644,9 @@ def test_join(axis: Axis, mine: Side, other: Side, units: int, other_units: int)
 @pytest.mark.parametrize(
     ("writes", "reason"),
     [
-        (BUSY, "reads 10.0 % of 100: hold 100, writes do not ask for less"),
-        (WAITING, "reads 10.0 % of 100: hold 100, writes are at check 2 of 3"),
-        (THROTTLED, "reads 10.0 % of 100: hold 100, writes do not ask for less"),
+        (BUSY, "reads 10.0 % of 100: hold 100, writes do not ask for less (always-decrease-rw-together)"),
+        (WAITING, "reads 10.0 % of 100: hold 100, writes are at check 2 of 3 (always-decrease-rw-together)"),
+        (THROTTLED, "reads 10.0 % of 100: hold 100, writes do not ask for less (always-decrease-rw-together)"),
         (LOW, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %)"),
         (OFF, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (enable-writes-autoscaling is false)"),
         (NOT_DOWN, "reads 10.0 % of 100 <= 30 %: 100 -> 50 (-50 %), not waiting for writes (enable-writes-down-scaling is false)"),

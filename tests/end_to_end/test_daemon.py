@@ -456,8 +456,9 @@ def test_what_a_check_costs_is_told_of_each_configuration(place: Place) -> None:
     place.wait_for("2 looked at", count=2)
     told = [re.sub(".* - INFO - ", "", line) for line in place.lines("a check asks CloudWatch for")]
     assert [line.partition(";")[0] for line in told] == [
-        "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $51.84 a month with one every 1 s",
-        "a check asks CloudWatch for 4 metrics of 2 tables and 0 indexes: about $51.84 a month with one every 2 s",
+        "a check asks CloudWatch for 2 metrics of 1 table and 0 indexes: about $51.84 per month with a check every 1 s",
+        "a check asks CloudWatch for 4 metrics of 2 tables and 0 indexes: about $51.84 per month with "
+        "a check every 2 s",
     ]
     nexts = list(dict.fromkeys(line.rpartition("; ")[2] for line in place.lines("; next in ")))
     assert nexts == ["next in 1 s", "next in 2 s"]

@@ -288,7 +288,7 @@ def test_a_loop_warns_of_throttling_that_is_ignored_and_one_check_does_not(
     program.wait_for("; next in ")
     assert program.end(signal.SIGTERM)[0] == 0
     assert len(lines(program.log, "ignores")) == 1
-    assert "; plus 2 once an hour, for throttled events that no option uses: $0.01" in program.log
+    assert "; plus 2 once per hour, for throttled events that no option uses: $0.01" in program.log
     done = run(*command, "--run-once", env=account(server.url))
     assert (done.returncode, "throttled" in done.stderr) == (0, False)
 
