@@ -58,7 +58,10 @@ PIECE = re.compile(
       | -&gt;""",
     re.VERBOSE,
 )
-CODE_PIECE = re.compile(r'<span class="pre short">[-+]?\d[\d,.]*</span> <span class="pre short">%\S*?</span>')
+CODE_PIECE = re.compile(
+    '(?:<span class="pre short">(?:&lt;|&gt;)=?</span> )?'
+    r'<span class="pre short">[-+]?\d[\d,.]*</span> <span class="pre short">%\S*?</span>'
+)
 SHORT_WORD = re.compile('<span class="pre">(?=[^<]{1,32}</span>)')  # of code
 
 

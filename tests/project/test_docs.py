@@ -55,7 +55,7 @@ def of(*languages: str) -> pytest.MarkDecorator:
 
 
 def test_every_block_says_what_it_is() -> None:
-    known = re.compile(r"ini|console|sh|json|yaml|python|text|\{\w+\}.*")
+    known = re.compile(r"ini|console|sh|json|yaml|python|nginx|text|\{\w+\}.*")
     assert [block.place for block in BLOCKS if not known.fullmatch(block.language)] == []
 
 
