@@ -42,8 +42,15 @@ def policy(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def narrowed(config: Mapping[str, Any]) -> list[str]:
-    """The expressions that may match more tables than the policy allows: names without `$`."""
-    return [expression for expression in config["tables"] if plain_name(expression) and not named_in_full(expression)]
+    """The expressions that may match more tables than the policy allows: names without `$`.
+
+    A wildcard of another expression may allow those tables, too.
+    """
+    tables = config["tables"]
+    # All wildcards of the policy are a beginning and a `*`.
+    allowed = tuple(name[:-1] for expression in tables for name in _names(expression) if name.endswith("*"))
+    begun = {expression: plain_name(expression) for expression in tables if not named_in_full(expression)}
+    return [expression for expression, name in begun.items() if name and not name.startswith(allowed)]
 
 
 def _names(expression: str) -> list[str]:

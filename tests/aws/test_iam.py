@@ -169,3 +169,26 @@ def test_the_page_explains_each_statement() -> None:
     (table,) = pages.tables("iam.md", "statement")
     explained = list(dict.fromkeys(pages.spans(row["statement"])[0] for row in table.rows))
     assert explained == [one["Sid"] for one in whole["Statement"]]
+
+
+@pytest.mark.parametrize(
+    ("expressions", "warned"),
+    [
+        (["^orders$"], []),
+        (["orders"], ["orders"]),
+        (["^orders"], ["^orders"]),
+        (["orders", "users"], ["orders", "users"]),
+        (["cust", ".*"], []),  # whatever cust matches, .* allows
+        (["customers", "cust.*"], []),
+        (["cust", "customers.*"], ["cust"]),
+        (["users", "^users-..$"], ["users"]),
+    ],
+)
+def test_a_warning_for_longer_names_that_the_policy_leaves_out(
+    expressions: list[str], warned: list[str], run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "dd.conf"
+    file.write_text("".join(f"[table: {expression}]\n" for expression in expressions))
+    done = run("--config", str(file), "--print-iam-policy")
+    assert done.returncode == 0
+    assert re.findall(r"warning: \[table: (.*)\] also matches longer names, which", done.stderr) == warned
