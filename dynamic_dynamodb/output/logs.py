@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from dynamic_dynamodb.output import events, logconfig
 from dynamic_dynamodb.output.formats import DRY, formatter
@@ -105,7 +105,7 @@ def _console(form: str) -> logging.Handler:
     return handler
 
 
-class _Console(logging.StreamHandler[TextIO]):
+class _Console(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 does not accept [TextIO] here
     """Stderr. If it cannot be written to, there is no other place to report it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
