@@ -124,11 +124,11 @@ def show(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _show_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
     never = values.get("never", ())  # true for the limits, but nothing can ask for a change: shown as false
-    return {key: False if key in never else show_value(option, values[key]) for key, option in _by_key(section)}
+    return {key: False if key in never else show_value(option, values[key]) for key, option in _keyed(section)}
 
 
 @functools.cache
-def _by_key(section: str) -> tuple[tuple[str, Option], ...]:
+def _keyed(section: str) -> tuple[tuple[str, Option], ...]:
     """The options of a kind of section with their keys, worked out once for thousands of sections."""
     return tuple((option.key, option) for option in options.of_section(section))
 

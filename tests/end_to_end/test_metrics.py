@@ -269,6 +269,13 @@ def test_bad_values(place: Place, run: Run, line: str, problem: str) -> None:
     assert problem in done.stderr
 
 
+def test_the_configuration_is_shown_with_a_warning_of_missing_prices(place: Place, run: Run) -> None:
+    place.configure(general="metrics-prices: none.ini")
+    done = run("--config", str(place.conf), "--show-config", env=place.env())
+    assert (done.returncode, json.loads(done.stdout)["global"]["metrics_prices"]) == (0, "none.ini")
+    assert "warning: metrics-prices: none.ini: cannot be read: No such file or directory" in done.stderr
+
+
 def test_prices_of_a_region(place: Place, run: Run) -> None:
     table, path = place.home / "prices.ini", place.home / "metrics.prom"
     table.write_text("[standard]\nread-unit-hour: 1\nwrite-unit-hour: 2\nmillion-reads: 1\nmillion-writes: 1\n")

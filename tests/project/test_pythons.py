@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+# As the classifiers of setup.py name them.
+VERSIONS = re.findall(r"Programming Language :: Python :: (3\.\d+)", (ROOT / "setup.py").read_text(encoding="utf-8"))
 MODULES = sorted((ROOT / "dynamic_dynamodb").rglob("*.py"))
 # The Pythons of the machine may lack the dependencies; ours are pure Python.
 IMPORT_ALL = """
